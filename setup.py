@@ -1,0 +1,38 @@
+"""Packaging of igam_tf."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).resolve().parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"', (HERE / "igam_tf" / "__init__.py").read_text(), re.M
+)[1]
+
+setup(
+    name="igam_tf",
+    version=VERSION,
+    description="Robustness transfer through input gradients, for Keras and TensorFlow 2",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["igam_tf", "igam_tf.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py",
+        "keras>=3.15",
+        "numpy>=2.0",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.10",
+        # tensorflow-datasets imports it and does not declare it.
+        "importlib_resources",
+        # The digits of the quickstart: real images inside a package, no download.
+        "scikit-learn",
+        # Pictures of input gradients.
+        "matplotlib",
+    ],
+    extras_require={
+        # nbclient and ipykernel execute the notebooks.
+        "tests": ["pytest", "nbclient", "nbformat", "ipykernel"],
+    },
+)

@@ -1,0 +1,50 @@
+"""Fixtures shared by all tests: real data where it is, two logical CPUs, seeds."""
+
+import importlib.util
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import pytest
+import tensorflow as tf
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Splits the CPU in two, so that a real MirroredStrategy of two replicas exists."""
+    del config
+    cpus = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_dir():
+    """The folder with real images and golden numbers; skips where it is absent."""
+    path = pathlib.Path(os.environ.get("IGAM_TF_SHARED", REPOSITORY.parent / "shared"))
+    if not (path / "data" / "prepare.py").exists():
+        pytest.skip(f"real data and golden numbers are not here ({path} is absent)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tfds_dir(shared_dir, tmp_path_factory):
+    """TFDS-prepared MNIST, CIFAR-10 and CIFAR-100: 600 train and 200 test images each."""
+    spec = importlib.util.spec_from_file_location(
+        "prepare", shared_dir / "data" / "prepare.py"
+    )
+    prepare = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(prepare)
+    out = tmp_path_factory.mktemp("tfds")
+    for name in ("mnist", "cifar10", "cifar100"):
+        prepare.prepare(name, out, {"train": 600, "test": 200})
+    return out
