@@ -1,0 +1,128 @@
+"""Which data sets there are, known without importing TensorFlow.
+
+`run.py` needs the names, sizes and classes to check its flags; a reader (and with it
+TensorFlow) is imported only when images are asked for.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import math
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What happens to the images of a training batch, in this order.
+
+    Args:
+        pad: pixels of zeros added on each side before a random crop back to the size
+            of the image; 0 leaves images in place.
+        flip: whether half of the images are mirrored left to right.
+        noise: each pixel gets its own uniform noise in [-noise, noise], a fraction of
+            the range such as 8/255, and is then clipped to [0, 1].
+
+    Raises:
+        ValueError: if a value is out of its range.
+
+    Source: MadryLab `cifar10_challenge` (pad 2, crop, flip); `image_noise` is
+    `train_igam.py` of the authors' code (shared/papers/reference.md).
+    """
+
+    pad: int = 0
+    flip: bool = False
+    noise: float = 0.0
+
+    def __post_init__(self):
+        if isinstance(self.pad, bool) or not isinstance(self.pad, int) or self.pad < 0:
+            raise ValueError(
+                f"pad={self.pad!r}: expected a number of pixels, 0 or more."
+            )
+        if not isinstance(self.flip, bool):
+            raise ValueError(f"flip={self.flip!r}: expected True or False.")
+        if not (math.isfinite(self.noise) and 0 <= self.noise <= 1):
+            raise ValueError(
+                f"noise={self.noise!r}: expected a fraction of the pixel range in "
+                "[0, 1]; 8 grey levels are 8/255."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set before it is read.
+
+    Args:
+        name: as given to `read`, to `--source` and to `--target`.
+        num_classes: labels are 0 to num_classes - 1.
+        image_shape: (height, width, channels).
+        augmentation: the `Augmentation` it is trained with unless said otherwise.
+    """
+
+    name: str
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    augmentation: Augmentation = Augmentation()
+
+
+# Published by name; change it through `register` only.
+DATASETS = {}
+_READERS = {}
+
+
+def register(info, reader):
+    """Adds a data set, which `read`, `load` and `run.py` then know by its name.
+
+    Args:
+        info: a `DatasetInfo`.
+        reader: called as `reader(info, data_dir, train_examples=, test_examples=,
+            download=, progress=)`, with the arguments of `read`; returns a `Task`. A
+            string "module:function" is imported when it is first needed.
+
+    Raises:
+        ValueError: if the name is taken, by another data set.
+    """
+    if DATASETS.get(info.name, info) != info:
+        raise ValueError(
+            f"a data set named {info.name!r} is already registered "
+            f"({DATASETS[info.name]}); choose another name."
+        )
+    DATASETS[info.name] = info
+    _READERS[info.name] = reader
+
+
+def find(name):
+    """The `DatasetInfo` of that name.
+
+    Raises:
+        ValueError: if there is none; names the known ones and the closest.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    close = difflib.get_close_matches(str(name).lower(), DATASETS, n=1, cutoff=0.5)
+    guess = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"unknown data set {name!r}.{guess} Known: {', '.join(sorted(DATASETS))}. "
+        "Others can be added with igam_tf.data.register."
+    )
+
+
+def reader_of(name):
+    """The function that reads a registered data set (see `register`)."""
+    reader = _READERS[find(name).name]
+    if isinstance(reader, str):
+        module, function = reader.split(":")
+        reader = getattr(importlib.import_module(module), function)
+    return reader
+
+
+_CROP_AND_FLIP = Augmentation(pad=2, flip=True)
+_PREPARED = "igam_tf.data.prepared:read"
+
+register(DatasetInfo("mnist", 10, (28, 28, 1)), _PREPARED)
+register(DatasetInfo("cifar10", 10, (32, 32, 3), _CROP_AND_FLIP), _PREPARED)
+register(DatasetInfo("cifar100", 100, (32, 32, 3), _CROP_AND_FLIP), _PREPARED)
+register(
+    DatasetInfo("tiny_imagenet", 200, (64, 64, 3), _CROP_AND_FLIP),
+    "igam_tf.data.tiny_imagenet:read",
+)
+register(DatasetInfo("digits", 10, (8, 8, 1)), "igam_tf.data.digits:read")
+register(DatasetInfo("digits_parity", 2, (8, 8, 1)), "igam_tf.data.digits:read")
