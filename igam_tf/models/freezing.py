@@ -1,0 +1,42 @@
+"""Freezing a network, with a say in what its batch normalisation does."""
+
+import keras
+
+MODES = ("inference", "batch")
+
+
+def freeze(network, *, batch_norm="inference"):
+    """Makes every weight of a network untrainable, in place.
+
+    Args:
+        network: keras.Model.
+        batch_norm: "inference": moving statistics, whatever the call says; "batch":
+            statistics of the batch in training mode, which also moves the moving
+            statistics (the authors' teacher, `shared/papers/reference.md`).
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: if the mode is unknown.
+    """
+    if batch_norm not in MODES:
+        raise ValueError(f"batch_norm={batch_norm!r}: expected one of {MODES}.")
+    network.trainable = False
+    if batch_norm == "batch":
+        for layer in _leaves(network):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # An untrainable layer ignores the batch, so its weights are frozen
+                # instead.
+                layer.trainable = True
+                for variable in layer.trainable_variables:
+                    variable.trainable = False
+    return network
+
+
+def _leaves(network):
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
