@@ -1,0 +1,82 @@
+"""Input gradients: what the classifier thinks is important in an image.
+
+One implementation serves the teacher, the student, every method and the figures. It
+may be called under an outer `tf.GradientTape`, which then differentiates through the
+input gradient (the nested tape of IGAM).
+"""
+
+import keras
+import tensorflow as tf
+
+OBJECTIVES = ("probability", "loss")
+
+
+def input_gradient(model, images, labels, *, of="probability", training=False):
+    """Gradient of an objective of the true class w.r.t. the images.
+
+    Args:
+        model: keras.Model from images to logits (batch, classes).
+        images: float tensor (batch, height, width, channels) in [0, 1].
+        labels: integer tensor (batch,).
+        of: "probability", the softmax probability of the true class (the authors'
+            code, `shared/papers/reference.md`), or "loss", the cross entropy
+            (Eq. 8 and 9 of the paper).
+        training: mode of the model's batch normalisation.
+
+    Returns:
+        Tensor like `images`: the gradient of each image's own objective, per unit of
+        a [0, 1] pixel.
+
+    Raises:
+        ValueError: if `of` is unknown.
+    """
+    gradient, _ = input_gradient_and_logits(
+        model, images, labels, of=of, training=training
+    )
+    return gradient
+
+
+def input_gradient_and_logits(
+    model, images, labels, *, of="probability", training=False
+):
+    """Like `input_gradient`, and the logits of the same forward pass.
+
+    Returns:
+        Tuple (input_gradient, logits): tensors like `images` and (batch, classes).
+    """
+    if of not in OBJECTIVES:
+        raise ValueError(
+            f"input gradient of {of!r}: expected one of {OBJECTIVES}; "
+            "pass of='probability' (the authors' code) or of='loss' (the paper)."
+        )
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = tf.cast(model(images, training=training), keras.config.floatx())
+        # A sum over images keeps each image's gradient its own.
+        objective = tf.reduce_sum(_objective(logits, labels, of))
+    return tape.gradient(objective, images), logits
+
+
+def per_image_cosine(a, b):
+    """Cosine of the angle between two batches of gradients, image by image.
+
+    Args:
+        a, b: tensors (batch, ...) of equal shape.
+
+    Returns:
+        Tensor (batch,); 0 where either gradient vanishes.
+    """
+    a, b = _flatten(a), _flatten(b)
+    norms = tf.norm(a, axis=1) * tf.norm(b, axis=1)
+    return tf.math.divide_no_nan(tf.reduce_sum(a * b, axis=1), norms)
+
+
+def _objective(logits, labels, of):
+    if of == "loss":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    probabilities = tf.nn.softmax(logits)
+    return tf.gather(probabilities, labels, axis=1, batch_dims=1)
+
+
+def _flatten(gradient):
+    return tf.reshape(gradient, [tf.shape(gradient)[0], -1])
