@@ -1,0 +1,66 @@
+"""Checks of what an attack is given, before any long work."""
+
+import math
+import numbers
+
+import numpy as np
+
+from igam_tf.data import check_images, check_labels
+
+NORMS = ("linf", "l2")
+
+
+def one_of(name, value, known):
+    """Raises ValueError unless `value` is one of the `known` values."""
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}: expected one of {tuple(known)}.")
+
+
+def whole_number(name, value, minimum):
+    """Raises ValueError unless `value` is an integer of at least `minimum`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}: expected a whole number.")
+    if value < minimum:
+        raise ValueError(f"{name} is {value}: expected at least {minimum}.")
+
+
+def seed(value):
+    """Raises ValueError unless `value` is an integer that fits int32."""
+    if not isinstance(value, numbers.Integral) or not -(2**31) <= value < 2**31:
+        raise ValueError(f"seed is {value!r}: expected an integer of at most 32 bits.")
+
+
+def radius(name, value, norm):
+    """Raises ValueError unless `value` is a distance between [0, 1] images."""
+    if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value!r}: expected a number, zero or above.")
+    if norm == "linf" and value > 1:
+        raise ValueError(
+            f"{name} is {value}: pixels are in [0, 1], so that a Linf distance is at "
+            "most 1; for grey levels divide by 255, as in 8/255."
+        )
+
+
+def images_and_labels(images, labels):
+    """Checked images, and labels in the type that attacks compute with.
+
+    Args:
+        images: float32 array or tensor (batch, height, width, channels) in [0, 1].
+        labels: integers (batch,).
+
+    Returns:
+        Tuple (float32 array, int32 array).
+
+    Raises:
+        ValueError: if images or labels are not what `igam_tf.data` means by them, or
+            not equally many.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    check_images(images)
+    check_labels(labels, np.iinfo(np.int32).max)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{len(images)} images and {len(labels)} labels: expected one label an "
+            "image."
+        )
+    return images, labels.astype(np.int32)

@@ -1,0 +1,84 @@
+"""What attacks ask of a classifier: logits, and nothing changed by looking at it."""
+
+import weakref
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_NUM_CLASSES = weakref.WeakKeyDictionary()
+
+
+def logits_of(model, images, training):
+    """Logits of a batch; the model's state is left alone in training mode too.
+
+    In training mode batch normalisation uses the batch's own statistics. The moving
+    statistics it would update are discarded: looking at a model must not change it.
+
+    Args:
+        model: Keras model from images to logits (batch, classes).
+        images: float tensor (batch, ...).
+        training: bool, the mode of the model.
+
+    Returns:
+        float32 tensor (batch, classes).
+    """
+    if training:
+        with keras.StatelessScope():
+            logits = model(images, training=True)
+    else:
+        logits = model(images, training=False)
+    return tf.cast(logits, tf.float32)
+
+
+def num_classes(model, images):
+    """Number of classes of a classifier, checked by one call on the first few images.
+
+    The call is not compiled, so that a model refused here can be repaired in place.
+
+    Args:
+        model: Keras model.
+        images: float32 array (batch, ...).
+
+    Returns:
+        Integer, at least 2.
+
+    Raises:
+        ValueError: if the model is not a Keras model, does not return
+            (batch, classes), or returns probabilities instead of logits.
+    """
+    if not isinstance(model, keras.Layer):
+        raise ValueError(
+            f"model is {type(model).__name__}: expected a keras.Model from images to "
+            "logits; a function can be wrapped in a keras.layers.Lambda."
+        )
+    known = _NUM_CLASSES.setdefault(model, {})
+    shape = images.shape[1:]
+    if shape not in known:
+        logits = model(tf.constant(images[:16]), training=False)
+        classes = _classes_of_output(model, logits)
+        _check_not_probabilities(model, np.asarray(logits, np.float32))
+        known[shape] = classes
+    return known[shape]
+
+
+def _classes_of_output(model, logits):
+    shape = getattr(logits, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] < 2:
+        raise ValueError(
+            f"model {model.name!r} returns {shape or type(logits).__name__} for some "
+            "images: expected logits (batch, classes) with at least 2 classes; pass "
+            "the classifier itself, ending in a dense layer without activation."
+        )
+    return int(shape[1])
+
+
+def _check_not_probabilities(model, logits):
+    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            f"model {model.name!r} returns probabilities (rows of numbers above zero "
+            "that sum to 1): expected logits, because a softmax hides gradients from "
+            "attacks and makes a model look robust. Take it off: "
+            "model.layers[-1].activation = keras.activations.linear, or, if it is a "
+            "layer of its own, keras.Model(model.input, model.layers[-2].output)."
+        )

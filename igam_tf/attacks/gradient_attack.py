@@ -1,0 +1,183 @@
+"""FGSM and PGD: repeated steps along the gradient of a loss, inside a ball."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from igam_tf.attacks import checks
+from igam_tf.attacks.attack import Attack
+from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.attacks.losses import LOSSES
+from igam_tf.attacks.projection import project
+from igam_tf.attacks.restarts import Restarts
+from igam_tf.attacks.steps import STEPS
+
+
+def pgd(
+    *,
+    eps,
+    step_size=None,
+    num_steps=20,
+    norm="linf",
+    loss="cross_entropy",
+    random_start=True,
+    num_restarts=1,
+    seed=0,
+):
+    """Projected gradient descent (Madry et al. 2018), the last iterate of it.
+
+    Args:
+        eps: radius of the ball, as a fraction of the pixel range, such as 8/255.
+        step_size: length of a step in the norm. Default: eps / 4 for Linf, whatever
+            the number of steps (2/255 at 8/255: the paper's PGD-5 to PGD-100), and
+            2.5 * eps / num_steps for L2 (Madry et al.).
+        num_steps: number of steps.
+        norm: "linf" or "l2".
+        loss: "cross_entropy" or "cw_margin" (the Carlini-Wagner margin, as MadryLab).
+        random_start: whether to start from a uniform point of the ball.
+        num_restarts: number of random starts; each image's worst case is kept.
+        seed: integer, seed of the random starts.
+
+    Returns:
+        An attack: `attack(model, images, labels)` returns adversarial images.
+
+    Raises:
+        ValueError: if a hyper-parameter is outside its range, or if several restarts
+            are asked for without a random start.
+    """
+    checks.whole_number("num_restarts", num_restarts, 1)
+    if step_size is None:
+        step_size = _default_step(eps, num_steps, norm)
+    attack = GradientAttack(
+        eps=eps,
+        step_size=step_size,
+        num_steps=num_steps,
+        norm=norm,
+        loss=loss,
+        random_start=random_start,
+        seed=seed,
+    )
+    return Restarts(attack, num_restarts) if num_restarts > 1 else attack
+
+
+def fgsm(*, eps, norm="linf", loss="cross_entropy"):
+    """The fast gradient sign method: one step of size eps from the clean image.
+
+    Pixels are clipped to [0, 1]; the authors' evaluation let them wrap around in uint8.
+
+    Args:
+        eps: radius of the ball, as a fraction of the pixel range, such as 8/255.
+        norm: "linf", or "l2" for a step along the normalised gradient.
+        loss: "cross_entropy" or "cw_margin".
+
+    Returns:
+        An attack, as `pgd`.
+
+    Raises:
+        ValueError: if a hyper-parameter is outside its range.
+    """
+    return GradientAttack(
+        eps=eps,
+        step_size=eps,
+        num_steps=1,
+        norm=norm,
+        loss=loss,
+        random_start=False,
+        seed=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class GradientAttack(Attack):
+    """Steps of one length along a gradient; `pgd` and `fgsm` spell it with defaults.
+
+    Attributes: see the arguments of `pgd`.
+    """
+
+    eps: float
+    step_size: float
+    num_steps: int
+    norm: str
+    loss: str
+    random_start: bool
+    seed: int
+
+    def __post_init__(self):
+        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.one_of("loss", self.loss, LOSSES)
+        checks.radius("eps", self.eps, self.norm)
+        checks.radius("step_size", self.step_size, self.norm)
+        checks.whole_number("num_steps", self.num_steps, 1)
+        checks.seed(self.seed)
+
+    @property
+    def structure(self):
+        # FGSM is PGD with other numbers: without random start the start has size 0.
+        return ("gradient", self.norm, self.loss)
+
+    @property
+    def family(self):
+        return self.structure
+
+    @property
+    def effort(self):
+        return (self.num_steps, 1)
+
+    @property
+    def covers_ball(self):
+        farthest = 2 * self.eps if self.random_start else self.eps
+        return self.num_steps * self.step_size >= farthest
+
+    def tensors(self):
+        start_size = self.eps if self.random_start else 0.0
+        sizes = (self.eps, self.step_size, start_size)
+        return (*np.float32(sizes), np.int32(self.num_steps))
+
+    def run(self, model, images, labels, seed, tensors, training):
+        eps, step_size, start_size, num_steps = tensors
+        noise = uniform_in_ball(images, seed, self.norm)
+        start = tf.clip_by_value(images + start_size * noise, 0.0, 1.0)
+
+        def one_step(step, adversarial):
+            gradient = self._gradient(model, adversarial, labels, training)
+            moved = adversarial + step_size * STEPS[self.norm](gradient)
+            return step + 1, project(moved, images, eps, self.norm)
+
+        # The number of steps is a tensor: one graph serves PGD-1 and PGD-1000.
+        _, adversarial = tf.while_loop(
+            lambda step, _: step < num_steps,
+            one_step,
+            (0, start),
+            parallel_iterations=1,
+        )
+        return adversarial
+
+    def _gradient(self, model, images, labels, training):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            logits = logits_of(model, images, training)
+            # A sum over images keeps each image's gradient its own.
+            loss = tf.reduce_sum(LOSSES[self.loss](logits, labels))
+        return tape.gradient(
+            loss, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+
+    def __repr__(self):
+        eps, step_size = fraction(self.eps), fraction(self.step_size)
+        kind = f"norm={self.norm!r}, loss={self.loss!r}"
+        if self.num_steps == 1 and not self.random_start and self.step_size == self.eps:
+            return f"fgsm(eps={eps}, {kind})"
+        return (
+            f"pgd(eps={eps}, step_size={step_size}, num_steps={self.num_steps}, "
+            f"{kind}, random_start={self.random_start}, seed={self.seed})"
+        )
+
+
+def _default_step(eps, num_steps, norm):
+    checks.one_of("norm", norm, checks.NORMS)
+    checks.radius("eps", eps, norm)
+    checks.whole_number("num_steps", num_steps, 1)
+    return eps / 4 if norm == "linf" else 2.5 * eps / num_steps
