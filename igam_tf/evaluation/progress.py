@@ -1,0 +1,35 @@
+"""Progress of an evaluation: one line with the accuracies so far and the time left."""
+
+import sys
+
+import keras
+
+
+class Progress:
+    """A progress bar over images.
+
+    Args:
+        target: number of images, or None if not known; too many does no harm.
+        names: names of the values that `update` is given.
+        show: whether to print anything.
+    """
+
+    def __init__(self, target, names, show):
+        # A log file gets a line a minute, a terminal one line that moves.
+        interval = 0.2 if sys.stdout.isatty() else 60
+        self._bar = show and keras.utils.Progbar(
+            target, stateful_metrics=names, interval=interval, unit_name="image"
+        )
+        self._done, self._values = 0, []
+
+    def update(self, done, values):
+        """Shows that `done` images are done; `values` maps names to numbers."""
+        self._done, self._values = done, list(values.items())
+        if self._bar:
+            self._bar.update(done, self._values, finalize=False)
+
+    def close(self):
+        """Shows the last state, and ends the line."""
+        if self._bar:
+            self._bar.target = self._done
+            self._bar.update(self._done, self._values, finalize=True)

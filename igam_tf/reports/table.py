@@ -1,0 +1,119 @@
+"""The table of a run: one line a model, one column an attack."""
+
+import re
+
+from igam_tf.attacks.fractions import fraction
+
+_BATCH_NORM = {
+    "inference": "batch norm in inference mode",
+    "batch": "batch norm with the statistics of each batch, as the paper's authors",
+}
+_MISSING = "-"
+
+
+def format_table(results):
+    """The results of a run as Markdown that also reads well in a terminal.
+
+    Args:
+        results: dict with
+            "title": text;
+            "rows": dict from row name to {"label": text, "evaluation": a result of
+                `igam_tf.evaluate`, "training_seconds": number or None};
+            "reduced": list of sentences, how the run was cut (may be missing);
+            "paper": dict from row name to {attack: percent} (may be missing).
+
+    Returns:
+        Text: title, table of accuracies in percent, settings, warnings.
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    rows = results["rows"]
+    if not rows:
+        raise ValueError("results have no rows: expected at least one model.")
+    paper = results.get("paper") or {}
+    lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
+    lines += [f"- {line}" for line in _captions(rows, paper)]
+    lines += [f"- Reduced run: {sentence}" for sentence in results.get("reduced") or []]
+    for row in rows.values():
+        for warning in row["evaluation"].get("warnings", []):
+            lines.append(f"- Warning, {row['label']}: {warning}")
+    return "\n".join(lines) + "\n"
+
+
+def attack_title(name):
+    """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
+    form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
+    if form is None:
+        return "FGSM" if name == "fgsm" else name
+    kind, steps, restarts = form.groups()
+    return f"{kind.upper()}-{steps}" + (f" x{restarts}" if restarts else "")
+
+
+def _table(rows, paper):
+    attacks = list(
+        dict.fromkeys(a for row in rows.values() for a in row["evaluation"]["attacks"])
+    )
+    unit, seconds = _time_unit(rows)
+    cells = [["Model", *map(attack_title, attacks), f"training ({unit})"]]
+    for name, row in rows.items():
+        accuracies = row["evaluation"]["attacks"]
+        published = paper.get(name, {})
+        percents = [_percent(accuracies.get(a), published.get(a)) for a in attacks]
+        time = row.get("training_seconds")
+        duration = _MISSING if time is None else f"{time / seconds:.1f}"
+        cells.append([row["label"], *percents, duration])
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    head, *body = [_line(line, widths) for line in cells]
+    rule = [f"{'-' * (width - 1)}:" for width in widths]
+    rule[0] = "-" * widths[0]
+    return [head, _line(rule, widths), *body]
+
+
+def _line(cells, widths):
+    first, *rest = (cell.replace("|", "\\|") for cell in cells)
+    aligned = [first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]
+    return f"| {' | '.join(aligned)} |"
+
+
+def _percent(entry, published):
+    ours = _MISSING if entry is None else f"{100 * entry['accuracy']:.1f}"
+    return ours if published is None else f"{ours} ({published:.1f})"
+
+
+def _time_unit(rows):
+    longest = max(row.get("training_seconds") or 0 for row in rows.values())
+    if longest < 600:
+        return "s", 1
+    return ("min", 60) if longest < 36000 else ("h", 3600)
+
+
+def _captions(rows, paper):
+    """What was measured: once if all rows agree, else for each of them."""
+    by_text = {}
+    for row in rows.values():
+        by_text.setdefault(_settings(row["evaluation"]), []).append(row["label"])
+    width = 100 * max(map(_half_width, rows.values()))
+    lines = [
+        f"Accuracy in percent (95 % intervals: up to {width:.1f} points on each side)"
+        + ("; in parentheses the paper's." if paper else ".")
+    ]
+    for text, labels in by_text.items():
+        lines.append(text if len(by_text) == 1 else f"{', '.join(labels)}: {text}")
+    return lines
+
+
+def _settings(evaluation):
+    size = f"eps {fraction(evaluation['eps'])}"
+    if evaluation.get("step_size") is not None:
+        size += f", step {fraction(evaluation['step_size'])}"
+    return (
+        f"{evaluation['threat_model']}, {size}; {evaluation['num_examples']} test "
+        f"images; seed {evaluation['seed']}; {_BATCH_NORM[evaluation['batch_norm']]}."
+    )
+
+
+def _half_width(row):
+    """Half the widest interval of a row."""
+    intervals = [e["interval_95"] for e in row["evaluation"]["attacks"].values()]
+    return max((high - low) / 2 for low, high in intervals)
