@@ -1,0 +1,272 @@
+"""What all training methods share: replicas, XLA, and the order of the two updates.
+
+A method is a small subclass that says what to compute before the tape (`prepare`) and
+which per-image losses to minimise (`loss_terms`). This file alone knows about
+`tf.distribute` and XLA.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from igam_tf import distribution, transforms
+from igam_tf.training import checks
+
+
+class TrainingMethod(keras.Model):
+    """A student and the way it is trained; `fit` is the training loop.
+
+    Args:
+        student: keras.Model from images to logits. Calling the method calls it.
+        attack: an attack of `igam_tf.attacks` that replaces every training image by
+            an adversarial one, or None to train on natural images.
+        weight_decay: weight of half the squared L2 norm of every convolution and
+            dense kernel (2e-4 in the paper); norms and biases are not decayed.
+        seed: seed of all randomness inside the step.
+    """
+
+    #: Branches of `train_step`; `phase` picks one of them by the step.
+    phases = ("train",)
+    #: Names of the running means reported beside the total loss.
+    reports = ("cross_entropy", "gradient_norm")
+
+    def __init__(self, student, *, attack=None, weight_decay=0.0, seed=0, name=None):
+        super().__init__(name=name)
+        self.student = student
+        self.attack = attack
+        self.weight_decay = weight_decay
+        self.seed = seed
+        self._means = [
+            keras.metrics.Mean(name=name) for name in ("loss", *self.reports)
+        ]
+        self.built = True
+
+    # What a method defines.
+
+    def prepare(self, images, labels, *, phase, seed):
+        """Computes, outside of the gradient tape, what the losses need.
+
+        Returns:
+            Tuple (images, targets): the images to train on, and whatever
+            `loss_terms` takes as `targets`.
+        """
+        del phase
+        if self.attack is not None:
+            images = self.attack.perturb(self.student, images, labels, seed=seed)
+        return images, ()
+
+    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+        """The losses, image by image, under the student's gradient tape.
+
+        Args:
+            images: tensor (batch, height, width, channels) in [0, 1].
+            labels: int32 tensor (batch,).
+            targets: what `prepare` returned.
+            phase: one of `phases`.
+            global_batch: number of images over all replicas, a float tensor.
+
+        Returns:
+            Tuple (terms, logits, report): weighted losses by name, each (batch,),
+            whose mean over the global batch is minimised; logits (batch, classes);
+            and other values per image by name, for the log.
+        """
+        raise TypeError(f"{type(self).__name__} does not define its loss_terms.")
+
+    def phase(self, step):
+        """Index into `phases` of a step, an int32 tensor."""
+        del step
+        return tf.constant(0)
+
+    def second_update_due(self, step):
+        """Whether `second_update` follows the student's update; None for never."""
+        del step
+
+    def second_update(self, data, step):
+        """The other player's update, on the same batch, on one replica."""
+        raise TypeError(f"{type(self).__name__} does not define its second_update.")
+
+    # The step, on one replica.
+
+    def train_step(self, data, step, phase="train"):
+        """Updates the student on this replica's share of the batch.
+
+        Returns:
+            Tuple (report, logits, labels): sums and counts by name, and this
+            replica's logits and labels.
+        """
+        images, labels, seed, global_batch = self.unpack(data, step)
+        gradients, logits, report = self.maybe_xla(self._student_gradients, phase=phase)(
+            images, labels, seed, global_batch
+        )
+        self.optimizer.apply(gradients, self.student.trainable_variables)
+        zero = tf.zeros([], global_batch.dtype)
+        report = {m.name: report.get(m.name, (zero, zero)) for m in self._means}
+        return report, logits, labels
+
+    def _student_gradients(self, images, labels, seed, global_batch, *, phase):
+        with transforms.random_offsets(seed):
+            images, targets = self.prepare(images, labels, phase=phase, seed=seed)
+        variables = self.student.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            terms, logits, report = self.loss_terms(
+                images, labels, targets, phase=phase, global_batch=global_batch
+            )
+            loss = self.total(terms, variables, global_batch)
+        gradients = tape.gradient(loss, variables)
+        count = tf.cast(tf.shape(images)[0], loss.dtype)
+        sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
+        # A replica's loss is its share of the global one; its gradient norm stands
+        # for all of them.
+        share = tf.constant(1.0 / self.num_replicas, loss.dtype)
+        sums["loss"] = (loss, share)
+        sums["gradient_norm"] = (tf.linalg.global_norm(gradients), share)
+        return gradients, logits, sums
+
+    def total(self, terms, variables, global_batch):
+        """This replica's share of the loss: mean over the global batch, and decay.
+
+        Keras' optimizers sum gradients over replicas.
+        """
+        loss = sum(tf.reduce_sum(v) for v in terms.values()) / global_batch
+        if not self.weight_decay:
+            return loss
+        kernels = [v for v in variables if v.name == "kernel"]
+        decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
+        return loss + self.weight_decay / self.num_replicas * decay
+
+    def test_step(self, data, step):
+        """Cross entropy in inference mode; same returns as `train_step`."""
+        images, labels, _, _ = self.unpack(data, step)
+        logits = tf.cast(self.student(images, training=False), keras.config.floatx())
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        count = tf.cast(tf.shape(images)[0], loss.dtype)
+        return {"loss": (tf.reduce_sum(loss), count)}, logits, labels
+
+    def unpack(self, data, step):
+        """Images, labels, this replica's seed of this step, and the global batch."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = tf.cast(images, keras.config.floatx())
+        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        replica = tf.distribute.get_replica_context()
+        draw = tf.cast(step, tf.int32) * self.num_replicas
+        seed = tf.stack([self.seed, draw + replica.replica_id_in_sync_group])
+        count = tf.cast(tf.shape(images)[0], images.dtype)
+        return images, labels, seed, replica.all_reduce("SUM", count)
+
+    def maybe_xla(self, function, **kwargs):
+        """`function`, compiled by XLA if asked for: once for each `kwargs`."""
+        bound = functools.partial(function, **kwargs)
+        if not self._use_xla:
+            return bound
+        key = (function.__name__, *sorted(kwargs.items()))
+        if key not in self._xla_functions:
+            self._xla_functions[key] = tf.function(bound, jit_compile=True)
+        return self._xla_functions[key]
+
+    @property
+    def num_replicas(self):
+        return self.distribute_strategy.num_replicas_in_sync
+
+    # Keras' interface.
+
+    def call(self, images, training=False):
+        return self.student(images, training=training)
+
+    def compile(self, optimizer, *, jit_compile="auto", metrics=("accuracy",), **kwargs):
+        """Configures training; call it under the strategy that trains.
+
+        Args:
+            optimizer: optimizer of the student.
+            jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
+            metrics: Keras metrics of (labels, logits).
+            **kwargs: `steps_per_execution`, `run_eagerly`.
+        """
+        super().compile(
+            optimizer=optimizer, metrics=list(metrics), jit_compile=False, **kwargs
+        )
+        self._use_xla = distribution.resolve_jit_compile(jit_compile)
+        self._xla_functions = {}
+        # Built now, over its own variables, so that a checkpoint holds its state.
+        self.optimizer.build(self.student.trainable_variables)
+
+    def fit(self, x=None, y=None, **kwargs):
+        """Keras' `fit`, after a look at the data.
+
+        Raises:
+            ValueError: if images are not in [0, 1] or labels are not classes.
+        """
+        checks.check_training_data(x, y, num_classes=self.student.output_shape[-1])
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, y, **kwargs)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            self.train_function = self._loop(self._train_on_batch)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            self.test_function = self._loop(self._test_on_batch)
+
+    # All replicas. Control flow stands outside of `strategy.run`: inside of it, a
+    # `tf.cond` around an optimizer fails under MirroredStrategy.
+
+    def _train_on_batch(self, data):
+        step = tf.identity(self.optimizer.iterations.value)
+        branches = [
+            functools.partial(self._run, self.train_step, data, step, phase=phase)
+            for phase in self.phases
+        ]
+        if len(branches) == 1:
+            outputs = branches[0]()
+        else:
+            outputs = tf.switch_case(self.phase(step), branches)
+        due = self.second_update_due(step)
+        if due is not None:
+            tf.cond(due, lambda: self._run_second_update(data, step), lambda: 0)
+        return self._update_metrics(*outputs)
+
+    def _test_on_batch(self, data):
+        step = tf.identity(self.optimizer.iterations.value)
+        return self._update_metrics(*self._run(self.test_step, data, step))
+
+    def _run(self, step_function, data, step, **kwargs):
+        strategy = self.distribute_strategy
+        report, logits, labels = strategy.run(step_function, (data, step), kwargs)
+        sums = {
+            name: tuple(strategy.reduce("SUM", v, axis=None) for v in values)
+            for name, values in report.items()
+        }
+        return sums, strategy.gather(logits, axis=0), strategy.gather(labels, axis=0)
+
+    def _run_second_update(self, data, step):
+        self.distribute_strategy.run(self.second_update, (data, step))
+        return 0
+
+    def _update_metrics(self, sums, logits, labels):
+        for mean in self._means:
+            if mean.name in sums:
+                total, count = sums[mean.name]
+                mean.update_state(tf.math.divide_no_nan(total, count), count)
+        logs = self.compute_metrics(None, labels, logits)
+        absent = {m.name for m in self._means} - set(sums)
+        return {name: value for name, value in logs.items() if name not in absent}
+
+    def _loop(self, on_batch):
+        """`steps_per_execution` steps on an iterator, as Keras' `fit` calls it."""
+        on_batch = tf.autograph.experimental.do_not_convert(on_batch)
+
+        def execute(iterator):
+            logs = on_batch(iterator.get_next())
+            for _ in tf.range(self.steps_per_execution - 1):
+                batch = iterator.get_next_as_optional()
+                if not batch.has_value():
+                    break
+                logs = on_batch(batch.get_value())
+            return logs
+
+        if self.run_eagerly:
+            return lambda iterator: on_batch(next(iterator))
+        return tf.function(execute, reduce_retracing=True)

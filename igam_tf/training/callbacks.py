@@ -1,0 +1,192 @@
+"""Callbacks of long trainings: checkpoints, history, divergence, time left."""
+
+import csv
+import math
+import os
+import pathlib
+import sys
+import time
+
+import keras
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole training state after each epoch, and restores the newest.
+
+    Networks, both optimizers and step counters are kept; with data that depend on the
+    epoch alone (`igam_tf.data.training_batches`), a resumed training continues bit for
+    bit on the CPU.
+
+    Args:
+        folder: where `epoch-0007.weights.h5` goes; the last two are kept.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+
+    def restore(self, method):
+        """Loads the newest readable checkpoint into a compiled method.
+
+        Args:
+            method: compiled `TrainingMethod` of the same networks.
+
+        Returns:
+            Number of finished epochs; 0 if there is no checkpoint.
+
+        Raises:
+            ValueError: if checkpoints exist, but none of them can be read.
+        """
+        problems = []
+        for path in sorted(self.folder.glob("epoch-*.weights.h5"), reverse=True):
+            try:
+                method.load_weights(path)
+            except (OSError, ValueError, KeyError) as error:
+                problems.append(f"{path}: {error}")
+                continue
+            return int(path.name[len("epoch-") :].split(".")[0])
+        if problems:
+            raise ValueError(
+                "No checkpoint could be read; delete the folder to start anew.\n"
+                + "\n".join(problems)
+            )
+        return 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        del logs
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
+        temporary = self.folder / f"incomplete-{path.name}"
+        self.model.save_weights(temporary)
+        os.replace(temporary, path)
+        for old in sorted(self.folder.glob("epoch-*.weights.h5"))[:-2]:
+            old.unlink()
+
+
+class History(keras.callbacks.Callback):
+    """Writes one row of metrics an epoch to a CSV file, also over resumed runs.
+
+    Args:
+        path: the file; rows of epochs that are trained again are replaced.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = pathlib.Path(path)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        del logs
+        self._epoch_start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self._epoch_start
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **(logs or {})}
+        rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]
+        names = list(dict.fromkeys(name for r in rows for name in r))
+        temporary = self.path.with_suffix(".incomplete")
+        with open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self.path)
+
+    def rows(self):
+        """The rows so far, as dicts of strings."""
+        if not self.path.exists():
+            return []
+        with open(self.path, newline="") as file:
+            return list(csv.DictReader(file))
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Raises as soon as the loss is not finite; the checkpoints before it stay.
+
+    Raises:
+        TrainingDivergedError: with the epoch and the step.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        del logs
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                f"The loss became {loss} in epoch {self._epoch + 1}, step {batch + 1} "
+                f"of the epoch (optimizer step {int(self.model.optimizer.iterations)}). "
+                "The checkpoint of the last finished epoch is kept. Lower the learning "
+                "rate or the weights of the matching terms, and train again."
+            )
+
+
+class Progress(keras.callbacks.Callback):
+    """One line for the whole training: epoch, metrics, time left.
+
+    On a terminal the line is rewritten in place, a few times a second; in a log file a
+    line is written at most every `log_seconds`.
+
+    Args:
+        label: what is being trained.
+        log_seconds: seconds between two lines of a log file.
+    """
+
+    def __init__(self, label, *, log_seconds=15.0, stream=None):
+        super().__init__()
+        self.label = label
+        self.log_seconds = log_seconds
+        self.stream = stream or sys.stdout
+
+    def on_train_begin(self, logs=None):
+        del logs
+        self._start = self._last = time.monotonic()
+        self._first_epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        del logs
+        self._epoch = epoch
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        interval = 0.2 if self.stream.isatty() else self.log_seconds
+        if time.monotonic() - self._last >= interval:
+            steps = self.params["steps"] or batch + 1
+            self._write(self._epoch + (batch + 1) / steps, logs or {})
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.params["epochs"]:
+            self._write(epoch + 1, logs or {}, last=True)
+
+    def _write(self, epochs_done, logs, *, last=False):
+        self._last = time.monotonic()
+        elapsed = self._last - self._start
+        done = max(epochs_done - self._first_epoch, 1e-9)
+        left = elapsed / done * (self.params["epochs"] - epochs_done)
+        when = f"{_minutes(elapsed)} taken" if last else f"{_minutes(left)} left"
+        shown = [
+            f"{name} {100 * float(logs[name]):.1f} %"
+            for name in ("accuracy", "val_accuracy")
+            if name in logs
+        ]
+        line = "  ".join(
+            [
+                f"{self.label}: epoch {math.ceil(epochs_done)}/{self.params['epochs']}",
+                f"loss {float(logs.get('loss', 0)):.3f}",
+                *shown,
+                when,
+            ]
+        )
+        end = "\n" if last or not self.stream.isatty() else ""
+        start = "\r\033[K" if self.stream.isatty() else ""
+        print(start + line, end=end, file=self.stream, flush=True)
+
+
+def _minutes(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,96 @@
+"""Optimizers and schedules of the TF1 originals."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("igam_tf")
+class Momentum(keras.optimizers.SGD):
+    """TensorFlow 1's `MomentumOptimizer`.
+
+        accumulator = momentum * accumulator + gradient
+        variable -= learning_rate * accumulator
+
+    Keras' SGD stores the product with the learning rate instead: after a change of
+    the learning rate the two differ.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
+        accumulator = self.momentums[self._get_variable_index(variable)]
+        self.assign(accumulator, accumulator * self.momentum + gradient)
+        self.assign_sub(variable, rate * accumulator)
+
+
+def piecewise_constant(learning_rate, total_steps, *, drops_at=(0.5, 0.75)):
+    """Divides the learning rate by 10 at fractions of the training (the authors').
+
+    Args:
+        learning_rate: rate at the start: 0.1 in the paper.
+        total_steps: number of optimizer steps.
+        drops_at: fractions of `total_steps`; a boundary still has the rate before it.
+
+    Returns:
+        keras.optimizers.schedules.PiecewiseConstantDecay, or the rate if no drop.
+    """
+    boundaries = [int(total_steps * fraction) for fraction in drops_at]
+    boundaries = sorted({b for b in boundaries if 0 < b < total_steps})
+    if not boundaries:
+        return learning_rate
+    values = [learning_rate * 0.1**i for i in range(len(boundaries) + 1)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+
+
+@keras.saving.register_keras_serializable("igam_tf")
+class EverySteps(keras.optimizers.schedules.LearningRateSchedule):
+    """Another optimizer's schedule, for one that steps once in `every` of its steps.
+
+    Args:
+        schedule: schedule of the first optimizer, a function of its steps.
+        start: its step at which the second optimizer begins.
+        every: its steps for each step of the second optimizer.
+    """
+
+    def __init__(self, schedule, start, every):
+        self.schedule = schedule
+        self.start = start
+        self.every = every
+
+    def __call__(self, step):
+        return self.schedule(self.start + step * self.every)
+
+    def get_config(self):
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "start": self.start,
+            "every": self.every,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["start"], config["every"])
+
+
+def following(optimizer, *, start, every):
+    """A new optimizer with the settings of another, whose schedule it follows.
+
+    In the authors' code student and discriminator read the learning rate off one
+    global step.
+
+    Args:
+        optimizer: keras optimizer of the student.
+        start: student step at which the new optimizer begins.
+        every: student steps for each of its steps.
+
+    Returns:
+        keras optimizer without state.
+    """
+    config = optimizer.get_config()
+    copy = type(optimizer).from_config(config)
+    schedule = optimizer._learning_rate
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        first = -(-start // every) * every
+        copy.learning_rate = EverySteps(schedule, first, every)
+    return copy

@@ -1,0 +1,36 @@
+"""TF1's momentum across a change of the learning rate, and schedules."""
+
+import keras
+import numpy as np
+
+from igam_tf import training
+from igam_tf.training.optimizers import following
+
+
+def test_momentum_keeps_the_gradient_not_its_product_with_the_rate():
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.01])
+    optimizer = training.Momentum(rates, momentum=0.9)
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    # By hand: accumulators 2, 3.8, 5.42; rates 0.1, 0.1 (boundaries are inclusive), 0.01.
+    expected = [1 - 0.2, 1 - 0.2 - 0.38, 1 - 0.2 - 0.38 - 0.0542]
+    for value in expected:
+        optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])
+        np.testing.assert_allclose(variable.numpy(), [value], rtol=1e-6)
+
+
+def test_piecewise_constant_drops_at_half_and_three_quarters():
+    schedule = training.piecewise_constant(0.1, 8)
+    rates = [float(schedule(step)) for step in range(8)]
+    expected = [0.1] * 5 + [0.01] * 2 + [0.001]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    assert training.piecewise_constant(0.1, 1) == 0.1
+
+
+def test_the_discriminator_follows_the_schedule_of_the_student():
+    student = training.Momentum(training.piecewise_constant(0.1, 80), momentum=0.9)
+    discriminator = following(student, start=23, every=10)
+    # Its steps fall on the student's steps 30, 40, 50, 60, 70.
+    rates = [float(discriminator._learning_rate(step)) for step in range(5)]
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001], rtol=1e-6)
+    assert discriminator.momentum == 0.9

@@ -1,0 +1,101 @@
+"""Replicas, XLA and the loop: all of them train to the same weights."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from igam_tf import attacks, data, distribution, models, training
+
+PLAIN = tf.distribute.get_strategy
+
+
+def _two():
+    return distribution.strategy("mirrored", devices=2)
+
+
+def _one_mirrored():
+    return distribution.strategy("mirrored", devices=1)
+
+
+def _trained(make_igam, digits, strategy, size=16, **compile_args):
+    with strategy.scope():
+        # Stochastic gradient descent: Adam turns rounding noise into full steps. The
+        # discriminator's batch norm, whose statistics are per replica, is left out.
+        method = make_igam(
+            adversarial_weight=0.0,
+            optimizer=keras.optimizers.SGD(0.05, momentum=0.9),
+            matching_start=2,
+            weight_decay=1e-3,
+            compile_args=compile_args,
+        )
+    batches = data.evaluation_batches(digits.train, size)
+    history = method.fit(batches, epochs=2, verbose=0, validation_data=batches).history
+    return method.student.get_weights(), history
+
+
+@pytest.mark.parametrize(
+    "strategy, compile_args, tolerance",
+    [
+        (PLAIN, {"steps_per_execution": 3}, 0),
+        (PLAIN, {"jit_compile": True}, 1e-5),
+        (_one_mirrored, {}, 1e-5),
+        (_two, {}, 1e-5),
+        (_two, {"jit_compile": True}, 1e-5),
+    ],
+    ids=["executions", "xla", "mirrored", "two", "two-xla"],
+)
+def test_equals_plain_training(make_igam, digits, strategy, compile_args, tolerance):
+    # 24 images a batch of 64: the last one is partial.
+    expected, history = _trained(make_igam, digits, PLAIN(), size=24)
+    found, found_history = _trained(
+        make_igam, digits, strategy(), size=24, **compile_args
+    )
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+    for name in ("loss", "cross_entropy", "difference", "accuracy", "gradient_cosine",
+                 "val_loss", "val_accuracy"):  # fmt: skip
+        np.testing.assert_allclose(history[name], found_history[name], rtol=1e-3)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_adversarial_terms_run_on_two_replicas(make_igam, digits, jit_compile):
+    with _two().scope():
+        method = make_igam(
+            discriminator_every=1, compile_args={"jit_compile": jit_compile}
+        )
+    before = method.discriminator.get_weights()
+    method.fit(data.evaluation_batches(digits.train, 16), epochs=1, verbose=0)
+    assert any(
+        (a != b).any() for a, b in zip(before, method.discriminator.get_weights())
+    )
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("strategy", [PLAIN, _two], ids=["one", "two"])
+def test_adversarial_training(digits, strategy, jit_compile):
+    with strategy().scope():
+        student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
+        attack = attacks.pgd(eps=0.1, num_steps=3)
+        method = training.AdversarialTraining(student, attack)
+        method.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
+    batches = data.evaluation_batches(digits.train, 32)
+    history = method.fit(batches, epochs=8, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    natural = training.StandardTraining(student)
+    natural.compile(keras.optimizers.SGD(0.0))
+    # The trained loss is that of attacked images: above that of natural ones.
+    assert natural.evaluate(batches, verbose=0, return_dict=True)["loss"] < (
+        history["loss"][-1]
+    )
+
+
+def test_the_step_is_traced_once(make_igam, digits):
+    method = make_igam()
+    traces = []
+    original = method.loss_terms
+    method.loss_terms = lambda *args, **kwargs: (
+        traces.append(kwargs["phase"]) or original(*args, **kwargs)
+    )
+    method.fit(data.evaluation_batches(digits.train, 24), epochs=3, verbose=0)
+    assert sorted(traces) == ["matching", "plain"]

@@ -1,0 +1,89 @@
+"""Interrupted trainings go on bit for bit; diverged ones stop and keep what was."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from igam_tf import data
+from igam_tf.training import callbacks
+
+
+def _fit(method, digits, folder, epochs, extra=()):
+    checkpoint = callbacks.Checkpoint(folder / "checkpoints")
+    first = checkpoint.restore(method)
+    method.fit(
+        data.training_batches(
+            digits.train, 16, augmentation=data.Augmentation(pad=1, noise=0.05), seed=5,
+            first_epoch=first,
+        ),
+        epochs=epochs,
+        initial_epoch=first,
+        steps_per_epoch=data.steps_per_epoch(digits.train, 16),
+        verbose=0,
+        callbacks=[
+            callbacks.StopOnDivergence(), callbacks.History(folder / "history.csv"),
+            checkpoint, *extra,
+        ],
+    )  # fmt: skip
+    return method
+
+
+def _state(method):
+    optimizers = method.optimizer, method.discriminator_optimizer
+    return [v.numpy() for part in (method, *optimizers) for v in part.variables]
+
+
+def test_three_and_three_epochs_equal_six(make_igam, digits, tmp_path):
+    straight = _fit(make_igam(), digits, tmp_path / "a", 6)
+    _fit(make_igam(), digits, tmp_path / "b", 3)
+    resumed = _fit(make_igam(), digits, tmp_path / "b", 6)
+    for a, b in zip(_state(straight), _state(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    histories = []
+    for name in "ab":
+        with open(tmp_path / name / "history.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        histories.append([{k: v for k, v in r.items() if k != "seconds"} for r in rows])
+    assert histories[0] == histories[1]
+    assert [row["epoch"] for row in histories[0]] == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_igam, digits, tmp_path):
+    straight = _fit(make_igam(), digits, tmp_path, 3)
+    newest = tmp_path / "checkpoints" / "epoch-0003.weights.h5"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    again = make_igam()
+    assert callbacks.Checkpoint(tmp_path / "checkpoints").restore(again) == 2
+    _fit(again, digits, tmp_path, 3)
+    for a, b in zip(_state(straight), _state(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_readable_checkpoint_is_an_error(make_igam, digits, tmp_path):
+    _fit(make_igam(), digits, tmp_path, 1)
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="delete the folder"):
+        callbacks.Checkpoint(tmp_path / "checkpoints").restore(make_igam())
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(make_igam, digits, tmp_path):
+    method = make_igam()
+    _fit(method, digits, tmp_path, 2)
+    good = _state(method)
+    poison = method.student.trainable_variables[0]
+    poison.assign(poison.numpy() * np.nan)
+    with pytest.raises(callbacks.TrainingDivergedError, match="epoch 1, step 1 "):
+        method.fit(
+            data.evaluation_batches(digits.train, 16),
+            verbose=0,
+            callbacks=[
+                callbacks.StopOnDivergence(),
+                callbacks.Checkpoint(tmp_path / "checkpoints"),
+            ],
+        )
+    restored = make_igam()
+    assert callbacks.Checkpoint(tmp_path / "checkpoints").restore(restored) == 2
+    for a, b in zip(good, _state(restored), strict=True):
+        np.testing.assert_array_equal(a, b)
