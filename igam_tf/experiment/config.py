@@ -1,0 +1,277 @@
+"""All settings of an experiment: one frozen dataclass, checked before anything runs.
+
+`run.py` makes a flag of every field. Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import re
+
+from igam_tf.data import registry
+
+METHODS = ("standard", "finetune", "igam", "pgd")
+LABELS = {"standard": "Standard", "finetune": "FT", "igam": "IGAM"}
+
+
+def setting(default, text, *, may_change=False, **limits):
+    """A field with its help text and limits.
+
+    Args:
+        default: default value; its type is the flag's type.
+        text: help text, one sentence with units.
+        may_change: whether a resumed run may have another value.
+        **limits: `choices`, `at_least`, `at_most`, `above`.
+    """
+    metadata = {"help": text, "may_change": may_change, **limits}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Settings of one run; see the help text of each field (`run.py --help`).
+
+    Raises:
+        ValueError: naming the flag, the received value and what was expected.
+    """
+
+    # Tasks and data.
+    source: str = setting("", "Data set the teacher is robust on.")
+    target: str = setting("", "Data set of the student's task.")
+    methods: tuple = setting(
+        METHODS,
+        "Rows of the table, separated by commas: standard, finetune (FT), igam, pgd.",
+        may_change=True,
+    )
+    data_dir: str = setting(
+        "",
+        "Folder of TFDS-prepared data or of tiny-imagenet-200.zip; TFDS' own folder "
+        "if left out.",
+        may_change=True,
+    )
+    download: bool = setting(
+        True, "Whether TFDS may download data that is not in data_dir.", may_change=True
+    )
+    train_examples: int = setting(
+        0, "Training images of the target task; 0 for all.", at_least=0
+    )
+    source_train_examples: int = setting(
+        0, "Training images of the source task; 0 for all.", at_least=0
+    )
+    image_noise: float = setting(
+        0.0,
+        "Uniform noise of at most this much on training images, such as 8/255.",
+        at_least=0,
+        at_most=1,
+    )
+
+    # Teacher.
+    teacher_checkpoint: str = setting(
+        "",
+        "Robust teacher: a MadryLab TensorFlow 1 folder or a .keras file; trained here "
+        "by PGD if left out.",
+    )
+    teacher_model: str = setting(
+        "auto",
+        "Network of a teacher trained here.",
+        choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
+    )
+    teacher_depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet teacher.", at_least=8)
+    teacher_width: int = setting(10, "Width of a Wide-ResNet teacher.", at_least=1)
+    teacher_epochs: int = setting(205, "Epochs of the teacher's training.", at_least=1)
+    teacher_batch_size: int = setting(128, "Batch of the teacher's training.", at_least=1)
+    teacher_optimizer: str = setting(
+        "momentum", "Optimizer of the teacher.", choices=("momentum", "adam")
+    )
+    teacher_learning_rate: float = setting(0.1, "Its learning rate at the start.", above=0)
+    teacher_weight_decay: float = setting(2e-4, "Its weight decay.", at_least=0)
+    teacher_eps: float = setting(
+        8 / 255, "Radius of its adversarial training.", at_least=0, at_most=1
+    )
+    teacher_step_size: float = setting(2 / 255, "Its PGD step.", above=0)
+    teacher_steps: int = setting(7, "Its PGD steps.", at_least=1)
+
+    # Finetuning.
+    input_transform: str = setting(
+        "auto",
+        "Target image to teacher input: names joined by '+', such as "
+        "mean_channels+centre_crop; auto chooses by the sizes.",
+    )
+    finetune_epochs: int = setting(6, "Epochs of the teacher's new logits.", at_least=1)
+    baseline_finetune_epochs: int = setting(
+        100, "The same for the table's row FT.", at_least=1
+    )
+
+    # Student.
+    student_model: str = setting(
+        "auto",
+        "Network of the student.",
+        choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
+    )
+    depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet student.", at_least=8)
+    width: int = setting(10, "Width of a Wide-ResNet student.", at_least=1)
+    activation: str = setting(
+        "",
+        "Activation of the student; the network's own if left out.",
+        choices=("", "relu", "leaky_relu", "gelu", "silu", "softplus"),
+    )
+    epochs: int = setting(200, "Epochs of every row but FT.", at_least=1)
+    batch_size: int = setting(32, "Batch over all devices.", at_least=1)
+    optimizer: str = setting(
+        "momentum", "Optimizer of the student.", choices=("momentum", "adam")
+    )
+    learning_rate: float = setting(
+        0.1, "At the start; a tenth of it from half, and again from 3/4.", above=0
+    )
+    weight_decay: float = setting(2e-4, "On convolution and dense kernels.", at_least=0)
+
+    # Matching.
+    adversarial_weight: float = setting(2.0, "lambda_adv.", at_least=0)
+    difference_weight: float = setting(
+        10.0, "lambda_diff, for gradients per unit of pixel_range.", at_least=0
+    )
+    pixel_range: float = setting(
+        255.0,
+        "Pixel range of the matched gradients: 255 grey levels (the paper's lambdas) "
+        "or 1.",
+        above=0,
+    )
+    input_gradient_of: str = setting(
+        "probability",
+        "What the matched gradient is of: the true class' probability (the authors' "
+        "code) or the loss (the paper).",
+        choices=("probability", "loss"),
+    )
+    difference_reduction: str = setting(
+        "sum",
+        "L_diff summed over the batch (the authors' code) or its mean over images.",
+        choices=("sum", "mean"),
+    )
+    teacher_batch_norm: str = setting(
+        "inference",
+        "Teacher's batch norm while matching; batch is the authors' code.",
+        choices=("inference", "batch"),
+    )
+    matching_start: float = setting(
+        0.875, "Fraction of the steps before matching begins.", at_least=0, at_most=1
+    )
+    discriminator: str = setting(
+        "conv",
+        "Convolutional (Appendix A) or dense (the authors' variant).",
+        choices=("conv", "dense"),
+    )
+    discriminator_channels: tuple = setting(
+        (16, 32, 64, 128, 256), "Channels of its convolutions, or units, with commas."
+    )
+    discriminator_every: int = setting(
+        5, "Student steps for each of its steps.", at_least=1
+    )
+    discriminator_learning_rate: float = setting(
+        0.0,
+        "Learning rate of Adam for it; 0: the student's optimizer and schedule.",
+        at_least=0,
+    )
+
+    # Adversarial training of the row pgd.
+    adversarial_steps: int = setting(7, "PGD steps of the row pgd.", at_least=1)
+
+    # Evaluation.
+    eps: float = setting(8 / 255, "Radius of the attacks.", at_least=0, at_most=1)
+    step_size: float = setting(2 / 255, "Step of PGD.", above=0)
+    norm: str = setting("linf", "Norm of the attacks.", choices=("linf", "l2"))
+    attacks: tuple = setting(
+        ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
+        "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK.",
+    )
+    eval_examples: int = setting(0, "Test images; 0 for all.", at_least=0)
+    eval_batch_size: int = setting(100, "Batch of the evaluation.", at_least=1)
+    batch_norm: str = setting(
+        "inference",
+        "Batch norm in the evaluation; batch reproduces the authors'.",
+        choices=("inference", "batch"),
+    )
+
+    # The run.
+    run_dir: str = setting(
+        "", "Run folder; runs/SOURCE_to_TARGET-HASH if left out.", may_change=True
+    )
+    seed: int = setting(0, "Seed of everything random.", at_least=0)
+    strategy: str = setting(
+        "auto",
+        "mirrored over local devices, one device, or auto.",
+        may_change=True,
+        choices=("auto", "one", "mirrored"),
+    )
+    devices: int = setting(
+        0, "Number of replicas; 0 for all GPUs, or one CPU.", may_change=True, at_least=0
+    )
+    jit_compile: str = setting(
+        "auto",
+        "XLA: auto is on a GPU only.",
+        may_change=True,
+        choices=("auto", "true", "false"),
+    )
+    steps_per_execution: int = setting(
+        1, "Training steps per call of the compiled function.", may_change=True, at_least=1
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check_limits(field, getattr(self, field.name))
+        for role in ("source", "target"):
+            known_dataset(getattr(self, role), flag=f"--{role}")
+        for method in self.methods:
+            if method not in METHODS:
+                raise ValueError(
+                    f"--methods: {method!r} is unknown; expected names of {METHODS}."
+                )
+        for attack in self.attacks:
+            if not re.fullmatch(r"clean|fgsm|(pgd|cw)[1-9]\d*(x[1-9]\d*)?", attack):
+                raise ValueError(
+                    f"--attacks: {attack!r} is unknown; expected clean, fgsm, pgd20, "
+                    "pgd20x5 (5 restarts) or cw20."
+                )
+        for role, depth in (("", self.depth), ("teacher_", self.teacher_depth)):
+            if (depth - 2) % 6:
+                raise ValueError(
+                    f"--{role}depth={depth}: a Wide-ResNet has depth 6 n + 2: 8, 14, "
+                    "20, 26, 32, ..."
+                )
+
+    def label(self, method):
+        """Name of a row in tables and figures."""
+        return LABELS.get(method, f"PGD{self.adversarial_steps}")
+
+    def network(self, role):
+        """Name of the network of a role, "teacher" or "student"."""
+        name = getattr(self, f"{role}_model")
+        if name != "auto":
+            return name
+        task = registry.find(self.source if role == "teacher" else self.target)
+        height, _, channels = task.image_shape
+        if channels > 1:
+            return "wide_resnet"
+        return "mnist_cnn" if height >= 28 else "small_cnn"
+
+
+def known_dataset(name, *, flag):
+    """`DatasetInfo` of a name; a ValueError that names the flag if there is none."""
+    try:
+        return registry.find(name)
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from None
+
+
+def _check_limits(field, value):
+    limits = field.metadata
+    if "choices" in limits and value not in limits["choices"]:
+        expected = f"one of {limits['choices']}"
+    elif "at_least" in limits and not value >= limits["at_least"]:
+        expected = f"at least {limits['at_least']}"
+    elif "above" in limits and not value > limits["above"]:
+        expected = f"more than {limits['above']}"
+    elif "at_most" in limits and not value <= limits["at_most"]:
+        expected = f"at most {limits['at_most']}"
+    else:
+        return
+    raise ValueError(
+        f"--{field.name}={value!r}: expected {expected}. {field.metadata['help']}"
+    )

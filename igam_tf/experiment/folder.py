@@ -1,0 +1,147 @@
+"""The run folder: what a run was, what it has finished, and where it goes on."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import igam_tf
+
+
+class RunFolder:
+    """Files of one run; everything is written to a temporary name and renamed.
+
+    Args:
+        experiment: the settings, compared with those of an earlier run in the folder.
+
+    Raises:
+        ValueError: if the folder holds a run of other settings.
+        OSError: if the folder cannot be made or written.
+    """
+
+    def __init__(self, experiment):
+        settings = dataclasses.asdict(experiment)
+        self.path = pathlib.Path(experiment.run_dir or default_path(experiment))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / "incomplete-write-test"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise OSError(
+                f"--run_dir: cannot write to {self.path} ({error.strerror}); pass a "
+                "folder that you may write to."
+            ) from error
+        self._check_settings(experiment, settings)
+        self.write_json("flags.json", {"settings": settings, **provenance()})
+
+    def file(self, *parts):
+        """Path of a file; its folder is made."""
+        path = self.path.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_json(self, name, value):
+        path = self.file(name)
+        temporary = path.with_name(f"incomplete-{path.name}")
+        temporary.write_text(json.dumps(value, indent=1, default=str) + "\n")
+        os.replace(temporary, path)
+
+    def read_json(self, name):
+        """Contents of a file, or None if it is not there."""
+        path = self.file(name)
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def write_text(self, name, text):
+        path = self.file(name)
+        temporary = path.with_name(f"incomplete-{path.name}")
+        temporary.write_text(text)
+        os.replace(temporary, path)
+
+    def save_model(self, model, name):
+        path = self.file(name)
+        temporary = path.with_name(f"incomplete-{path.name}")
+        model.save(temporary)
+        os.replace(temporary, path)
+
+    def load_model(self, name):
+        """The model of a finished stage, or None if the stage is not finished."""
+        path = self.file(name)
+        return keras.models.load_model(path, compile=False) if path.exists() else None
+
+    def require_space(self, num_parameters):
+        """Checks that two checkpoints and the finished models fit on the disk.
+
+        Raises:
+            OSError: if they do not.
+        """
+        # Weights, momentum and the discriminator, twice, and four saved models.
+        needed = num_parameters * 4 * 10 + 50e6
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise OSError(
+                f"{self.path} has {free / 1e9:.2f} GB free, but the checkpoints of "
+                f"this run need about {needed / 1e9:.2f} GB; free some space or pass "
+                "another --run_dir."
+            )
+
+    def _check_settings(self, experiment, settings):
+        earlier = self.read_json("flags.json")
+        if earlier is None:
+            return
+        fixed = [
+            f.name for f in dataclasses.fields(experiment) if not f.metadata["may_change"]
+        ]
+        now = json.loads(json.dumps(settings))
+        before = earlier["settings"]
+        other = [n for n in fixed if n in before and before[n] != now[n]]
+        if other:
+            changes = ", ".join(f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other)
+            raise ValueError(
+                f"--run_dir: {self.path} holds a run of other settings ({changes}); "
+                "pass the same settings to go on with it, or another --run_dir."
+            )
+
+
+def default_path(experiment):
+    """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
+    fixed = {
+        f.name: getattr(experiment, f.name)
+        for f in dataclasses.fields(experiment)
+        if not f.metadata["may_change"]
+    }
+    digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+    return pathlib.Path("runs") / f"{experiment.source}_to_{experiment.target}-{digest[:8]}"
+
+
+def provenance():
+    """Versions and git revision, for the results of a run."""
+    revision = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=pathlib.Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "git_revision": revision or None,
+        "versions": {
+            "igam_tf": igam_tf.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": {
+            "cpus": os.cpu_count(),
+            "gpus": len(tf.config.list_physical_devices("GPU")),
+        },
+    }

@@ -1,0 +1,312 @@
+"""The stages of a run: teacher, finetune, rows, evaluation, report.
+
+A stage whose file is in the run folder is not run again; an interrupted training goes
+on at the epoch where it stopped.
+"""
+
+import dataclasses
+import shutil
+import zlib
+
+from igam_tf import (
+    attacks,
+    checkpoints,
+    data,
+    distribution,
+    evaluation,
+    reports,
+    training,
+)
+from igam_tf.data import registry
+from igam_tf.experiment import methods, networks
+from igam_tf.experiment.folder import RunFolder
+from igam_tf.training import callbacks
+
+VALIDATION_EXAMPLES = 1000
+FIGURE_EXAMPLES = 8
+
+
+def run(experiment, *, reduced=()):
+    """Runs an experiment to its table.
+
+    Args:
+        experiment: `igam_tf.experiment.Experiment`.
+        reduced: sentences that say how the run is smaller than its recipe; they stand
+            in the results.
+
+    Returns:
+        The contents of `results.json`, and under "run_dir" where it lies.
+
+    Raises:
+        ValueError: if data, checkpoint, transform or folder do not fit the settings;
+            before any training.
+        igam_tf.training.callbacks.TrainingDivergedError: if a loss becomes NaN.
+    """
+    return _Run(experiment, tuple(reduced)).run()
+
+
+class _Run:
+    def __init__(self, experiment, reduced):
+        self.experiment = experiment
+        self.reduced = reduced
+        self.folder = RunFolder(experiment)
+        self.strategy = distribution.strategy(
+            experiment.strategy, devices=experiment.devices
+        )
+        self.target = data.read(
+            experiment.target,
+            experiment.data_dir or None,
+            train_examples=experiment.train_examples or None,
+            test_examples=experiment.eval_examples or None,
+            download=experiment.download,
+        )
+
+    def run(self):
+        experiment = self.experiment
+        say(f"Run folder: {self.folder.path}")
+        needs_teacher = {"finetune", "igam"} & set(experiment.methods)
+        teacher = self.teacher() if needs_teacher else None
+        for method in experiment.methods:
+            self.row(method, teacher)
+        results = self.evaluate()
+        self.report(results)
+        return {**results, "run_dir": str(self.folder.path)}
+
+    # Stage 1: the robust teacher.
+
+    def teacher(self):
+        """The robust teacher of the source task, loaded or trained."""
+        finished = self._load("teacher.keras")
+        if finished is not None:
+            return finished
+        experiment = self.experiment
+        with self.strategy.scope():
+            distribution.set_seed(self._seed("teacher"))
+            if experiment.teacher_checkpoint:
+                teacher = checkpoints.load(experiment.teacher_checkpoint)
+            else:
+                teacher = networks.teacher(experiment)
+            self._check_teacher(teacher)
+        self.folder.require_space(teacher.count_params())
+        if not experiment.teacher_checkpoint:
+            self._train_teacher(teacher)
+        self.folder.save_model(teacher, "teacher.keras")
+        return teacher
+
+    def _check_teacher(self, teacher):
+        """Everything that the later stages need to fit together, before they start."""
+        finetuned = self._with_new_logits(teacher)
+        if "igam" in self.experiment.methods:
+            student = networks.student(self.experiment)
+            methods.igam(self.experiment, student, finetuned, total_steps=100)
+
+    def _train_teacher(self, teacher):
+        experiment = self.experiment
+        source = data.read(
+            experiment.source,
+            experiment.data_dir or None,
+            train_examples=experiment.source_train_examples or None,
+            test_examples=experiment.eval_examples or None,
+            download=experiment.download,
+        )
+        batch_size, epochs = experiment.teacher_batch_size, experiment.teacher_epochs
+        attack = attacks.pgd(
+            eps=experiment.teacher_eps,
+            step_size=experiment.teacher_step_size,
+            num_steps=experiment.teacher_steps,
+        )
+        with self.strategy.scope():
+            method = training.AdversarialTraining(
+                teacher,
+                attack,
+                weight_decay=experiment.teacher_weight_decay,
+                seed=self._seed("teacher"),
+            )
+            method.compile(
+                networks.optimizer(
+                    experiment.teacher_optimizer,
+                    experiment.teacher_learning_rate,
+                    epochs * data.steps_per_epoch(source.train, batch_size),
+                ),
+                jit_compile=methods.jit_compile(experiment),
+                steps_per_execution=experiment.steps_per_execution,
+            )
+        augmentation = registry.find(experiment.source).augmentation
+        self._fit(method, "teacher", source, epochs, batch_size, augmentation)
+
+    # Stages 2 and 3: the finetuned teacher and the rows of the table.
+
+    def row(self, method, teacher):
+        """The model of one row of the table, trained unless it is finished."""
+        name = f"{method}/student.keras"
+        if self.folder.file(name).exists():
+            return
+        if method == "finetune":
+            student = self.finetuned(teacher, "finetune", name)
+        else:
+            student = self._train_row(method, teacher)
+            self.folder.save_model(student, name)
+        self._clean(method)
+
+    def finetuned(self, teacher, stage, name):
+        """The teacher with new logits, trained on natural images of the target task."""
+        experiment = self.experiment
+        finished = self._load(name)
+        if finished is not None:
+            return finished
+        epochs = {
+            "finetune": experiment.baseline_finetune_epochs,
+            "finetuned": experiment.finetune_epochs,
+        }[stage]
+        with self.strategy.scope():
+            distribution.set_seed(self._seed("finetune"))
+            model = self._with_new_logits(teacher)
+            method = training.StandardTraining(model, seed=self._seed("finetune"))
+            method.compile(
+                training.finetuning_optimizer(),
+                jit_compile=methods.jit_compile(experiment),
+                steps_per_execution=experiment.steps_per_execution,
+            )
+        self._fit(method, stage, self.target, epochs, experiment.batch_size)
+        self.folder.save_model(model, name)
+        return model
+
+    def _with_new_logits(self, teacher):
+        experiment = self.experiment
+        return training.with_new_logits(
+            teacher,
+            num_classes=self.target.num_classes,
+            image_shape=self.target.image_shape,
+            input_transform=experiment.input_transform,
+            batch_norm=experiment.teacher_batch_norm,
+        )
+
+    def _train_row(self, method_name, teacher):
+        experiment = self.experiment
+        finetuned = None
+        if method_name == "igam":
+            finetuned = self.finetuned(teacher, "finetuned", "finetuned.keras")
+            self._clean("finetuned")
+        batch_size, epochs = experiment.batch_size, experiment.epochs
+        total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
+        with self.strategy.scope():
+            # One seed for all rows: they start from the same weights.
+            distribution.set_seed(self._seed("student"))
+            student = networks.student(experiment)
+            self.folder.require_space(student.count_params())
+            method = methods.TRAINED[method_name](
+                experiment, student, finetuned, total_steps
+            )
+        self._fit(method, method_name, self.target, epochs, batch_size)
+        return student
+
+    def _fit(self, method, stage, task, epochs, batch_size, augmentation=None):
+        """Trains from the newest checkpoint of the stage to its last epoch."""
+        if augmentation is None:
+            augmentation = dataclasses.replace(
+                registry.find(task.name).augmentation, noise=self.experiment.image_noise
+            )
+        checkpoint = callbacks.Checkpoint(self.folder.file(stage, "checkpoints"))
+        first_epoch = checkpoint.restore(method)
+        if first_epoch:
+            say(f"{stage}: going on after epoch {first_epoch}")
+        batches = data.training_batches(
+            task.train,
+            batch_size,
+            augmentation=augmentation,
+            seed=self._seed("data"),
+            first_epoch=first_epoch,
+        )
+        held_out = data.Split(
+            task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
+        )
+        method.fit(
+            batches,
+            epochs=epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=data.steps_per_epoch(task.train, batch_size),
+            validation_data=data.evaluation_batches(held_out, 250),
+            verbose=0,
+            callbacks=[
+                callbacks.StopOnDivergence(),
+                callbacks.Progress(stage),
+                callbacks.History(self.folder.file(stage, "history.csv")),
+                checkpoint,
+            ],
+        )
+
+    # Stage 4: evaluation.
+
+    def evaluate(self):
+        """Evaluates every row that has not been; returns and writes the results."""
+        experiment = self.experiment
+        rows = {}
+        for method in experiment.methods:
+            name = f"{method}/evaluation.json"
+            if self.folder.read_json(name) is None:
+                say(f"{experiment.label(method)}: evaluation")
+                self.folder.write_json(name, self._evaluate_row(method))
+            rows[method] = {
+                "label": experiment.label(method),
+                "training_seconds": self._training_seconds(method),
+                "evaluation": self.folder.read_json(name),
+            }
+        results = {
+            "title": f"{experiment.source} -> {experiment.target}",
+            "rows": rows,
+            "reduced": list(self.reduced),
+            **self.folder.read_json("flags.json"),
+        }
+        self.folder.write_json("results.json", results)
+        return results
+
+    def _evaluate_row(self, method):
+        experiment = self.experiment
+        return evaluation.evaluate(
+            self._load(f"{method}/student.keras"),
+            (self.target.test.images, self.target.test.labels),
+            attacks=experiment.attacks,
+            eps=experiment.eps,
+            step_size=experiment.step_size,
+            norm=experiment.norm,
+            batch_size=experiment.eval_batch_size,
+            batch_norm=experiment.batch_norm,
+            seed=experiment.seed,
+        )
+
+    def _training_seconds(self, method):
+        history = callbacks.History(self.folder.file(method, "history.csv"))
+        return round(sum(float(row["seconds"]) for row in history.rows()), 1)
+
+    # Stage 5: the report.
+
+    def report(self, results):
+        """Table and picture of input gradients."""
+        table = reports.format_table(results)
+        self.folder.write_text("table.md", table)
+        rows = {
+            row["label"]: self._load(f"{method}/student.keras")
+            for method, row in results["rows"].items()
+        }
+        examples = data.evaluation_batches(self.target.test, FIGURE_EXAMPLES)
+        images, labels = next(iter(examples))
+        reports.plot_input_gradients(
+            rows, images, labels, self.folder.file("input_gradients.png")
+        )
+        say(f"\n{table}\nRun folder: {self.folder.path}")
+
+    def _load(self, name):
+        with self.strategy.scope():
+            return self.folder.load_model(name)
+
+    def _seed(self, purpose):
+        """A seed for each purpose, so that a resumed run draws what it would have."""
+        return zlib.crc32(f"{self.experiment.seed} {purpose}".encode()) % 2**31
+
+    def _clean(self, stage):
+        """Removes the checkpoints of a finished stage."""
+        shutil.rmtree(self.folder.file(stage, "checkpoints"), ignore_errors=True)
+
+
+def say(text):
+    print(text, flush=True)

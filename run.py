@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Transfers adversarial robustness from one image classification task to another.
+
+    python run.py --flagfile=flags/quickstart.cfg
+    python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
+
+The recipe of a pair of tasks is taken from flags/ unless --flagfile names another; a
+flag on the command line wins over the recipe.
+"""
+
+import dataclasses
+import fractions
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app, flags
+
+from igam_tf.experiment.config import Experiment, known_dataset
+
+FLAGS_DIR = pathlib.Path(__file__).resolve().parent / "flags"
+_SETTINGS = dataclasses.fields(Experiment)
+
+
+class _FractionParser(flags.FloatParser):
+    """Accepts 8/255 as well as 0.0314."""
+
+    def parse(self, argument):
+        try:
+            return float(fractions.Fraction(str(argument)))
+        except (ValueError, ZeroDivisionError):
+            return super().parse(argument)
+
+
+class _IntegersParser(flags.ArgumentParser):
+    """Accepts 16,32,64."""
+
+    def parse(self, argument):
+        if not isinstance(argument, str):
+            return tuple(argument)
+        return tuple(int(part) for part in argument.split(","))
+
+
+def define_flags(flag_values=flags.FLAGS):
+    """One flag for every setting of `Experiment`."""
+    for field in _SETTINGS:
+        text, common = field.metadata["help"], {"flag_values": flag_values}
+        default = field.default
+        if isinstance(default, bool):
+            flags.DEFINE_bool(field.name, default, text, **common)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(field.name, default, text, **common)
+        elif isinstance(default, float):
+            flags.DEFINE(
+                _FractionParser(), field.name, default, text, flag_values,
+                flags.ArgumentSerializer(),
+            )
+        elif isinstance(default, str) and "choices" in field.metadata:
+            flags.DEFINE_enum(
+                field.name, default, list(field.metadata["choices"]), text, **common
+            )
+        elif isinstance(default, str):
+            flags.DEFINE_string(field.name, default, text, **common)
+        elif all(isinstance(part, int) for part in default):
+            flags.DEFINE(
+                _IntegersParser(), field.name, default, text, flag_values,
+                flags.CsvListSerializer(","),
+            )
+        else:
+            flags.DEFINE_list(field.name, list(default), text, **common)
+
+
+def parse(arguments):
+    """The settings that command line arguments ask for.
+
+    Args:
+        arguments: list of strings such as "--source=cifar10".
+
+    Returns:
+        Tuple (experiment, reduced): an `Experiment`, and sentences that say where it
+        is smaller than its recipe.
+
+    Raises:
+        ValueError: if the pair has no recipe or a setting is wrong.
+        absl.flags.Error: if a flag is unknown or cannot be read.
+    """
+    recipe = [a for a in arguments if _is_flagfile(a)]
+    own = [a for a in arguments if not _is_flagfile(a)]
+    if not recipe:
+        given = _read(own)
+        recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
+    experiment = Experiment(**_read([*recipe, *own]))
+    return experiment, _reductions(Experiment(**_read(recipe)), experiment)
+
+
+def find_recipe(source, target):
+    """The flag file of a pair of tasks.
+
+    Raises:
+        ValueError: if there is none, naming the pairs that have one.
+    """
+    if not source or not target:
+        raise ValueError(
+            "Pass --source and --target, or --flagfile=flags/quickstart.cfg; "
+            f"recipes: {', '.join(sorted(p.name for p in FLAGS_DIR.glob('*.cfg')))}."
+        )
+    for role, name in (("source", source), ("target", target)):
+        known_dataset(name, flag=f"--{role}")
+    pairs = {}
+    for path in sorted(FLAGS_DIR.glob("*.cfg"), key=lambda path: len(path.name)):
+        settings = _read([f"--flagfile={path}"])
+        pairs.setdefault((settings["source"], settings["target"]), path)
+    if (source, target) not in pairs:
+        known = ", ".join(f"{s} -> {t}" for s, t in sorted(pairs))
+        raise ValueError(
+            f"--source={source} --target={target}: no recipe for this pair; known: "
+            f"{known}. Pass --flagfile with a recipe to start from, and the pair."
+        )
+    return pairs[source, target]
+
+
+def _is_flagfile(argument):
+    return argument.lstrip("-").startswith("flagfile=")
+
+
+def _read(arguments):
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_string("flagfile", "", "File of flags.", flag_values=values)
+    rest = values(["run.py", *values.read_flags_from_files(arguments)])[1:]
+    if rest:
+        raise flags.Error(f"Unexpected arguments: {' '.join(rest)}; flags begin with --.")
+    settings = {field.name: values[field.name].value for field in _SETTINGS}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+#: Settings whose smaller value makes a smaller run; 0 examples stand for all.
+_SIZES = (
+    "train_examples", "source_train_examples", "eval_examples", "epochs",
+    "teacher_epochs", "finetune_epochs", "baseline_finetune_epochs", "depth", "width",
+    "teacher_depth", "teacher_width", "teacher_steps", "adversarial_steps",
+)  # fmt: skip
+
+
+def _reductions(recipe, experiment):
+    def size(value):
+        return value or float("inf")
+
+    return [
+        f"{name} {getattr(experiment, name)} (recipe: {getattr(recipe, name) or 'all'})"
+        for name in _SIZES
+        if size(getattr(experiment, name)) < size(getattr(recipe, name))
+    ]
+
+
+def main(arguments):
+    """Runs; bad input ends in one sentence, an interruption in a hint to resume."""
+    try:
+        experiment, reduced = parse(arguments)
+        from igam_tf import experiment as experiments
+
+        experiments.run(experiment, reduced=reduced)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The same command goes on where this one stopped.")
+    except (ValueError, OSError, flags.Error) as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    # absl answers --help and hands over everything else as it was typed.
+    if any(a in ("--help", "-help", "--helpfull", "--helpshort") for a in sys.argv):
+        app.run(lambda _: None)
+    main(sys.argv[1:])

@@ -1,0 +1,141 @@
+"""Flags, recipes, and one real matching step of every recipe at reduced size."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from igam_tf import training
+from igam_tf.data import registry
+from igam_tf.experiment import methods, networks
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+RECIPES = sorted((REPOSITORY / "flags").glob("*.cfg"))
+# Appendix A: experiment -> (lambda_adv, lambda_diff, channels, k, finetune epochs).
+APPENDIX_A = {
+    "mnist_to_cifar10": (1, 100, (16, 32, 64, 128, 256), 10, 10),
+    "tiny_imagenet_to_cifar10_transpose_conv": (1, 10, (8, 16, 32, 64), 5, 6),
+    "tiny_imagenet_to_cifar10_random_pad": (1, 10, (8, 16, 32, 64), 5, 6),
+    "tiny_imagenet_to_cifar10_pad": (2, 20, (8, 16, 32, 64), 5, 6),
+    "tiny_imagenet_to_cifar10": (5, 10, (8, 16, 32, 64), 5, 6),
+    "mnist_to_cifar100": (0.1, 200, (16, 32, 64, 128, 256), 5, 10),
+    "cifar10_to_cifar100": (2, 10, (16, 32, 64, 128, 256), 10, 6),
+    "cifar10_to_tiny_imagenet": (0.1, 200, (8, 16, 32, 64), 5, 5),
+    "cifar10_to_tiny_imagenet_crop": (2, 50, (8, 16, 32, 64), 5, 5),
+    "cifar100_to_tiny_imagenet": (0.1, 200, (8, 16, 32, 64), 5, 5),
+    "cifar100_to_tiny_imagenet_crop": (0.5, 200, (8, 16, 32, 64), 5, 5),
+}
+
+
+def _run_module():
+    spec = importlib.util.spec_from_file_location("run", REPOSITORY / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+run = _run_module()
+
+
+def test_every_experiment_of_the_paper_has_a_recipe():
+    assert {p.stem for p in RECIPES} - {"quickstart"} == set(APPENDIX_A)
+
+
+@pytest.mark.parametrize("name", APPENDIX_A)
+def test_recipes_are_those_of_appendix_a(name):
+    experiment, reduced = run.parse([f"--flagfile={REPOSITORY}/flags/{name}.cfg"])
+    found = (
+        experiment.adversarial_weight,
+        experiment.difference_weight,
+        experiment.discriminator_channels,
+        experiment.discriminator_every,
+        experiment.finetune_epochs,
+    )
+    assert found == APPENDIX_A[name]
+    assert (experiment.depth, experiment.width, experiment.epochs) == (32, 10, 200)
+    assert experiment.eps == pytest.approx(8 / 255)
+    assert reduced == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_takes_a_real_step(path):
+    small = ["--depth=8", "--width=1", "--teacher_depth=8", "--teacher_width=1",
+             "--batch_size=2", "--matching_start=0"]  # fmt: skip
+    experiment, _ = run.parse([f"--flagfile={path}", *small])
+    task = registry.find(experiment.target)
+    teacher = training.with_new_logits(
+        networks.teacher(experiment),
+        num_classes=task.num_classes,
+        image_shape=task.image_shape,
+        input_transform=experiment.input_transform,
+    )
+    student = networks.student(experiment)
+    method = methods.igam(experiment, student, teacher, total_steps=1)
+    before = student.get_weights()
+    rng = np.random.default_rng(0)
+    images = rng.random((2, *task.image_shape)).astype("float32")
+    logs = method.fit(images, np.array([0, 1], "int32"), verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    assert any((a != b).any() for a, b in zip(before, student.get_weights()))
+
+
+def test_the_pair_picks_its_recipe_and_the_command_line_wins():
+    arguments = ["--source=cifar10", "--target=cifar100", "--width=2", "--epochs=3"]
+    experiment, reduced = run.parse(arguments)
+    assert experiment.adversarial_weight == 2.0
+    assert (experiment.width, experiment.epochs) == (2, 3)
+    assert reduced == ["epochs 3 (recipe: 200)", "width 2 (recipe: 10)"]
+    recipe = f"--flagfile={REPOSITORY}/flags/cifar10_to_cifar100.cfg"
+    assert run.parse(["--width=2", recipe])[0].width == 2
+
+
+@pytest.mark.parametrize("pair, name", [
+    (("tiny_imagenet", "cifar10"), "tiny_imagenet_to_cifar10.cfg"),
+    (("cifar10", "tiny_imagenet"), "cifar10_to_tiny_imagenet.cfg"),
+    (("digits", "digits_parity"), "quickstart.cfg"),
+])  # fmt: skip
+def test_a_pair_with_several_recipes_has_a_default(pair, name):
+    assert run.find_recipe(*pair).name == name
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "--source and --target"),
+        (["--source=cifar", "--target=cifar100"], "--source.*'cifar'.*cifar10"),
+        (["--source=mnist", "--target=digits"], "no recipe.*mnist -> cifar10"),
+        (["--depth=9"], "--depth=9.*6 n"),
+        (["--epochs=0"], "--epochs=0: expected at least 1"),
+        (["--eps=8"], "--eps=8.0: expected at most 1"),
+        (["--methods=igan"], "--methods: 'igan'"),
+        (["--attacks=pgd"], "--attacks: 'pgd'.*pgd20"),
+        (["--learning_rate=0"], "more than 0"),
+    ],
+)
+def test_bad_flags(arguments, message):
+    if arguments and "--source" not in arguments[0]:
+        arguments = ["--source=digits", "--target=digits_parity", *arguments]
+    with pytest.raises(ValueError, match=message):
+        run.parse(arguments)
+
+
+def test_help_is_fast_and_names_every_setting():
+    command = [sys.executable, str(REPOSITORY / "run.py"), "--help"]
+    start = time.monotonic()
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    # An import of TensorFlow alone takes longer than this generous bound.
+    assert time.monotonic() - start < 3
+    for name in ("--source", "--teacher_checkpoint", "--[no]download", "--matching_start"):
+        assert name in text
+
+
+def test_a_wrong_command_ends_in_one_sentence():
+    command = [sys.executable, str(REPOSITORY / "run.py"), "--sorce=digits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ") and "sorce" in done.stderr
+    assert "Traceback" not in done.stderr
