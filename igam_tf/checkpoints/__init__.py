@@ -1,0 +1,22 @@
+"""TF1 checkpoints of MadryLab and of the IGAM authors, to Keras and back."""
+
+from igam_tf.checkpoints.convert import convert
+from igam_tf.checkpoints.describe import CheckpointInfo, describe
+from igam_tf.checkpoints.errors import CheckpointError
+from igam_tf.checkpoints.fetch import fetch
+from igam_tf.checkpoints.load import load, load_madry, load_weights
+from igam_tf.checkpoints.parts import Part
+from igam_tf.checkpoints.save import save_tf1
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointInfo",
+    "Part",
+    "convert",
+    "describe",
+    "fetch",
+    "load",
+    "load_madry",
+    "load_weights",
+    "save_tf1",
+]

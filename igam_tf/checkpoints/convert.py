@@ -1,0 +1,57 @@
+"""Conversion between TF1 checkpoints and `.keras` files, with a check."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from igam_tf.checkpoints.errors import CheckpointError
+from igam_tf.checkpoints.load import load
+from igam_tf.checkpoints.locate import KERAS_SUFFIX
+
+_NUM_IMAGES = 4
+
+
+def convert(source, target, **options):
+    """Converts a checkpoint to a `.keras` file and loads that file again.
+
+    Args:
+        source: what `load` takes.
+        target: path of the `.keras` file to write.
+        **options: those of `load_madry`.
+
+    Returns:
+        float: the largest absolute difference between the logits before and after, on
+        random images.
+
+    Raises:
+        ValueError: if `target` is no `.keras` path, or an option does not fit.
+        CheckpointError: if `source` cannot be loaded, or the file written gives other
+            logits (it is removed then).
+    """
+    target = pathlib.Path(target).expanduser()
+    if target.suffix != KERAS_SUFFIX:
+        raise ValueError(f"{target}: expected a path that ends in {KERAS_SUFFIX}.")
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{target.parent} is no folder: make it first.")
+    model = load(source, **options)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}{KERAS_SUFFIX}")
+    try:
+        model.save(temporary)
+        difference = largest_difference(model, load(temporary))
+        if difference != 0.0:
+            raise CheckpointError(
+                f"{target} was not written: its logits differ from those of {source} "
+                f"by {difference:.3g}."
+            )
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+def largest_difference(a, b):
+    """Largest absolute difference of two models' logits on the same random images."""
+    images = np.random.default_rng(0).random((_NUM_IMAGES, *a.input_shape[1:]))
+    images = images.astype("float32")
+    return float(np.max(np.abs(np.asarray(a(images)) - np.asarray(b(images)))))
