@@ -4,7 +4,7 @@ import importlib
 
 _NAMES = {
     "Experiment": "igam_tf.experiment.config",
-    "run": "igam_tf.experiment.run",
+    "run": "igam_tf.experiment.stages",
 }
 
 __all__ = sorted(_NAMES)

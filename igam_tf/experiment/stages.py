@@ -83,14 +83,34 @@ class _Run:
         with self.strategy.scope():
             distribution.set_seed(self._seed("teacher"))
             if experiment.teacher_checkpoint:
-                teacher = checkpoints.load(experiment.teacher_checkpoint)
+                teacher = self._load_checkpoint(experiment.teacher_checkpoint)
             else:
                 teacher = networks.teacher(experiment)
             self._check_teacher(teacher)
         self.folder.require_space(teacher.count_params())
         if not experiment.teacher_checkpoint:
             self._train_teacher(teacher)
-        self.folder.save_model(teacher, "teacher.keras")
+        self._finish("teacher", teacher, "teacher.keras")
+        return teacher
+
+    def _load_checkpoint(self, path):
+        """A teacher from a file; of a TF1 file with several networks, the teacher."""
+        options = {}
+        if not path.endswith(".keras"):
+            parts = checkpoints.describe(path).parts
+            if len(parts) > 1:
+                options["part"] = "teacher"
+            if self.experiment.teacher_batch_norm == "batch":
+                # Only read where the file itself has no moving statistics.
+                options["moving_statistics"] = "initial"
+        teacher = checkpoints.load(path, **options)
+        source = registry.find(self.experiment.source)
+        if tuple(teacher.input_shape[1:]) != tuple(source.image_shape):
+            raise ValueError(
+                f"--teacher_checkpoint={path} takes images of shape "
+                f"{teacher.input_shape[1:]}, but --source={source.name} has "
+                f"{tuple(source.image_shape)}; pass the source it was trained on."
+            )
         return teacher
 
     def _check_teacher(self, teacher):
@@ -142,11 +162,10 @@ class _Run:
         if self.folder.file(name).exists():
             return
         if method == "finetune":
-            student = self.finetuned(teacher, "finetune", name)
+            self.finetuned(teacher, "finetune", name)
         else:
             student = self._train_row(method, teacher)
-            self.folder.save_model(student, name)
-        self._clean(method)
+            self._finish(method, student, name)
 
     def finetuned(self, teacher, stage, name):
         """The teacher with new logits, trained on natural images of the target task."""
@@ -168,7 +187,7 @@ class _Run:
                 steps_per_execution=experiment.steps_per_execution,
             )
         self._fit(method, stage, self.target, epochs, experiment.batch_size)
-        self.folder.save_model(model, name)
+        self._finish(stage, model, name)
         return model
 
     def _with_new_logits(self, teacher):
@@ -186,7 +205,6 @@ class _Run:
         finetuned = None
         if method_name == "igam":
             finetuned = self.finetuned(teacher, "finetuned", "finetuned.keras")
-            self._clean("finetuned")
         batch_size, epochs = experiment.batch_size, experiment.epochs
         total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
         with self.strategy.scope():
@@ -303,8 +321,9 @@ class _Run:
         """A seed for each purpose, so that a resumed run draws what it would have."""
         return zlib.crc32(f"{self.experiment.seed} {purpose}".encode()) % 2**31
 
-    def _clean(self, stage):
-        """Removes the checkpoints of a finished stage."""
+    def _finish(self, stage, model, name):
+        """Saves the model of a stage; its checkpoints are needed no longer."""
+        self.folder.save_model(model, name)
         shutil.rmtree(self.folder.file(stage, "checkpoints"), ignore_errors=True)
 
 

@@ -1,0 +1,208 @@
+"""Whole runs: to the table, interrupted, repeated, with bad input, on real images."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from igam_tf import experiment as experiments
+from igam_tf.experiment.config import Experiment
+from igam_tf.training import callbacks
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+SMALL = {
+    "source": "digits",
+    "target": "digits_parity",
+    "train_examples": 96,
+    "source_train_examples": 96,
+    "eval_examples": 40,
+    "teacher_optimizer": "adam",
+    "teacher_learning_rate": 2e-3,
+    "teacher_epochs": 2,
+    "teacher_eps": 0.15,
+    "teacher_step_size": 0.05,
+    "teacher_steps": 2,
+    "finetune_epochs": 2,
+    "baseline_finetune_epochs": 3,
+    "optimizer": "adam",
+    "learning_rate": 2e-3,
+    "epochs": 3,
+    "matching_start": 0.3,
+    "discriminator_channels": (4,),
+    "eps": 0.15,
+    "step_size": 0.05,
+    "adversarial_steps": 2,
+    "attacks": ("clean", "fgsm", "pgd5"),
+}
+
+
+def _command(*flags):
+    return [sys.executable, str(REPOSITORY / "run.py"), *flags]
+
+
+def _flags(settings, run_dir):
+    flags = [f"--run_dir={run_dir}"]
+    for name, value in settings.items():
+        value = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        flags.append(f"--{name}={value}")
+    return flags
+
+
+def _weights(path):
+    return keras.models.load_model(path, compile=False).get_weights()
+
+
+@pytest.fixture(scope="module", name="finished")
+def _finished(tmp_path_factory):
+    """A finished small run: its folder and results."""
+    folder = tmp_path_factory.mktemp("finished")
+    experiment = Experiment(**SMALL, run_dir=str(folder))
+    return folder, experiments.run(experiment, reduced=["epochs 3 (recipe: 40)"])
+
+
+def test_the_folder_holds_everything(finished):
+    folder, results = finished
+    names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert names == {
+        "flags.json", "results.json", "table.md", "input_gradients.png",
+        "teacher.keras", "teacher/history.csv", "finetuned.keras",
+        "finetuned/history.csv",
+        *(f"{row}/{file}" for row in ("standard", "finetune", "igam", "pgd")
+          for file in ("student.keras", "history.csv", "evaluation.json")),
+    }  # fmt: skip
+    stored = json.loads((folder / "results.json").read_text())
+    assert stored["rows"] == results["rows"]
+    assert stored["settings"]["adversarial_weight"] == 2.0
+    assert set(stored["versions"]) == {"igam_tf", "tensorflow", "keras", "numpy", "python"}
+    table = (folder / "table.md").read_text()
+    assert "Reduced run" in table and "epochs 3 (recipe: 40)" in table
+    for row in results["rows"].values():
+        assert row["label"] in table
+        assert row["training_seconds"] > 0
+        assert set(row["evaluation"]["attacks"]) == {"clean", "fgsm", "pgd5"}
+
+
+def test_results_are_those_of_the_saved_student(finished):
+    folder, results = finished
+    from igam_tf import data
+
+    task = data.read("digits_parity", test_examples=40)
+    student = keras.models.load_model(folder / "igam" / "student.keras", compile=False)
+    right = student.predict(task.test.images, verbose=0).argmax(1) == task.test.labels
+    found = results["rows"]["igam"]["evaluation"]["attacks"]["clean"]
+    assert (found["num_correct"], found["num_examples"]) == (right.sum(), 40)
+
+
+def test_a_finished_run_is_not_repeated(finished):
+    folder, results = finished
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*.keras")}
+    again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*.keras")}
+    assert again["rows"] == results["rows"]
+
+
+def test_a_row_can_be_added_and_other_settings_are_refused(finished):
+    folder, _ = finished
+    with pytest.raises(ValueError, match="--learning_rate: 0.002 there, 0.01 now"):
+        settings = {**SMALL, "learning_rate": 0.01}
+        experiments.run(Experiment(**settings, run_dir=str(folder)))
+    one = Experiment(**SMALL, run_dir=str(folder), methods=("igam",))
+    assert list(experiments.run(one)["rows"]) == ["igam"]
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
+    """Ctrl-C in the middle of IGAM's training, then the same command again."""
+    folder, _ = finished
+    settings = {**SMALL, "methods": ("igam",)}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    killed = subprocess.Popen(
+        _command("--flagfile=flags/quickstart.cfg", *_flags(settings, tmp_path)),
+        cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    checkpoint = tmp_path / "igam" / "checkpoints" / "epoch-0001.weights.h5"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and killed.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGINT)
+    _, errors = killed.communicate(timeout=60)
+    finished_early = (tmp_path / "igam" / "student.keras").exists()
+    if not finished_early:
+        assert killed.returncode == 1
+        assert "The same command goes on" in errors and "Traceback" not in errors
+    given = _run_settings(tmp_path)
+    experiments.run(given)
+    for a, b in zip(
+        _weights(folder / "igam" / "student.keras"),
+        _weights(tmp_path / "igam" / "student.keras"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def _run_settings(folder):
+    """The settings a run folder was made with."""
+    settings = json.loads((folder / "flags.json").read_text())["settings"]
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return Experiment(**tuples)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"input_transform": "centre_crop+resize+rotate"}, "rotate"),
+        ({"teacher_checkpoint": "/nowhere/adv_trained"}, "/nowhere/adv_trained"),
+        ({"run_dir": "/proc/igam"}, "--run_dir: cannot write to /proc/igam"),
+        ({"devices": 64}, "devices=64"),
+        ({"source": "cifar10", "data_dir": "/nowhere", "download": False}, "--data_dir"),
+    ],
+)
+def test_bad_input_is_one_error_before_any_training(tmp_path, change, message):
+    settings = {**SMALL, "run_dir": str(tmp_path), **change}
+    with pytest.raises((ValueError, OSError), match=message):
+        experiments.run(Experiment(**settings))
+    assert not list(tmp_path.rglob("*.keras")) and not list(tmp_path.rglob("*.h5"))
+
+
+def test_no_room_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: (10**9, 10**9, 1000))
+    with pytest.raises(OSError, match="GB free"):
+        experiments.run(Experiment(**SMALL, run_dir=str(tmp_path)))
+
+
+def test_divergence_names_the_step(tmp_path):
+    settings = {**SMALL, "methods": ("standard",), "learning_rate": 1e30}
+    with pytest.raises(callbacks.TrainingDivergedError, match="epoch"):
+        experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
+
+
+def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
+    """The recipe of the paper at a small size: transform, window, table, picture."""
+    small = {
+        "data_dir": tfds_dir, "run_dir": tmp_path, "source_train_examples": 128,
+        "train_examples": 64, "eval_examples": 32, "teacher_epochs": 1,
+        "teacher_steps": 2, "teacher_step_size": 0.15, "finetune_epochs": 1,
+        "baseline_finetune_epochs": 1, "depth": 8, "width": 1, "epochs": 2,
+        "matching_start": 0.5, "attacks": "clean,pgd5",
+    }  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in small.items()]
+    done = subprocess.run(
+        _command("--source=mnist", "--target=cifar10", *flags),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert list(results["rows"]) == ["standard", "finetune", "igam", "pgd"]
+    assert "train_examples 64 (recipe: all)" in results["reduced"]
+    history = (tmp_path / "igam" / "history.csv").read_text().splitlines()
+    cosine = history[0].split(",").index("gradient_cosine")
+    assert float(history[1].split(",")[cosine]) == 0.0
+    assert float(history[2].split(",")[cosine]) != 0.0
+    assert (tmp_path / "input_gradients.png").stat().st_size > 10_000
