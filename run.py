@@ -164,7 +164,9 @@ def main(arguments):
         experiments.run(experiment, reduced=reduced)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on where this one stopped.")
-    except (ValueError, OSError, flags.Error) as error:
+    except (ValueError, OSError, ArithmeticError, flags.Error) as error:
+        if os.environ.get("IGAM_TF_TRACEBACK"):
+            raise
         sys.exit(f"Error: {error}")
 
 

@@ -75,7 +75,12 @@ class Experiment:
         choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
     )
     teacher_depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet teacher.", at_least=8)
-    teacher_width: int = setting(10, "Width of a Wide-ResNet teacher.", at_least=1)
+    teacher_width: int = setting(
+        10,
+        "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 32 k "
+        "hidden units of a small CNN.",
+        at_least=1,
+    )
     teacher_epochs: int = setting(205, "Epochs of the teacher's training.", at_least=1)
     teacher_batch_size: int = setting(128, "Batch of the teacher's training.", at_least=1)
     teacher_optimizer: str = setting(
@@ -107,7 +112,7 @@ class Experiment:
         choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
     )
     depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet student.", at_least=8)
-    width: int = setting(10, "Width of a Wide-ResNet student.", at_least=1)
+    width: int = setting(10, "Width k of the student, likewise.", at_least=1)
     activation: str = setting(
         "",
         "Activation of the student; the network's own if left out.",

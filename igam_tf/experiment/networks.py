@@ -68,4 +68,6 @@ def _classifier(name, task, *, depth, width, normalization, activation):
         return models.wide_resnet(
             depth=depth, width=width, normalization=normalization, **common
         )
-    return getattr(models, name)(**common)
+    if name == "small_cnn":
+        return models.small_cnn(hidden_units=32 * width, **common)
+    return models.mnist_cnn(**common)

@@ -11,7 +11,7 @@ def small_cnn(
     image_shape=(8, 8, 1),
     filters=(32, 64),
     hidden_units=64,
-    activation="leaky_relu",
+    activation="gelu",
     name="small_cnn",
 ):
     """3x3 convolutions, of stride 2 after the first, and one hidden layer.

@@ -10,7 +10,7 @@ import time
 import keras
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(ArithmeticError):
     """The loss became NaN or infinite."""
 
 

@@ -36,6 +36,8 @@ SMALL = {
     "epochs": 3,
     "matching_start": 0.3,
     "discriminator_channels": (4,),
+    "width": 1,
+    "teacher_width": 1,
     "eps": 0.15,
     "step_size": 0.05,
     "adversarial_steps": 2,
