@@ -8,6 +8,8 @@ input gradient (the nested tape of IGAM).
 import keras
 import tensorflow as tf
 
+from igam_tf import moments
+
 OBJECTIVES = ("probability", "loss")
 
 
@@ -51,7 +53,9 @@ def input_gradient_and_logits(
         )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        logits = tf.cast(model(images, training=training), keras.config.floatx())
+        with moments.twice_differentiable():
+            logits = model(images, training=training)
+        logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.
         objective = tf.reduce_sum(_objective(logits, labels, of))
     return tape.gradient(objective, images), logits

@@ -4,6 +4,7 @@ from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
+from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
 from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.wide_resnet import wide_resnet
@@ -16,5 +17,6 @@ __all__ = [
     "freeze",
     "mnist_cnn",
     "small_cnn",
+    "unbias_moving_variance",
     "wide_resnet",
 ]

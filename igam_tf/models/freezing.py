@@ -24,7 +24,7 @@ def freeze(network, *, batch_norm="inference"):
         raise ValueError(f"batch_norm={batch_norm!r}: expected one of {MODES}.")
     network.trainable = False
     if batch_norm == "batch":
-        for layer in _leaves(network):
+        for layer in leaves(network):
             if isinstance(layer, keras.layers.BatchNormalization):
                 # An untrainable layer ignores the batch, so its weights are frozen
                 # instead.
@@ -34,9 +34,10 @@ def freeze(network, *, batch_norm="inference"):
     return network
 
 
-def _leaves(network):
+def leaves(network):
+    """The layers of a network and of the networks inside of it."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer

@@ -1,5 +1,6 @@
 """Training methods, one file each; each is a `keras.Model` to compile and fit."""
 
+from igam_tf.training import reference
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.finetune import finetune, finetuning_optimizer, with_new_logits
 from igam_tf.training.igam import IGAM
@@ -15,5 +16,6 @@ __all__ = [
     "finetune",
     "finetuning_optimizer",
     "piecewise_constant",
+    "reference",
     "with_new_logits",
 ]

@@ -78,7 +78,11 @@ def with_new_logits(
             f"{last.name!r}; expected a functional keras.Model that ends in the Dense "
             "layer of its logits, without a softmax."
         )
-    frozen = keras.Model(teacher.inputs, last.input, name="frozen_teacher")
+    features = keras.Model(teacher.inputs, last.input)
+    # A copy, so that the caller's teacher stays trainable.
+    frozen = keras.models.clone_model(features)
+    frozen.name = "frozen_teacher"
+    frozen.set_weights(features.get_weights())
     models.freeze(frozen, batch_norm=batch_norm)
     transform = transforms.input_transform(
         input_transform, image_shape, tuple(teacher.input_shape[1:])

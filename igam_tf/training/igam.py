@@ -41,6 +41,8 @@ class IGAM(TrainingMethod):
             equals lambda_diff / batch with "sum".
         teacher_batch_norm: "inference", or "batch" as in the authors' code: batch
             statistics, which also moves the teacher's moving statistics.
+        moving_variance: "biased", as Keras averages it, or "unbiased" as in the authors'
+            code: all three networks are changed by `models.unbias_moving_variance`.
         matching_start: number of steps of plain training before matching begins.
         discriminator_every: k, student steps per discriminator step.
         **kwargs: `attack`, `weight_decay` (of discriminator and student), `seed` of
@@ -73,6 +75,7 @@ class IGAM(TrainingMethod):
         input_gradient_of="probability",
         difference_reduction="sum",
         teacher_batch_norm="inference",
+        moving_variance="biased",
         matching_start=0,
         discriminator_every=5,
         **kwargs,
@@ -81,12 +84,16 @@ class IGAM(TrainingMethod):
         _check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
         _check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
         _check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
+        _check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
         _check_networks(student, teacher, discriminator)
         if discriminator_every < 1 or matching_start < 0:
             raise ValueError(
                 f"discriminator_every={discriminator_every}, matching_start="
                 f"{matching_start}: expected at least 1 and at least 0 steps."
             )
+        if moving_variance == "unbiased":
+            for network in (student, teacher, discriminator):
+                models.unbias_moving_variance(network)
         self.discriminator = discriminator
         # Untracked, the teacher is no part of the model: neither trained nor saved.
         self._untracked = _Untracked(models.freeze(teacher, batch_norm=teacher_batch_norm))
