@@ -18,10 +18,12 @@ LAYERS = {
 
 @pytest.fixture
 def float64():
-    precision = keras.config.floatx()
+    precision, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(policy)
 
 
 def squared_input_gradient(model, images, labels):

@@ -19,7 +19,8 @@ class IGAM(TrainingMethod):
     L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
     the two input gradients. Once in `discriminator_every` steps, the discriminator is
     updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (`shared/papers/reference.md`), but for the teacher's batch norm.
+    authors' code (`shared/papers/reference.md`), but for the teacher's batch norm, the
+    moving variance, and weight decay and schedule, which `training.reference` has.
 
     Args:
         student: keras.Model from target images to logits.
@@ -41,8 +42,8 @@ class IGAM(TrainingMethod):
             equals lambda_diff / batch with "sum".
         teacher_batch_norm: "inference", or "batch" as in the authors' code: batch
             statistics, which also moves the teacher's moving statistics.
-        moving_variance: "biased", as Keras averages it, or "unbiased" as in the authors'
-            code: all three networks are changed by `models.unbias_moving_variance`.
+        moving_variance: "biased", as Keras averages it, or "unbiased" as in the
+            authors' code: `models.unbias_moving_variance` changes all three networks.
         matching_start: number of steps of plain training before matching begins.
         discriminator_every: k, student steps per discriminator step.
         **kwargs: `attack`, `weight_decay` (of discriminator and student), `seed` of

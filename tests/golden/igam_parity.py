@@ -133,10 +133,10 @@ def teacher_decay(folder):
     names = [
         name
         for name in reader.get_variable_to_shape_map()
-        if name.endswith("/DW") and not name.startswith(("classifier/", "discriminator/"))
+        if name.endswith("/DW") and not name.startswith(("classifier/", "discrim"))
     ]
-    squares = [np.sum(np.square(reader.get_tensor(name).astype("f8"))) for name in names]
-    return WEIGHT_DECAY * sum(squares) / 2
+    kernels = [reader.get_tensor(name).astype("float64") for name in names]
+    return WEIGHT_DECAY * sum(np.sum(np.square(kernel)) for kernel in kernels) / 2
 
 
 def add_losses(found, name, history, golden, folder, num_steps):
@@ -174,11 +174,9 @@ def step0(found, name, folder, golden, gradients, **arguments):
     variables = {
         key: v for key, v in run.variables("student").items() if "/moving_" not in key
     }
-    global_batch = tf.constant(float(BATCH))
+    sizes = {"phase": "matching", "global_batch": tf.constant(float(BATCH))}
     with tf.GradientTape(persistent=True) as tape:
-        terms, _, _ = method.loss_terms(
-            images, labels, teacher_gradient, phase="matching", global_batch=global_batch
-        )
+        terms, _, _ = method.loss_terms(images, labels, teacher_gradient, **sizes)
         means = {key: tf.reduce_mean(term) for key, term in terms.items()}
     for term, theirs in (
         ("cross_entropy", "term_mean_xent"),
@@ -251,14 +249,17 @@ def float64(folder):
     """Twelve steps in a row, both players, through `fit`."""
     found = Differences()
     run = Run(folder)
-    after = {0: arrays(folder / "f64/after1.npz"), 11: arrays(folder / "f64/after12.npz")}
+    after = {
+        epoch: arrays(folder / f"f64/after{epoch + 1}.npz") for epoch in (0, 11)
+    }
 
     def compare(epoch, logs=None):
         del logs
         for part in PARTS if epoch in after else ():
-            values, name = run.values(part), f"12 steps, after {epoch + 1}"
-            found.add_weights(f"{name} {part}", values, after[epoch], trainable=True)
-            found.add_weights(f"{name} statistics", values, after[epoch], trainable=False)
+            values, golden = run.values(part), after[epoch]
+            name = f"12 steps, after {epoch + 1}"
+            found.add_weights(f"{name} {part}", values, golden, trainable=True)
+            found.add_weights(f"{name} statistics", values, golden, trainable=False)
 
     callback = keras.callbacks.LambdaCallback(on_epoch_end=compare)
     history = run.fit(12, callbacks=[callback])
