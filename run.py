@@ -79,8 +79,8 @@ def parse(arguments):
         arguments: list of strings such as "--source=cifar10".
 
     Returns:
-        Tuple (experiment, reduced): an `Experiment`, and sentences that say where it
-        is smaller than its recipe.
+        Tuple (experiment, changes): an `Experiment`, and where it differs from its
+        recipe: cut sizes and anything else but the seed.
 
     Raises:
         ValueError: if the pair has no recipe or a setting is wrong.
@@ -92,7 +92,7 @@ def parse(arguments):
         given = _read(own)
         recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
     experiment = Experiment(**_read([*recipe, *own]))
-    return experiment, _reductions(Experiment(**_read(recipe)), experiment)
+    return experiment, _differences(Experiment(**_read(recipe)), experiment)
 
 
 def find_recipe(source, target):
@@ -136,32 +136,35 @@ def _read(arguments):
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
-#: Settings whose smaller value makes a smaller run; 0 examples stand for all.
-_SIZES = (
-    "train_examples", "source_train_examples", "eval_examples", "epochs",
-    "teacher_epochs", "finetune_epochs", "baseline_finetune_epochs", "depth", "width",
-    "teacher_depth", "teacher_width", "teacher_steps", "adversarial_steps",
-)  # fmt: skip
-
-
-def _reductions(recipe, experiment):
-    def size(value):
-        return value or float("inf")
-
+def _differences(recipe, experiment):
+    """Where the settings that decide the result differ from the recipe's."""
+    changed = {}
+    for field in _SETTINGS:
+        old, new = getattr(recipe, field.name), getattr(experiment, field.name)
+        decides = field.name != "seed" and not field.metadata["may_change"]
+        if decides and old != new:
+            changed[field.name] = old, new
     return [
-        f"{name} {getattr(experiment, name)} (recipe: {getattr(recipe, name) or 'all'})"
-        for name in _SIZES
-        if size(getattr(experiment, name)) < size(getattr(recipe, name))
+        f"{name} {_shown(name, new)} (recipe: {_shown(name, old)})"
+        for name, (old, new) in changed.items()
     ]
+
+
+def _shown(name, value):
+    if name.endswith("_examples") and not value:
+        return "all"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
 def main(arguments):
     """Runs; bad input ends in one sentence, an interruption in a hint to resume."""
     try:
-        experiment, reduced = parse(arguments)
+        experiment, changes = parse(arguments)
         from igam_tf import experiment as experiments
 
-        experiments.run(experiment, reduced=reduced)
+        experiments.run(experiment, changes=changes)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on where this one stopped.")
     except (ValueError, OSError, ArithmeticError, flags.Error) as error:

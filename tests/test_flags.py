@@ -47,7 +47,7 @@ def test_every_experiment_of_the_paper_has_a_recipe():
 
 @pytest.mark.parametrize("name", APPENDIX_A)
 def test_recipes_are_those_of_appendix_a(name):
-    experiment, reduced = run.parse([f"--flagfile={REPOSITORY}/flags/{name}.cfg"])
+    experiment, changes = run.parse([f"--flagfile={REPOSITORY}/flags/{name}.cfg"])
     found = (
         experiment.adversarial_weight,
         experiment.difference_weight,
@@ -58,7 +58,7 @@ def test_recipes_are_those_of_appendix_a(name):
     assert found == APPENDIX_A[name]
     assert (experiment.depth, experiment.width, experiment.epochs) == (32, 10, 200)
     assert experiment.eps == pytest.approx(8 / 255)
-    assert reduced == []
+    assert changes == []
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -84,11 +84,17 @@ def test_every_recipe_takes_a_real_step(path):
 
 
 def test_the_pair_picks_its_recipe_and_the_command_line_wins():
-    arguments = ["--source=cifar10", "--target=cifar100", "--width=2", "--epochs=3"]
-    experiment, reduced = run.parse(arguments)
+    arguments = ["--source=cifar10", "--target=cifar100", "--width=2", "--epochs=3",
+                 "--eps=4/255", "--train_examples=100", "--seed=7"]  # fmt: skip
+    experiment, changes = run.parse(arguments)
     assert experiment.adversarial_weight == 2.0
     assert (experiment.width, experiment.epochs) == (2, 3)
-    assert reduced == ["epochs 3 (recipe: 200)", "width 2 (recipe: 10)"]
+    assert changes == [
+        "train_examples 100 (recipe: all)",
+        "width 2 (recipe: 10)",
+        "epochs 3 (recipe: 200)",
+        "eps 0.01569 (recipe: 0.03137)",
+    ]
     recipe = f"--flagfile={REPOSITORY}/flags/cifar10_to_cifar100.cfg"
     assert run.parse(["--width=2", recipe])[0].width == 2
 

@@ -86,7 +86,9 @@ class Experiment:
     teacher_optimizer: str = setting(
         "momentum", "Optimizer of the teacher.", choices=("momentum", "adam")
     )
-    teacher_learning_rate: float = setting(0.1, "Its learning rate at the start.", above=0)
+    teacher_learning_rate: float = setting(
+        0.1, "Its learning rate; momentum drops it as the student's.", above=0
+    )
     teacher_weight_decay: float = setting(2e-4, "Its weight decay.", at_least=0)
     teacher_eps: float = setting(
         8 / 255, "Radius of its adversarial training.", at_least=0, at_most=1
@@ -171,7 +173,7 @@ class Experiment:
     )
     discriminator_learning_rate: float = setting(
         0.0,
-        "Learning rate of Adam for it; 0: the student's optimizer and schedule.",
+        "Learning rate of a constant Adam; 0: the student's optimizer and schedule.",
         at_least=0,
     )
 

@@ -45,7 +45,9 @@ def igam(experiment, student, teacher, total_steps):
         method,
         experiment,
         total_steps,
-        discriminator_optimizer=rate and networks.optimizer("adam", rate, total_steps) or None,
+        discriminator_optimizer=(
+            networks.optimizer("adam", rate, total_steps, constant=True) if rate else None
+        ),
     )
 
 

@@ -52,12 +52,21 @@ def discriminator(experiment, teacher_shape):
     return models.discriminator(gradient_shape=shape, channels=channels, crop_to=window)
 
 
-def optimizer(name, learning_rate, total_steps):
-    """SGD with momentum 0.9 and two drops of the rate, or Adam at a constant rate."""
+def optimizer(name, learning_rate, total_steps, *, constant=False):
+    """SGD with momentum 0.9, or Adam, with two drops of the rate.
+
+    Args:
+        name: "momentum" or "adam".
+        learning_rate: rate at the start.
+        total_steps: number of steps, for the drops at half and at three quarters.
+        constant: no drops.
+    """
+    rate = learning_rate
+    if not constant:
+        rate = training.piecewise_constant(learning_rate, total_steps)
     if name == "adam":
-        return keras.optimizers.Adam(learning_rate, epsilon=1e-8)
-    schedule = training.piecewise_constant(learning_rate, total_steps)
-    return training.Momentum(schedule, momentum=0.9)
+        return keras.optimizers.Adam(rate, epsilon=1e-8)
+    return training.Momentum(rate, momentum=0.9)
 
 
 def _classifier(name, task, *, depth, width, normalization, activation):

@@ -26,13 +26,13 @@ VALIDATION_EXAMPLES = 1000
 FIGURE_EXAMPLES = 8
 
 
-def run(experiment, *, reduced=()):
+def run(experiment, *, changes=()):
     """Runs an experiment to its table.
 
     Args:
         experiment: `igam_tf.experiment.Experiment`.
-        reduced: sentences that say how the run is smaller than its recipe; they stand
-            in the results.
+        changes: where the settings differ from the recipe, such as "width 1 (recipe:
+            10)"; they stand in the results.
 
     Returns:
         The contents of `results.json`, and under "run_dir" where it lies.
@@ -42,13 +42,13 @@ def run(experiment, *, reduced=()):
             before any training.
         igam_tf.training.callbacks.TrainingDivergedError: if a loss becomes NaN.
     """
-    return _Run(experiment, tuple(reduced)).run()
+    return _Run(experiment, tuple(changes)).run()
 
 
 class _Run:
-    def __init__(self, experiment, reduced):
+    def __init__(self, experiment, changes):
         self.experiment = experiment
-        self.reduced = reduced
+        self.changes = changes
         self.folder = RunFolder(experiment)
         self.strategy = distribution.strategy(
             experiment.strategy, devices=experiment.devices
@@ -147,6 +147,8 @@ class _Run:
                     experiment.teacher_optimizer,
                     experiment.teacher_learning_rate,
                     epochs * data.steps_per_epoch(source.train, batch_size),
+                    # MadryLab's MNIST challenge: Adam at one rate.
+                    constant=experiment.teacher_optimizer == "adam",
                 ),
                 jit_compile=methods.jit_compile(experiment),
                 steps_per_execution=experiment.steps_per_execution,
@@ -272,7 +274,8 @@ class _Run:
         results = {
             "title": f"{experiment.source} -> {experiment.target}",
             "rows": rows,
-            "reduced": list(self.reduced),
+            "changes": list(self.changes),
+            "train_examples": len(self.target.train.labels),
             **self.folder.read_json("flags.json"),
         }
         self.folder.write_json("results.json", results)
@@ -282,7 +285,7 @@ class _Run:
         experiment = self.experiment
         return evaluation.evaluate(
             self._load(f"{method}/student.keras"),
-            (self.target.test.images, self.target.test.labels),
+            data.evaluation_batches(self.target.test, experiment.eval_batch_size),
             attacks=experiment.attacks,
             eps=experiment.eps,
             step_size=experiment.step_size,

@@ -19,7 +19,7 @@ def format_table(results):
             "title": text;
             "rows": dict from row name to {"label": text, "evaluation": a result of
                 `igam_tf.evaluate`, "training_seconds": number or None};
-            "reduced": list of sentences, how the run was cut (may be missing);
+            "changes": where the run differs from its recipe, a list (may be missing);
             "paper": dict from row name to {attack: percent} (may be missing).
 
     Returns:
@@ -34,7 +34,8 @@ def format_table(results):
     paper = results.get("paper") or {}
     lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
     lines += [f"- {line}" for line in _captions(rows, paper)]
-    lines += [f"- Reduced run: {sentence}" for sentence in results.get("reduced") or []]
+    if results.get("changes"):
+        lines.append(f"- Not the recipe: {', '.join(results['changes'])}.")
     for row in rows.values():
         for warning in row["evaluation"].get("warnings", []):
             lines.append(f"- Warning, {row['label']}: {warning}")

@@ -190,6 +190,10 @@ class TrainingMethod(keras.Model):
         self._xla_functions = {}
         # Built now, over its own variables, so that a checkpoint holds its state.
         self.optimizer.build(self.student.trainable_variables)
+        # So are the metrics: a step that makes variables is traced twice.
+        classes = self.student.output_shape[-1]
+        self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
+        self.reset_metrics()
 
     def fit(self, x=None, y=None, **kwargs):
         """Keras' `fit`, after a look at the data.
@@ -269,4 +273,9 @@ class TrainingMethod(keras.Model):
 
         if self.run_eagerly:
             return lambda iterator: on_batch(next(iterator))
+        if self.steps_per_execution == 1:
+            # The loop would trace the step a second time.
+            return tf.function(
+                lambda iterator: on_batch(iterator.get_next()), reduce_retracing=True
+            )
         return tf.function(execute, reduce_retracing=True)

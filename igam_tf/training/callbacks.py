@@ -83,6 +83,7 @@ class History(keras.callbacks.Callback):
         self._epoch_start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         seconds = time.monotonic() - self._epoch_start
         row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **(logs or {})}
         rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]

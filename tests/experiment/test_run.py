@@ -1,8 +1,10 @@
 """Whole runs: to the table, interrupted, repeated, with bad input, on real images."""
 
+import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,7 +68,7 @@ def _finished(tmp_path_factory):
     """A finished small run: its folder and results."""
     folder = tmp_path_factory.mktemp("finished")
     experiment = Experiment(**SMALL, run_dir=str(folder))
-    return folder, experiments.run(experiment, reduced=["epochs 3 (recipe: 40)"])
+    return folder, experiments.run(experiment, changes=["epochs 3 (recipe: 40)"])
 
 
 def test_the_folder_holds_everything(finished):
@@ -84,7 +86,7 @@ def test_the_folder_holds_everything(finished):
     assert stored["settings"]["adversarial_weight"] == 2.0
     assert set(stored["versions"]) == {"igam_tf", "tensorflow", "keras", "numpy", "python"}
     table = (folder / "table.md").read_text()
-    assert "Reduced run" in table and "epochs 3 (recipe: 40)" in table
+    assert "Not the recipe: epochs 3 (recipe: 40)." in table
     for row in results["rows"].values():
         assert row["label"] in table
         assert row["training_seconds"] > 0
@@ -119,31 +121,31 @@ def test_a_row_can_be_added_and_other_settings_are_refused(finished):
     assert list(experiments.run(one)["rows"]) == ["igam"]
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(finished, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     """Ctrl-C in the middle of IGAM's training, then the same command again."""
-    folder, _ = finished
     settings = {**SMALL, "methods": ("igam",)}
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     killed = subprocess.Popen(
-        _command("--flagfile=flags/quickstart.cfg", *_flags(settings, tmp_path)),
+        _command("--flagfile=flags/quickstart.cfg", *_flags(settings, tmp_path / "killed")),
         cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    checkpoint = tmp_path / "igam" / "checkpoints" / "epoch-0001.weights.h5"
+    checkpoint = tmp_path / "killed" / "igam" / "checkpoints" / "epoch-0001.weights.h5"
     deadline = time.monotonic() + 240
     while not checkpoint.exists() and killed.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     killed.send_signal(signal.SIGINT)
     _, errors = killed.communicate(timeout=60)
-    finished_early = (tmp_path / "igam" / "student.keras").exists()
+    finished_early = (tmp_path / "killed" / "igam" / "student.keras").exists()
     if not finished_early:
         assert killed.returncode == 1
         assert "The same command goes on" in errors and "Traceback" not in errors
-    given = _run_settings(tmp_path)
+    given = _run_settings(tmp_path / "killed")
     experiments.run(given)
+    experiments.run(dataclasses.replace(given, run_dir=str(tmp_path / "straight")))
     for a, b in zip(
-        _weights(folder / "igam" / "student.keras"),
-        _weights(tmp_path / "igam" / "student.keras"),
+        _weights(tmp_path / "killed" / "igam" / "student.keras"),
+        _weights(tmp_path / "straight" / "igam" / "student.keras"),
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
@@ -174,7 +176,8 @@ def test_bad_input_is_one_error_before_any_training(tmp_path, change, message):
 
 
 def test_no_room_on_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: (10**9, 10**9, 1000))
+    full = shutil._ntuple_diskusage(10**9, 10**9, 1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     with pytest.raises(OSError, match="GB free"):
         experiments.run(Experiment(**SMALL, run_dir=str(tmp_path)))
 
@@ -202,7 +205,7 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results["rows"]) == ["standard", "finetune", "igam", "pgd"]
-    assert "train_examples 64 (recipe: all)" in results["reduced"]
+    assert "train_examples 64 (recipe: all)" in results["changes"]
     history = (tmp_path / "igam" / "history.csv").read_text().splitlines()
     cosine = history[0].split(",").index("gradient_cosine")
     assert float(history[1].split(",")[cosine]) == 0.0

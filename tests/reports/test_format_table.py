@@ -63,15 +63,15 @@ def test_whole_table(results):
     assert format_table(results) == EXPECTED
 
 
-def test_reduced_runs_warnings_and_the_paper(results):
-    results["reduced"] = ["5,000 of 50,000 training images.", "width 1 of 10."]
+def test_changed_runs_warnings_and_the_paper(results):
+    results["changes"] = ["epochs 3 (recipe: 40)", "width 1 (recipe: 10)"]
     results["rows"]["igam"]["evaluation"]["warnings"] = ["pgd20 does worse than fgsm."]
     results["paper"] = {"igam": {"clean": 62.39, "fgsm": 34.31}}
     text = format_table(results)
     assert "62.4 (62.4)" in text and "- (34.3)" in text
     assert "in parentheses the paper's" in text
-    assert "- Reduced run: 5,000 of 50,000 training images.\n" in text
-    assert "- Reduced run: width 1 of 10.\n" in text
+    changes = "epochs 3 (recipe: 40), width 1 (recipe: 10)"
+    assert f"- Not the recipe: {changes}.\n" in text
     assert "- Warning, IGAM-CIFAR10: pgd20 does worse than fgsm.\n" in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
