@@ -86,13 +86,14 @@ def parse(arguments):
         ValueError: if the pair has no recipe or a setting is wrong.
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
+    arguments = _joined(arguments)
     recipe = [a for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
     if not recipe:
         given = _read(own)
         recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
-    experiment = Experiment(**_read([*recipe, *own]))
-    return experiment, _differences(Experiment(**_read(recipe)), experiment)
+    settings = _read([*recipe, *own])
+    return Experiment(**settings), _differences(_read(recipe), settings)
 
 
 def find_recipe(source, target):
@@ -121,6 +122,17 @@ def find_recipe(source, target):
     return pairs[source, target]
 
 
+def _joined(arguments):
+    """`--flagfile X` as `--flagfile=X`."""
+    joined = []
+    for argument in arguments:
+        if joined and joined[-1] in ("--flagfile", "-flagfile"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _is_flagfile(argument):
     return argument.lstrip("-").startswith("flagfile=")
 
@@ -136,13 +148,12 @@ def _read(arguments):
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
-def _differences(recipe, experiment):
-    """Where the settings that decide the result differ from the recipe's."""
+def _differences(recipe, settings):
+    """Where settings that decide the results differ from the recipe's."""
     changed = {}
     for field in _SETTINGS:
-        old, new = getattr(recipe, field.name), getattr(experiment, field.name)
-        decides = field.name != "seed" and not field.metadata["may_change"]
-        if decides and old != new:
+        old, new = recipe[field.name], settings[field.name]
+        if field.metadata["decides"] and field.name != "seed" and old != new:
             changed[field.name] = old, new
     return [
         f"{name} {_shown(name, new)} (recipe: {_shown(name, old)})"
@@ -170,12 +181,12 @@ def main(arguments):
     except (ValueError, OSError, ArithmeticError, flags.Error) as error:
         if os.environ.get("IGAM_TF_TRACEBACK"):
             raise
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {error}\n(IGAM_TF_TRACEBACK=1 shows where it came from.)")
 
 
 if __name__ == "__main__":
     define_flags()
     # absl answers --help and hands over everything else as it was typed.
-    if any(a in ("--help", "-help", "--helpfull", "--helpshort") for a in sys.argv):
-        app.run(lambda _: None)
+    if any(a in ("-h", "--help", "-help", "--helpfull", "--helpshort") for a in sys.argv):
+        app.run(lambda _: None, argv=["--help" if a == "-h" else a for a in sys.argv])
     main(sys.argv[1:])

@@ -26,6 +26,10 @@ def strategy(name="auto", *, devices=0):
         raise ValueError(f"strategy={name!r}: expected one of {STRATEGIES}.")
     gpus = tf.config.list_logical_devices("GPU")
     local = [d.name for d in gpus or tf.config.list_logical_devices("CPU")]
+    if name == "one" and devices > 1:
+        raise ValueError(
+            f"devices={devices} with strategy='one'; ask for strategy='mirrored'."
+        )
     count = devices or (len(gpus) or 1)
     if count > len(local):
         raise ValueError(

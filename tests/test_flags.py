@@ -75,12 +75,13 @@ def test_every_recipe_takes_a_real_step(path):
     )
     student = networks.student(experiment)
     method = methods.igam(experiment, student, teacher, total_steps=1)
-    before = student.get_weights()
+    before = [v.numpy() for v in student.trainable_variables]
     rng = np.random.default_rng(0)
     images = rng.random((2, *task.image_shape)).astype("float32")
     logs = method.fit(images, np.array([0, 1], "int32"), verbose=0).history
     assert all(np.isfinite(values).all() for values in logs.values())
-    assert any((a != b).any() for a, b in zip(before, student.get_weights()))
+    after = [v.numpy() for v in student.trainable_variables]
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 def test_the_pair_picks_its_recipe_and_the_command_line_wins():
@@ -97,6 +98,15 @@ def test_the_pair_picks_its_recipe_and_the_command_line_wins():
     ]
     recipe = f"--flagfile={REPOSITORY}/flags/cifar10_to_cifar100.cfg"
     assert run.parse(["--width=2", recipe])[0].width == 2
+    assert run.parse(["--width=2", *recipe.split("=")])[0].width == 2
+
+
+def test_a_file_without_a_pair_is_completed_on_the_command_line(tmp_path):
+    (tmp_path / "mine.cfg").write_text("--width=3\n")
+    pair = ["--source=mnist", "--target=cifar10"]
+    experiment, changes = run.parse([f"--flagfile={tmp_path}/mine.cfg", *pair])
+    assert experiment.width == 3
+    assert changes == ["source mnist (recipe: none)", "target cifar10 (recipe: none)"]
 
 
 @pytest.mark.parametrize("pair, name", [
@@ -120,6 +130,9 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
         (["--methods=igan"], "--methods: 'igan'"),
         (["--attacks=pgd"], "--attacks: 'pgd'.*pgd20"),
         (["--learning_rate=0"], "more than 0"),
+        (["--weight_decay=inf"], "finite"),
+        (["--attacks="], "--attacks=.*at least"),
+        (["--seed=3000000000"], "--seed=3000000000: expected at most"),
     ],
 )
 def test_bad_flags(arguments, message):

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import math
 import re
 
 from igam_tf.data import registry
@@ -12,16 +13,18 @@ METHODS = ("standard", "finetune", "igam", "pgd")
 LABELS = {"standard": "Standard", "finetune": "FT", "igam": "IGAM"}
 
 
-def setting(default, text, *, may_change=False, **limits):
+def setting(default, text, *, may_change=False, decides=None, **limits):
     """A field with its help text and limits.
 
     Args:
         default: default value; its type is the flag's type.
         text: help text, one sentence with units.
         may_change: whether a resumed run may have another value.
+        decides: whether results depend on it; default: what may not change.
         **limits: `choices`, `at_least`, `at_most`, `above`.
     """
-    metadata = {"help": text, "may_change": may_change, **limits}
+    decides = not may_change if decides is None else decides
+    metadata = {"help": text, "may_change": may_change, "decides": decides, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -91,7 +94,7 @@ class Experiment:
     )
     teacher_weight_decay: float = setting(2e-4, "Its weight decay.", at_least=0)
     teacher_eps: float = setting(
-        8 / 255, "Radius of its adversarial training.", at_least=0, at_most=1
+        8 / 255, "Radius of its adversarial training (Linf).", at_least=0, at_most=1
     )
     teacher_step_size: float = setting(2 / 255, "Its PGD step.", above=0)
     teacher_steps: int = setting(7, "Its PGD steps.", at_least=1)
@@ -181,18 +184,28 @@ class Experiment:
     adversarial_steps: int = setting(7, "PGD steps of the row pgd.", at_least=1)
 
     # Evaluation.
-    eps: float = setting(8 / 255, "Radius of the attacks.", at_least=0, at_most=1)
+    eps: float = setting(
+        8 / 255, "Radius of the attacks and of the row pgd, in the norm.", at_least=0
+    )
     step_size: float = setting(2 / 255, "Step of PGD.", above=0)
     norm: str = setting("linf", "Norm of the attacks.", choices=("linf", "l2"))
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK.",
+        may_change=True,
+        decides=True,
     )
-    eval_examples: int = setting(0, "Test images; 0 for all.", at_least=0)
-    eval_batch_size: int = setting(100, "Batch of the evaluation.", at_least=1)
+    eval_examples: int = setting(
+        0, "Test images; 0 for all.", may_change=True, decides=True, at_least=0
+    )
+    eval_batch_size: int = setting(
+        100, "Batch of the evaluation.", may_change=True, decides=True, at_least=1
+    )
     batch_norm: str = setting(
         "inference",
         "Batch norm in the evaluation; batch reproduces the authors'.",
+        may_change=True,
+        decides=True,
         choices=("inference", "batch"),
     )
 
@@ -200,7 +213,9 @@ class Experiment:
     run_dir: str = setting(
         "", "Run folder; runs/SOURCE_to_TARGET-HASH if left out.", may_change=True
     )
-    seed: int = setting(0, "Seed of everything random.", at_least=0)
+    seed: int = setting(
+        0, "Seed of everything random.", at_least=0, at_most=2**31 - 1
+    )
     strategy: str = setting(
         "auto",
         "mirrored over local devices, one device, or auto.",
@@ -217,7 +232,11 @@ class Experiment:
         choices=("auto", "true", "false"),
     )
     steps_per_execution: int = setting(
-        1, "Training steps per call of the compiled function.", may_change=True, at_least=1
+        1,
+        "Training steps per call of the compiled function, at most; a divisor of the "
+        "steps of an epoch is taken.",
+        may_change=True,
+        at_least=1,
     )
 
     def __post_init__(self):
@@ -230,6 +249,11 @@ class Experiment:
                 raise ValueError(
                     f"--methods: {method!r} is unknown; expected names of {METHODS}."
                 )
+        if self.norm == "linf" and self.eps > 1:
+            raise ValueError(
+                f"--eps={self.eps}: expected at most 1, the pixel range, for Linf; "
+                "8 grey levels are 8/255."
+            )
         for attack in self.attacks:
             if not re.fullmatch(r"clean|fgsm|(pgd|cw)[1-9]\d*(x[1-9]\d*)?", attack):
                 raise ValueError(
@@ -277,6 +301,10 @@ def _check_limits(field, value):
         expected = f"more than {limits['above']}"
     elif "at_most" in limits and not value <= limits["at_most"]:
         expected = f"at most {limits['at_most']}"
+    elif isinstance(value, tuple) and not value:
+        expected = "one name or number at least"
+    elif isinstance(value, float) and not math.isfinite(value):
+        expected = "a finite number"
     else:
         return
     raise ValueError(

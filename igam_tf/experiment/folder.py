@@ -28,8 +28,8 @@ class RunFolder:
     """
 
     def __init__(self, experiment):
-        settings = dataclasses.asdict(experiment)
         self.path = pathlib.Path(experiment.run_dir or default_path(experiment))
+        self.path = self.path.expanduser()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / "incomplete-write-test"
@@ -40,8 +40,27 @@ class RunFolder:
                 f"--run_dir: cannot write to {self.path} ({error.strerror}); pass a "
                 "folder that you may write to."
             ) from error
-        self._check_settings(experiment, settings)
-        self.write_json("flags.json", {"settings": settings, **provenance()})
+        self._check_settings(experiment)
+
+    def record(self, experiment, changes):
+        """Writes what the run is, once; a later session adds its versions.
+
+        Args:
+            experiment: the settings.
+            changes: where they differ from the recipe, a tuple of texts.
+        """
+        now, stored = provenance(), self.read_json("flags.json")
+        if stored is None:
+            settings = dataclasses.asdict(experiment)
+            stored = {"settings": settings, "changes": list(changes), **now}
+        elif now != {name: stored[name] for name in now}:
+            later = stored.setdefault("resumed_with", [])
+            if now in later:
+                return
+            later.append(now)
+        else:
+            return
+        self.write_json("flags.json", stored)
 
     def file(self, *parts):
         """Path of a file; its folder is made."""
@@ -93,14 +112,14 @@ class RunFolder:
                 "another --run_dir."
             )
 
-    def _check_settings(self, experiment, settings):
+    def _check_settings(self, experiment):
         earlier = self.read_json("flags.json")
         if earlier is None:
             return
         fixed = [
             f.name for f in dataclasses.fields(experiment) if not f.metadata["may_change"]
         ]
-        now = json.loads(json.dumps(settings))
+        now = json.loads(json.dumps(dataclasses.asdict(experiment)))
         before = earlier["settings"]
         other = [n for n in fixed if n in before and before[n] != now[n]]
         if other:
@@ -124,15 +143,8 @@ def default_path(experiment):
 
 def provenance():
     """Versions and git revision, for the results of a run."""
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=pathlib.Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     return {
-        "git_revision": revision or None,
+        "git_revision": _git_revision(),
         "versions": {
             "igam_tf": igam_tf.__version__,
             "tensorflow": tf.__version__,
@@ -145,3 +157,18 @@ def provenance():
             "gpus": len(tf.config.list_physical_devices("GPU")),
         },
     }
+
+
+def _git_revision():
+    """Revision of this package's checkout; None without git or outside of one."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=pathlib.Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -73,7 +73,6 @@ def _compiled(method, experiment, total_steps, **kwargs):
     method.compile(
         networks.optimizer(experiment.optimizer, experiment.learning_rate, total_steps),
         jit_compile=jit_compile(experiment),
-        steps_per_execution=experiment.steps_per_execution,
         **kwargs,
     )
     return method

@@ -4,6 +4,7 @@ A stage whose file is in the run folder is not run again; an interrupted trainin
 on at the epoch where it stopped.
 """
 
+import contextlib
 import dataclasses
 import shutil
 import zlib
@@ -19,9 +20,11 @@ from igam_tf import (
 )
 from igam_tf.data import registry
 from igam_tf.experiment import methods, networks
+from igam_tf.experiment.config import METHODS
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks
 
+EVALUATION_SETTINGS = ("attacks", "eval_examples", "eval_batch_size", "batch_norm")
 VALIDATION_EXAMPLES = 1000
 FIGURE_EXAMPLES = 8
 
@@ -50,9 +53,10 @@ class _Run:
         self.experiment = experiment
         self.changes = changes
         self.folder = RunFolder(experiment)
-        self.strategy = distribution.strategy(
-            experiment.strategy, devices=experiment.devices
-        )
+        with _naming("--devices, --strategy"):
+            self.strategy = distribution.strategy(
+                experiment.strategy, devices=experiment.devices
+            )
         self.target = data.read(
             experiment.target,
             experiment.data_dir or None,
@@ -60,6 +64,18 @@ class _Run:
             test_examples=experiment.eval_examples or None,
             download=experiment.download,
         )
+        self._check_batch("batch_size", self.target.train)
+
+    def _check_batch(self, flag, split):
+        """Every replica needs an image of every batch: batch norm of none is NaN."""
+        size, replicas = getattr(self.experiment, flag), self.strategy.num_replicas_in_sync
+        for batch in {min(size, len(split)), len(split) % size or size}:
+            if -(-batch // replicas) * (replicas - 1) >= batch:
+                raise ValueError(
+                    f"--{flag}={size} gives a batch of {batch} of the {len(split)} "
+                    f"training images, too few for {replicas} replicas; change it, or "
+                    "the number of training images."
+                )
 
     def run(self):
         experiment = self.experiment
@@ -129,6 +145,7 @@ class _Run:
             test_examples=experiment.eval_examples or None,
             download=experiment.download,
         )
+        self._check_batch("teacher_batch_size", source.train)
         batch_size, epochs = experiment.teacher_batch_size, experiment.teacher_epochs
         attack = attacks.pgd(
             eps=experiment.teacher_eps,
@@ -151,7 +168,6 @@ class _Run:
                     constant=experiment.teacher_optimizer == "adam",
                 ),
                 jit_compile=methods.jit_compile(experiment),
-                steps_per_execution=experiment.steps_per_execution,
             )
         augmentation = registry.find(experiment.source).augmentation
         self._fit(method, "teacher", source, epochs, batch_size, augmentation)
@@ -186,7 +202,6 @@ class _Run:
             method.compile(
                 training.finetuning_optimizer(),
                 jit_compile=methods.jit_compile(experiment),
-                steps_per_execution=experiment.steps_per_execution,
             )
         self._fit(method, stage, self.target, epochs, experiment.batch_size)
         self._finish(stage, model, name)
@@ -194,13 +209,14 @@ class _Run:
 
     def _with_new_logits(self, teacher):
         experiment = self.experiment
-        return training.with_new_logits(
-            teacher,
-            num_classes=self.target.num_classes,
-            image_shape=self.target.image_shape,
-            input_transform=experiment.input_transform,
-            batch_norm=experiment.teacher_batch_norm,
-        )
+        with _naming("--input_transform, or the teacher"):
+            return training.with_new_logits(
+                teacher,
+                num_classes=self.target.num_classes,
+                image_shape=self.target.image_shape,
+                input_transform=experiment.input_transform,
+                batch_norm=experiment.teacher_batch_norm,
+            )
 
     def _train_row(self, method_name, teacher):
         experiment = self.experiment
@@ -226,6 +242,12 @@ class _Run:
             augmentation = dataclasses.replace(
                 registry.find(task.name).augmentation, noise=self.experiment.image_noise
             )
+        self.folder.record(self.experiment, self.changes)
+        steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
+        # An execution must not run into the next epoch's batches.
+        method.steps_per_execution = _largest_divisor(
+            steps_per_epoch, self.experiment.steps_per_execution
+        )
         checkpoint = callbacks.Checkpoint(self.folder.file(stage, "checkpoints"))
         first_epoch = checkpoint.restore(method)
         if first_epoch:
@@ -244,7 +266,7 @@ class _Run:
             batches,
             epochs=epochs,
             initial_epoch=first_epoch,
-            steps_per_epoch=data.steps_per_epoch(task.train, batch_size),
+            steps_per_epoch=steps_per_epoch,
             validation_data=data.evaluation_batches(held_out, 250),
             verbose=0,
             callbacks=[
@@ -260,12 +282,15 @@ class _Run:
     def evaluate(self):
         """Evaluates every row that has not been; returns and writes the results."""
         experiment = self.experiment
+        asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
+        asked["attacks"] = list(asked["attacks"])
         rows = {}
-        for method in experiment.methods:
+        for method in self._finished_rows():
             name = f"{method}/evaluation.json"
-            if self.folder.read_json(name) is None:
+            if (self.folder.read_json(name) or {}).get("settings") != asked:
                 say(f"{experiment.label(method)}: evaluation")
-                self.folder.write_json(name, self._evaluate_row(method))
+                found = self._evaluate_row(method)
+                self.folder.write_json(name, {**found, "settings": asked})
             rows[method] = {
                 "label": experiment.label(method),
                 "training_seconds": self._training_seconds(method),
@@ -274,12 +299,22 @@ class _Run:
         results = {
             "title": f"{experiment.source} -> {experiment.target}",
             "rows": rows,
-            "changes": list(self.changes),
-            "train_examples": len(self.target.train.labels),
+            "teacher_seconds": {
+                stage: self._training_seconds(stage) for stage in ("teacher", "finetuned")
+            },
+            "train_examples": len(self.target.train),
             **self.folder.read_json("flags.json"),
         }
         self.folder.write_json("results.json", results)
         return results
+
+    def _finished_rows(self):
+        """Rows of this run and of earlier ones in the folder, in the table's order."""
+        return [
+            method
+            for method in METHODS
+            if self.folder.path.joinpath(method, "student.keras").exists()
+        ]
 
     def _evaluate_row(self, method):
         experiment = self.experiment
@@ -326,8 +361,22 @@ class _Run:
 
     def _finish(self, stage, model, name):
         """Saves the model of a stage; its checkpoints are needed no longer."""
+        self.folder.record(self.experiment, self.changes)
         self.folder.save_model(model, name)
         shutil.rmtree(self.folder.file(stage, "checkpoints"), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(flags):
+    """Lets errors about a setting name its flag."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{flags}: {error}") from error
+
+
+def _largest_divisor(number, limit):
+    return next(n for n in range(min(number, limit), 0, -1) if number % n == 0)
 
 
 def say(text):

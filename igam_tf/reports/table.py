@@ -19,6 +19,7 @@ def format_table(results):
             "title": text;
             "rows": dict from row name to {"label": text, "evaluation": a result of
                 `igam_tf.evaluate`, "training_seconds": number or None};
+            "teacher_seconds": dict from stage to seconds (may be missing);
             "changes": where the run differs from its recipe, a list (may be missing);
             "paper": dict from row name to {attack: percent} (may be missing).
 
@@ -34,6 +35,10 @@ def format_table(results):
     paper = results.get("paper") or {}
     lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
     lines += [f"- {line}" for line in _captions(rows, paper)]
+    seconds = results.get("teacher_seconds") or {}
+    if any(seconds.values()):
+        spent = ", ".join(f"{stage} {s:.0f} s" for stage, s in seconds.items() if s)
+        lines.append(f"- Trained before FT and IGAM, once: {spent}.")
     if results.get("changes"):
         lines.append(f"- Not the recipe: {', '.join(results['changes'])}.")
     for row in rows.values():

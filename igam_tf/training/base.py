@@ -117,8 +117,8 @@ class TrainingMethod(keras.Model):
         gradients = tape.gradient(loss, variables)
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
-        # A replica's loss is its share of the global one; its gradient norm stands
-        # for all of them.
+        # A replica's loss is its share of the global one. The sum of the replicas'
+        # gradient norms bounds the norm of their sum; for one replica it is equal.
         share = tf.constant(1.0 / self.num_replicas, loss.dtype)
         sums["loss"] = (loss, share)
         sums["gradient_norm"] = (tf.linalg.global_norm(gradients), share)
@@ -146,7 +146,12 @@ class TrainingMethod(keras.Model):
 
     def unpack(self, data, step):
         """Images, labels, this replica's seed of this step, and the global batch."""
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError(
+                "fit got sample weights (or class weights), which no method here uses; "
+                "pass (images, labels) only."
+            )
         images = tf.cast(images, keras.config.floatx())
         labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
         replica = tf.distribute.get_replica_context()
@@ -183,6 +188,11 @@ class TrainingMethod(keras.Model):
             metrics: Keras metrics of (labels, logits).
             **kwargs: `steps_per_execution`, `run_eagerly`.
         """
+        if kwargs.keys() & {"loss", "loss_weights"}:
+            raise ValueError(
+                f"compile got {sorted(kwargs)}: {type(self).__name__} defines its loss; "
+                "leave loss and loss_weights out."
+            )
         super().compile(
             optimizer=optimizer, metrics=list(metrics), jit_compile=False, **kwargs
         )

@@ -115,13 +115,16 @@ class StopOnDivergence(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
+        # The norm tells of an update that made the weights NaN, before they are saved.
+        values = {n: float((logs or {}).get(n, 0.0)) for n in ("loss", "gradient_norm")}
+        bad = [f"{n} became {v}" for n, v in values.items() if not math.isfinite(v)]
+        if bad:
             raise TrainingDivergedError(
-                f"The loss became {loss} in epoch {self._epoch + 1}, step {batch + 1} "
+                f"The {' and '.join(bad)} in epoch {self._epoch + 1}, step {batch + 1} "
                 f"of the epoch (optimizer step {int(self.model.optimizer.iterations)}). "
                 "The checkpoint of the last finished epoch is kept. Lower the learning "
-                "rate or the weights of the matching terms, and train again."
+                "rate or the weights of the matching terms, and train again in "
+                "another run folder."
             )
 
 

@@ -272,6 +272,7 @@ def _check_networks(student, teacher, discriminator):
         if tuple(found) != tuple(needed):
             raise ValueError(
                 f"{what}: found {tuple(found)}, but the student needs {tuple(needed)}. "
-                "igam_tf.finetune(teacher, ...) fits a teacher to the target task, and "
-                "igam_tf.models.discriminator takes the shape of the target images."
+                "igam_tf.finetune(teacher, ...) fits a teacher to the target task; "
+                "igam_tf.models.discriminator(gradient_shape=...) takes the shape of "
+                "the target images."
             )

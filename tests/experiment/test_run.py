@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from igam_tf import experiment as experiments
-from igam_tf.experiment.config import Experiment
+from igam_tf.experiment.config import METHODS, Experiment
 from igam_tf.training import callbacks
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -110,6 +110,7 @@ def test_a_finished_run_is_not_repeated(finished):
     again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
     assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*.keras")}
     assert again["rows"] == results["rows"]
+    assert again["changes"] == ["epochs 3 (recipe: 40)"]
 
 
 def test_a_row_can_be_added_and_other_settings_are_refused(finished):
@@ -117,8 +118,20 @@ def test_a_row_can_be_added_and_other_settings_are_refused(finished):
     with pytest.raises(ValueError, match="--learning_rate: 0.002 there, 0.01 now"):
         settings = {**SMALL, "learning_rate": 0.01}
         experiments.run(Experiment(**settings, run_dir=str(folder)))
-    one = Experiment(**SMALL, run_dir=str(folder), methods=("igam",))
-    assert list(experiments.run(one)["rows"]) == ["igam"]
+    fewer = Experiment(**SMALL, run_dir=str(folder), methods=("igam",))
+    assert list(experiments.run(fewer)["rows"]) == list(METHODS)
+
+
+def test_a_finished_run_is_evaluated_anew_with_other_attacks(finished):
+    folder, results = finished
+    before = (folder / "igam" / "student.keras").stat().st_mtime_ns
+    settings = {**SMALL, "attacks": ("clean", "pgd3"), "run_dir": str(folder)}
+    found = experiments.run(Experiment(**settings))["rows"]["igam"]["evaluation"]
+    assert set(found["attacks"]) == {"clean", "pgd3"}
+    assert (folder / "igam" / "student.keras").stat().st_mtime_ns == before
+    again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
+    clean = [r["rows"]["igam"]["evaluation"]["attacks"]["clean"] for r in (again, results)]
+    assert clean[0]["num_correct"] == clean[1]["num_correct"]
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
@@ -161,10 +174,11 @@ def _run_settings(folder):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"input_transform": "centre_crop+resize+rotate"}, "rotate"),
+        ({"input_transform": "centre_crop+resize+rotate"}, "--input_transform.*rotate"),
         ({"teacher_checkpoint": "/nowhere/adv_trained"}, "/nowhere/adv_trained"),
         ({"run_dir": "/proc/igam"}, "--run_dir: cannot write to /proc/igam"),
-        ({"devices": 64}, "devices=64"),
+        ({"devices": 64}, "--devices.*64"),
+        ({"devices": 2, "batch_size": 1}, "--batch_size=1.*2 replicas"),
         ({"source": "cifar10", "data_dir": "/nowhere", "download": False}, "--data_dir"),
     ],
 )
@@ -172,7 +186,8 @@ def test_bad_input_is_one_error_before_any_training(tmp_path, change, message):
     settings = {**SMALL, "run_dir": str(tmp_path), **change}
     with pytest.raises((ValueError, OSError), match=message):
         experiments.run(Experiment(**settings))
-    assert not list(tmp_path.rglob("*.keras")) and not list(tmp_path.rglob("*.h5"))
+    # Nothing is left that would refuse the corrected command.
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_no_room_on_the_disk(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from igam_tf import data, gradients, models, training
 
 
 def _weights(model):
-    return [v.numpy() for v in model.variables]
+    return [v.numpy() for v in model.variables if "moving_" not in v.name]
 
 
 def _changed(before, model):
