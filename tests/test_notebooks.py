@@ -19,7 +19,6 @@ def test_notebook_runs(path, tmp_path):
     assert all(cell.outputs for cell in cells if "print(" in cell.source), (
         "notebooks are kept with their outputs; run it once and save it"
     )
-    # KERNELS take the environment, not the logical devices of conftest.py.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     nbclient.NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
