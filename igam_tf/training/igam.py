@@ -32,14 +32,13 @@ class IGAM(TrainingMethod):
         adversarial_weight: lambda_adv.
         difference_weight: lambda_diff.
         pixel_range: range of the pixels that the matched gradients are taken for: 255,
-            grey levels, for which the paper's lambdas were tuned, or 1. lambda_diff for
-            1 equals lambda_diff * 255**2 for 255; the discriminator sees directions
-            only.
+            grey levels, for which the paper's lambdas were tuned, or 1. A weight w
+            for 1 equals 255**2 * w for 255; the discriminator sees directions only.
         input_gradient_of: "probability" of the true class (the authors' code, for
             which the paper's lambdas were tuned) or "loss" (the paper, Eq. 8, 9).
         difference_reduction: "sum" of L_diff over the batch (the authors' code: its
-            weight grows with the batch) or "mean" over images. lambda_diff with "mean"
-            equals lambda_diff / batch with "sum".
+            weight grows with the batch) or "mean" over images. A weight w of sums
+            equals batch * w of means.
         teacher_batch_norm: "inference", or "batch" as in the authors' code: batch
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the

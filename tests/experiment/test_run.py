@@ -226,3 +226,27 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
     assert float(history[1].split(",")[cosine]) == 0.0
     assert float(history[2].split(",")[cosine]) != 0.0
     assert (tmp_path / "input_gradients.png").stat().st_size > 10_000
+
+
+def test_a_madrylab_checkpoint_is_a_teacher(shared_dir, tfds_dir, tmp_path):
+    """A TF1 folder as it was written: loaded, finetuned, matched."""
+    checkpoint = shared_dir / "golden" / "cifar_madry_narrow"
+    settings = {
+        "source": "cifar10", "target": "cifar100", "data_dir": str(tfds_dir),
+        "teacher_checkpoint": str(checkpoint), "methods": ("igam",),
+        "train_examples": 64, "eval_examples": 32, "finetune_epochs": 1, "epochs": 1,
+        "depth": 8, "width": 1, "matching_start": 0.0, "attacks": ("clean",),
+    }  # fmt: skip
+    experiments.run(Experiment(**settings, run_dir=str(tmp_path / "run")))
+    from igam_tf import checkpoints
+
+    original = checkpoints.load_madry(checkpoint).get_weights()
+    finetuned = keras.models.load_model(
+        tmp_path / "run" / "finetuned.keras", compile=False
+    )
+    kept = finetuned.get_layer("frozen_teacher").get_weights()
+    for a, b in zip(original, kept, strict=False):
+        np.testing.assert_array_equal(a, b)
+    wrong = {**settings, "source": "mnist", "run_dir": str(tmp_path / "wrong")}
+    with pytest.raises(ValueError, match="--teacher_checkpoint=.*--source=mnist"):
+        experiments.run(Experiment(**wrong))
