@@ -18,7 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
-from igam_tf.experiment.config import Experiment, known_dataset
+from igam_tf.experiment.config import Experiment
+from igam_tf.experiment.setting import known_dataset
 
 FLAGS_DIR = pathlib.Path(__file__).resolve().parent / "flags"
 _SETTINGS = dataclasses.fields(Experiment)

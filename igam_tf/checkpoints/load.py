@@ -6,7 +6,6 @@ import pathlib
 import keras
 import numpy as np
 
-from igam_tf.checkpoints import names
 from igam_tf.checkpoints.bundle import FLOATS, Bundle, as_weights
 from igam_tf.checkpoints.describe import describe_bundle
 from igam_tf.checkpoints.errors import CheckpointError, shortened

@@ -4,28 +4,13 @@
 """
 
 import dataclasses
-import math
 import re
 
 from igam_tf.data import registry
+from igam_tf.experiment.setting import check_limits, known_dataset, setting
 
 METHODS = ("standard", "finetune", "igam", "pgd")
 LABELS = {"standard": "Standard", "finetune": "FT", "igam": "IGAM"}
-
-
-def setting(default, text, *, may_change=False, decides=None, **limits):
-    """A field with its help text and limits.
-
-    Args:
-        default: default value; its type is the flag's type.
-        text: help text, one sentence with units.
-        may_change: whether a resumed run may have another value.
-        decides: whether results depend on it; default: what may not change.
-        **limits: `choices`, `at_least`, `at_most`, `above`.
-    """
-    decides = not may_change if decides is None else decides
-    metadata = {"help": text, "may_change": may_change, "decides": decides, **limits}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -241,7 +226,7 @@ class Experiment:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check_limits(field, getattr(self, field.name))
+            check_limits(field, getattr(self, field.name))
         for role in ("source", "target"):
             known_dataset(getattr(self, role), flag=f"--{role}")
         for method in self.methods:
@@ -281,32 +266,3 @@ class Experiment:
         if channels > 1:
             return "wide_resnet"
         return "mnist_cnn" if height >= 28 else "small_cnn"
-
-
-def known_dataset(name, *, flag):
-    """`DatasetInfo` of a name; a ValueError that names the flag if there is none."""
-    try:
-        return registry.find(name)
-    except ValueError as error:
-        raise ValueError(f"{flag}: {error}") from None
-
-
-def _check_limits(field, value):
-    limits = field.metadata
-    if "choices" in limits and value not in limits["choices"]:
-        expected = f"one of {limits['choices']}"
-    elif "at_least" in limits and not value >= limits["at_least"]:
-        expected = f"at least {limits['at_least']}"
-    elif "above" in limits and not value > limits["above"]:
-        expected = f"more than {limits['above']}"
-    elif "at_most" in limits and not value <= limits["at_most"]:
-        expected = f"at most {limits['at_most']}"
-    elif isinstance(value, tuple) and not value:
-        expected = "one name or number at least"
-    elif isinstance(value, float) and not math.isfinite(value):
-        expected = "a finite number"
-    else:
-        return
-    raise ValueError(
-        f"--{field.name}={value!r}: expected {expected}. {field.metadata['help']}"
-    )

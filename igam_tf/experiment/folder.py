@@ -76,7 +76,7 @@ class RunFolder:
 
     def read_json(self, name):
         """Contents of a file, or None if it is not there."""
-        path = self.file(name)
+        path = self.path / name
         return json.loads(path.read_text()) if path.exists() else None
 
     def write_text(self, name, text):
@@ -91,10 +91,13 @@ class RunFolder:
         model.save(temporary)
         os.replace(temporary, path)
 
-    def load_model(self, name):
+    def load_model(self, name, strategy):
         """The model of a finished stage, or None if the stage is not finished."""
-        path = self.file(name)
-        return keras.models.load_model(path, compile=False) if path.exists() else None
+        path = self.path / name
+        if not path.exists():
+            return None
+        with strategy.scope():
+            return keras.models.load_model(path, compile=False)
 
     def require_space(self, num_parameters):
         """Checks that two checkpoints and the finished models fit on the disk.

@@ -1,4 +1,4 @@
-"""The stages of a run: teacher, finetune, rows, evaluation, report.
+"""The stages of a run: teacher, finetune, rows; `results.py` evaluates and reports.
 
 A stage whose file is in the run folder is not run again; an interrupted training goes
 on at the epoch where it stopped.
@@ -14,19 +14,14 @@ from igam_tf import (
     checkpoints,
     data,
     distribution,
-    evaluation,
-    reports,
     training,
 )
 from igam_tf.data import registry
-from igam_tf.experiment import methods, networks
-from igam_tf.experiment.config import METHODS
+from igam_tf.experiment import methods, networks, results
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks
 
-EVALUATION_SETTINGS = ("attacks", "eval_examples", "eval_batch_size", "batch_norm")
 VALIDATION_EXAMPLES = 1000
-FIGURE_EXAMPLES = 8
 
 
 def run(experiment, *, changes=()):
@@ -79,20 +74,20 @@ class _Run:
 
     def run(self):
         experiment = self.experiment
-        say(f"Run folder: {self.folder.path}")
+        print(f"Run folder: {self.folder.path}", flush=True)
         needs_teacher = {"finetune", "igam"} & set(experiment.methods)
         teacher = self.teacher() if needs_teacher else None
         for method in experiment.methods:
             self.row(method, teacher)
-        results = self.evaluate()
-        self.report(results)
-        return {**results, "run_dir": str(self.folder.path)}
+        found = results.evaluate(experiment, self.folder, self.target, self.strategy)
+        results.report(found, self.folder, self.target, self.strategy)
+        return {**found, "run_dir": str(self.folder.path)}
 
     # Stage 1: the robust teacher.
 
     def teacher(self):
         """The robust teacher of the source task, loaded or trained."""
-        finished = self._load("teacher.keras")
+        finished = self.folder.load_model("teacher.keras", self.strategy)
         if finished is not None:
             return finished
         experiment = self.experiment
@@ -188,7 +183,7 @@ class _Run:
     def finetuned(self, teacher, stage, name):
         """The teacher with new logits, trained on natural images of the target task."""
         experiment = self.experiment
-        finished = self._load(name)
+        finished = self.folder.load_model(name, self.strategy)
         if finished is not None:
             return finished
         epochs = {
@@ -251,7 +246,7 @@ class _Run:
         checkpoint = callbacks.Checkpoint(self.folder.file(stage, "checkpoints"))
         first_epoch = checkpoint.restore(method)
         if first_epoch:
-            say(f"{stage}: going on after epoch {first_epoch}")
+            print(f"{stage}: going on after epoch {first_epoch}", flush=True)
         batches = data.training_batches(
             task.train,
             batch_size,
@@ -277,84 +272,6 @@ class _Run:
             ],
         )
 
-    # Stage 4: evaluation.
-
-    def evaluate(self):
-        """Evaluates every row that has not been; returns and writes the results."""
-        experiment = self.experiment
-        asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
-        asked["attacks"] = list(asked["attacks"])
-        rows = {}
-        for method in self._finished_rows():
-            name = f"{method}/evaluation.json"
-            if (self.folder.read_json(name) or {}).get("settings") != asked:
-                say(f"{experiment.label(method)}: evaluation")
-                found = self._evaluate_row(method)
-                self.folder.write_json(name, {**found, "settings": asked})
-            rows[method] = {
-                "label": experiment.label(method),
-                "training_seconds": self._training_seconds(method),
-                "evaluation": self.folder.read_json(name),
-            }
-        results = {
-            "title": f"{experiment.source} -> {experiment.target}",
-            "rows": rows,
-            "teacher_seconds": {
-                stage: self._training_seconds(stage) for stage in ("teacher", "finetuned")
-            },
-            "train_examples": len(self.target.train),
-            **self.folder.read_json("flags.json"),
-        }
-        self.folder.write_json("results.json", results)
-        return results
-
-    def _finished_rows(self):
-        """Rows of this run and of earlier ones in the folder, in the table's order."""
-        return [
-            method
-            for method in METHODS
-            if self.folder.path.joinpath(method, "student.keras").exists()
-        ]
-
-    def _evaluate_row(self, method):
-        experiment = self.experiment
-        return evaluation.evaluate(
-            self._load(f"{method}/student.keras"),
-            data.evaluation_batches(self.target.test, experiment.eval_batch_size),
-            attacks=experiment.attacks,
-            eps=experiment.eps,
-            step_size=experiment.step_size,
-            norm=experiment.norm,
-            batch_size=experiment.eval_batch_size,
-            batch_norm=experiment.batch_norm,
-            seed=experiment.seed,
-        )
-
-    def _training_seconds(self, method):
-        history = callbacks.History(self.folder.file(method, "history.csv"))
-        return round(sum(float(row["seconds"]) for row in history.rows()), 1)
-
-    # Stage 5: the report.
-
-    def report(self, results):
-        """Table and picture of input gradients."""
-        table = reports.format_table(results)
-        self.folder.write_text("table.md", table)
-        rows = {
-            row["label"]: self._load(f"{method}/student.keras")
-            for method, row in results["rows"].items()
-        }
-        examples = data.evaluation_batches(self.target.test, FIGURE_EXAMPLES)
-        images, labels = next(iter(examples))
-        reports.plot_input_gradients(
-            rows, images, labels, self.folder.file("input_gradients.png")
-        )
-        say(f"\n{table}\nRun folder: {self.folder.path}")
-
-    def _load(self, name):
-        with self.strategy.scope():
-            return self.folder.load_model(name)
-
     def _seed(self, purpose):
         """A seed for each purpose, so that a resumed run draws what it would have."""
         return zlib.crc32(f"{self.experiment.seed} {purpose}".encode()) % 2**31
@@ -377,7 +294,3 @@ def _naming(flags):
 
 def _largest_divisor(number, limit):
     return next(n for n in range(min(number, limit), 0, -1) if number % n == 0)
-
-
-def say(text):
-    print(text, flush=True)

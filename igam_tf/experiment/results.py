@@ -1,0 +1,91 @@
+"""The last stages of a run: evaluation of its students, table and pictures."""
+
+from igam_tf import data, evaluation, models, reports
+from igam_tf.experiment.config import METHODS
+from igam_tf.training import callbacks
+
+EVALUATION_SETTINGS = ("attacks", "eval_examples", "eval_batch_size", "batch_norm")
+FIGURE_EXAMPLES = 8
+
+
+def evaluate(experiment, folder, target, strategy):
+    """Evaluates every finished row that has not been, with these settings.
+
+    Args:
+        experiment: the settings.
+        folder: `RunFolder`, whose earlier rows stand in the table as well.
+        target: `igam_tf.data.Task`.
+        strategy: strategy to load models under.
+
+    Returns:
+        Contents of `results.json`, which is written.
+    """
+    asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
+    asked["attacks"] = list(asked["attacks"])
+    rows = {}
+    for method in METHODS:
+        if not folder.path.joinpath(method, "student.keras").exists():
+            continue
+        name = f"{method}/evaluation.json"
+        if (folder.read_json(name) or {}).get("settings") != asked:
+            print(f"{experiment.label(method)}: evaluation", flush=True)
+            student = folder.load_model(f"{method}/student.keras", strategy)
+            found = _evaluate(experiment, student, target)
+            folder.write_json(name, {**found, "settings": asked})
+        rows[method] = {
+            "label": experiment.label(method),
+            "training_seconds": _training_seconds(folder, method),
+            "evaluation": folder.read_json(name),
+        }
+    results = {
+        "title": f"{experiment.source} -> {experiment.target}",
+        "rows": rows,
+        "teacher_seconds": {
+            stage: _training_seconds(folder, stage) for stage in ("teacher", "finetuned")
+        },
+        "train_examples": len(target.train),
+        **folder.read_json("flags.json"),
+    }
+    folder.write_json("results.json", results)
+    return results
+
+
+def report(results, folder, target, strategy):
+    """Writes the table and the picture of input gradients, and prints the table.
+
+    Args:
+        results: what `evaluate` returned.
+        folder, target, strategy: as in `evaluate`.
+    """
+    table = reports.format_table(results)
+    folder.write_text("table.md", table)
+    rows = {
+        row["label"]: folder.load_model(f"{method}/student.keras", strategy)
+        for method, row in results["rows"].items()
+    }
+    examples = data.evaluation_batches(target.test, FIGURE_EXAMPLES)
+    images, labels = next(iter(examples))
+    reports.plot_input_gradients(rows, images, labels, folder.file("input_gradients.png"))
+    print(f"\n{table}\nRun folder: {folder.path}", flush=True)
+
+
+def _evaluate(experiment, student, target):
+    if experiment.batch_norm == "batch":
+        # The frozen layers of FT would keep to their moving statistics.
+        models.freeze(student, batch_norm="batch")
+    return evaluation.evaluate(
+        student,
+        data.evaluation_batches(target.test, experiment.eval_batch_size),
+        attacks=experiment.attacks,
+        eps=experiment.eps,
+        step_size=experiment.step_size,
+        norm=experiment.norm,
+        batch_size=experiment.eval_batch_size,
+        batch_norm=experiment.batch_norm,
+        seed=experiment.seed,
+    )
+
+
+def _training_seconds(folder, stage):
+    history = callbacks.History(folder.path / stage / "history.csv")
+    return round(sum(float(row["seconds"]) for row in history.rows()), 1)
