@@ -18,10 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
+from igam_tf.errors import WorkerLostError
 from igam_tf.experiment.config import Experiment
 from igam_tf.experiment.setting import known_dataset
 
 FLAGS_DIR = pathlib.Path(__file__).resolve().parent / "flags"
+RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
 _SETTINGS = dataclasses.fields(Experiment)
 
 
@@ -170,6 +172,16 @@ def _shown(name, value):
     return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
+def restart(error):
+    """Starts this process anew, to wait for the lost worker and go on with it."""
+    restarts = int(os.environ.get(RESTARTS, "0"))
+    if restarts >= MAX_RESTARTS:
+        sys.exit(f"Error: {error}")
+    print(f"A worker was lost; waiting for it to be started again. ({error})", flush=True)
+    os.environ[RESTARTS] = str(restarts + 1)
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def main(arguments):
     """Runs; bad input ends in one sentence, an interruption in a hint to resume."""
     try:
@@ -177,6 +189,8 @@ def main(arguments):
         from igam_tf import experiment as experiments
 
         experiments.run(experiment, changes=changes)
+    except WorkerLostError as error:
+        restart(error)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on where this one stopped.")
     except (ValueError, OSError, ArithmeticError, flags.Error) as error:

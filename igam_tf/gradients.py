@@ -12,6 +12,9 @@ from igam_tf import moments
 
 OBJECTIVES = ("probability", "loss")
 
+# Gradients of confident images vanish in float16, whose smallest number is 6e-8.
+_SCALES = {"float16": 2.0**10}
+
 
 def input_gradient(model, images, labels, *, of="probability", training=False):
     """Gradient of an objective of the true class w.r.t. the images.
@@ -58,7 +61,9 @@ def input_gradient_and_logits(
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.
         objective = tf.reduce_sum(_objective(logits, labels, of))
-    return tape.gradient(objective, images), logits
+        scale = _SCALES.get(model.compute_dtype, 1.0)
+        objective *= scale
+    return tape.gradient(objective, images) / scale, logits
 
 
 def per_image_cosine(a, b):

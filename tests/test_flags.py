@@ -61,6 +61,18 @@ def test_recipes_are_those_of_appendix_a(name):
     assert changes == []
 
 
+def test_the_authors_code_is_one_overlay():
+    flags = REPOSITORY / "flags"
+    experiment, _ = run.parse([f"--flagfile={flags}/cifar10_to_cifar100.cfg",
+                               f"--flagfile={flags}/overlays/authors_code.cfg"])  # fmt: skip
+    expected = training.reference.arguments()
+    start = expected.pop("matching_start") / training.reference.TOTAL_STEPS
+    assert experiment.matching_start == start
+    assert {name: getattr(experiment, name) for name in expected} == expected
+    assert experiment.learning_rate == training.reference.LEARNING_RATE
+    assert (experiment.batch_norm, experiment.eval_batch_size) == ("batch", 100)
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_takes_a_real_step(path):
     small = ["--depth=8", "--width=1", "--teacher_depth=8", "--teacher_width=1",

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from igam_tf.checkpoints import convert, describe, fetch
+from igam_tf.checkpoints.by_hand import BY_HAND
 from igam_tf.checkpoints.fetch import DOWNLOADS
 
 
@@ -46,10 +47,10 @@ def _add_fetch(commands):
     command = commands.add_parser(
         "fetch",
         help="download a published checkpoint",
-        epilog="The IGAM authors' checkpoints are in the drive folder linked at "
-        "https://github.com/alvinchangw/IGAM_CVPR2020: download them by hand.",
+        epilog="The IGAM authors' checkpoints are downloaded by hand: fetch says what "
+        f"from where, for {', '.join(BY_HAND)}.",
     )
-    command.add_argument("name", choices=list(DOWNLOADS), metavar="NAME",
+    command.add_argument("name", choices=[*DOWNLOADS, *BY_HAND], metavar="NAME",
                          help=", ".join(DOWNLOADS))  # fmt: skip
     command.add_argument("--folder", default="models", help="where NAME/ is made")
     command.set_defaults(run=_fetch)
@@ -63,6 +64,13 @@ def _add_convert(commands):
     command.add_argument("--head", choices=("source", "target"))
     command.add_argument("--normalization", help="of the input; see describe")
     command.add_argument(
+        "--image_shape",
+        nargs=3,
+        type=int,
+        metavar=("HEIGHT", "WIDTH", "CHANNELS"),
+        help="of the input; see describe",
+    )
+    command.add_argument(
         "--moving_statistics",
         metavar="PATH",
         help="checkpoint with the batch statistics that IN lacks, or 'initial'",
@@ -71,7 +79,9 @@ def _add_convert(commands):
 
 
 def _fetch(options):
-    print(f"unpacked in {fetch(options.name, options.folder)}")
+    folder = fetch(options.name, options.folder)
+    print(f"unpacked in {folder}")
+    print(f"next: python -m igam_tf.checkpoints describe {folder}")
 
 
 def _describe(options):
@@ -85,6 +95,7 @@ def _convert(options):
         part=options.part,
         head=options.head,
         normalization=options.normalization,
+        image_shape=options.image_shape,
         moving_statistics=options.moving_statistics,
     )
     print(f"wrote {options.target}: largest difference of logits {difference:.3g}")

@@ -58,7 +58,7 @@ class CheckpointInfo:
             )
         raise ValueError(
             f"part={name!r}: {self.prefix} holds {', '.join(map(repr, held))}; pass "
-            "one of them."
+            "one of them (--part on the command line)."
         )
 
     @property
@@ -143,12 +143,14 @@ def _wide_teacher(shapes):
     heads = tuple(
         (head, _shape(shapes, f"{name}/DW", 2)[-1])
         for head, name in (("source", "logit"), ("target", names.TARGET_HEAD))
-        if head == "source" or f"{name}/DW" in shapes
+        if f"{name}/DW" in shapes
     )
+    finetuned = "target" in dict(heads)
     part = Part(
         name="teacher",
-        kind="igam_finetuned_teacher" if len(heads) == 2 else "madry_cifar",
-        heads=heads,
+        kind="igam_finetuned_teacher" if finetuned else "madry_cifar",
+        # Without any, the one that is reported as missing.
+        heads=heads or (("source", 0),),
         normalization="standardize",
         **sizes,
     )
@@ -171,7 +173,7 @@ def _student(shapes):
 
 def _for_tiny_imagenet(part):
     """The 64x64 input of nets with 200 classes, and how their teacher sees it."""
-    if dict(part.heads)["source"] != _TINY_IMAGENET_CLASSES:
+    if dict(part.heads).get("source") != _TINY_IMAGENET_CLASSES:
         return part
     part = dataclasses.replace(part, image_shape=(64, 64, part.image_shape[-1]))
     if part.name == "student":

@@ -14,6 +14,7 @@ import zipfile
 from typing import NamedTuple
 
 from igam_tf.checkpoints.archives import MAX_BYTES, unpack
+from igam_tf.checkpoints.by_hand import BY_HAND, instructions
 from igam_tf.checkpoints.errors import CheckpointError
 
 _CHUNK_BYTES = 256 * 1024
@@ -67,7 +68,7 @@ def fetch(name, folder="models", *, retries=3, timeout=30.0, downloads=None):
     by the next call.
 
     Args:
-        name: key of `DOWNLOADS`.
+        name: key of `DOWNLOADS`, or of `by_hand.BY_HAND`, which only says what to do.
         folder: where `<folder>/<name>/` is made.
         retries: how often a cut connection is taken up again.
         timeout: seconds without a byte after which a connection counts as cut.
@@ -77,7 +78,8 @@ def fetch(name, folder="models", *, retries=3, timeout=30.0, downloads=None):
         pathlib.Path: the folder with the checkpoint, for `load`.
 
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if the name is unknown, or the checkpoint is downloaded by hand
+            (the IGAM authors'): the message says what from where.
         FileExistsError: if the target folder is there already and is not empty.
         ConnectionError: if the address does not answer, or the connection was cut more
             than `retries` times.
@@ -85,9 +87,11 @@ def fetch(name, folder="models", *, retries=3, timeout=30.0, downloads=None):
             (the file is removed then), or the zip is unsafe.
     """
     downloads = DOWNLOADS if downloads is None else downloads
+    if name in BY_HAND:
+        raise ValueError(instructions(name, folder))
     if name not in downloads:
         raise ValueError(
-            f"unknown checkpoint {name!r}: expected one of {list(downloads)}."
+            f"unknown checkpoint {name!r}: expected one of {[*downloads, *BY_HAND]}."
         )
     download = downloads[name]
     folder = pathlib.Path(folder).expanduser()

@@ -56,8 +56,9 @@ def load_madry(
     types than float32 are rounded to it.
 
     Args:
-        path: a folder (with or without its `checkpoint` state file), a prefix, an
-            `.index` file, or the downloaded zip.
+        path: a folder (with or without its `checkpoint` state file; or with one such
+            folder inside, as zips unpack), a prefix, an `.index` file, or the
+            downloaded zip.
         part: "teacher", "student" or "discriminator", for a file that holds several.
         head: "source" or "target" of a finetuned teacher; default: "target" where it
             is.
@@ -91,7 +92,10 @@ def load_madry(
         )
         rows = chosen.rows(head)
         values = _read(bundle, rows, moving_statistics)
-    model = chosen.build(head, name=name or chosen.name)
+    # Drawing kernels, to overwrite them, would take most of the time.
+    kernels = {r.layer: values.pop(r.name) for r in rows if r.weight == "kernel"}
+    model = chosen.build(head, name=name or chosen.name, kernels=kernels)
+    del kernels
     _assign(model, rows, values)
     return model
 

@@ -14,6 +14,8 @@ STATE_FILE = "checkpoint"
 KERAS_SUFFIX = ".keras"
 _STATE_BYTES = 64 * 1024
 _FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+# Where a folder without a checkpoint of its own is searched: not all of a disk.
+_WITHIN = ("*/*.index", "*/*/*.index")
 _STEP = re.compile(r"-(\d+)$")
 
 
@@ -22,8 +24,9 @@ def located(path):
     """Finds a checkpoint; a zip is unpacked into a folder that lives as long.
 
     Args:
-        path: a folder (with or without its `checkpoint` state file), a prefix, one of
-            the checkpoint's files, or a zip that holds one.
+        path: a folder (with or without its `checkpoint` state file; or with one such
+            folder inside, as zips unpack), a prefix, one of the checkpoint's files, or
+            a zip that holds one.
 
     Yields:
         (prefix, shown): the prefix, such as `models/adv_trained/checkpoint-70000`, and
@@ -40,12 +43,17 @@ def located(path):
             "igam_tf.checkpoints.load(path)."
         )
     if path.is_dir():
-        prefix = _in_folder(path)
+        prefix = _in_folder_or_below(path)
         yield prefix, prefix
     elif path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="igam_tf_") as folder:
             unpack(path, folder, wanted=_belongs_to_checkpoint)
-            prefix = _in_tree(pathlib.Path(folder), path)
+            inside = list(pathlib.Path(folder).rglob("*.index"))
+            if not inside:
+                raise CheckpointError(
+                    f"{path} holds no TF1 checkpoint (no .index file)."
+                )
+            prefix = _in_one_of(inside, path)
             yield prefix, f"{path}: {os.path.relpath(prefix, folder)}"
     else:
         prefix = _prefix(path)
@@ -80,15 +88,21 @@ def _prefix(path):
     )
 
 
-def _in_tree(folder, archive):
-    folders = sorted({index.parent for index in folder.rglob("*.index")})
-    if not folders:
-        raise CheckpointError(f"{archive} holds no TF1 checkpoint (no .index file).")
+def _in_folder_or_below(folder):
+    own = next(folder.glob("*.index"), None)
+    below = [] if own else [i for pattern in _WITHIN for i in folder.glob(pattern)]
+    return _in_one_of(below, folder) if below else _in_folder(folder)
+
+
+def _in_one_of(index_files, path):
+    """The prefix in the only folder of these files."""
+    folders = sorted({index.parent for index in index_files})
     if len(folders) > 1:
-        names = shortened(f.relative_to(folder) for f in folders)
+        root = os.path.commonpath(folders)
+        names = shortened(os.path.relpath(folder, root) for folder in folders)
         raise CheckpointError(
-            f"{archive} holds checkpoints in several folders ({names}): unpack it and "
-            "pass one of them."
+            f"{path} holds checkpoints in several folders ({names}): pass one of them "
+            "(a zip must be unpacked for that)."
         )
     return _in_folder(folders[0])
 
@@ -107,8 +121,9 @@ def _in_folder(folder):
         if prefix not in prefixes:
             raise FileNotFoundError(
                 f"{folder / STATE_FILE} names {named!r}, and {prefix}.index is "
-                f"missing; the folder holds {shortened(map(os.path.basename, prefixes))}. Pass "
-                "one of these, or fetch the folder again."
+                "missing; the folder holds "
+                f"{shortened(map(os.path.basename, prefixes))}. Pass one of these, or "
+                "fetch the folder again."
             )
         return prefix
     if len(prefixes) == 1:

@@ -14,6 +14,7 @@ STATISTICS = ("moving_mean", "moving_variance")
 STUDENT_SCOPE = "classifier/"
 DISCRIMINATOR_SCOPE = "discriminator/"
 TARGET_HEAD = "target_task_logit"
+PARTS = ("teacher", "student", "discriminator")
 _NORM = ("beta", "gamma", *STATISTICS)
 _STEM_FILTERS = 16
 
@@ -114,18 +115,19 @@ def discriminator_rows(*, channels, image_shape, dense=False):
     return rows + _dense(f"{DISCRIMINATOR_SCOPE}logit", "logit", inputs, 2)
 
 
-def model_rows(model, *, part="teacher"):
+def model_rows(model, *, part=None):
     """The rows of a Keras model of `igam_tf.models`, read off its layers.
 
     Args:
-        model: `wide_resnet`, `mnist_cnn`, `discriminator` or `dense_discriminator`.
-        part: "teacher" or "student": the scope of a Wide-ResNet's names.
+        model: `wide_resnet`, `mnist_cnn`, `discriminator` or `dense_discriminator`; or
+            a finetuned `wide_resnet`, whose last layer is named `TARGET_HEAD`.
+        part: one of `PARTS`, or None: "discriminator" for one, else "teacher".
 
     Returns:
         list of Row.
 
     Raises:
-        CheckpointError: if the model is none of these.
+        CheckpointError: if the model is none of these, or cannot be that part.
     """
     weights = {
         f"{layer.name}/{_plain(weight.name)}": tuple(weight.shape)
@@ -137,25 +139,45 @@ def model_rows(model, *, part="teacher"):
         raise CheckpointError(
             f"model {model.name!r} is no network of the TF1 code; expected one made by "
             "wide_resnet, mnist_cnn, discriminator or dense_discriminator of "
-            "igam_tf.models. Save other models with model.save('....keras')."
+            "igam_tf.models, or by igam_tf.finetune of a wide_resnet. Save other "
+            "models with model.save('....keras')."
         )
+    _check_part(rows, part, model)
     return rows
+
+
+def _check_part(rows, part, model):
+    """Refuses a network whose names cannot be those of the part."""
+    scopes = {"student": STUDENT_SCOPE, "discriminator": DISCRIMINATOR_SCOPE}
+    fits = {name: rows[0].name.startswith(scope) for name, scope in scopes.items()}
+    fits["teacher"] = not any(fits.values())
+    if part is not None and not fits[part]:
+        raise CheckpointError(
+            f"model {model.name!r} cannot be the {part} of a TF1 checkpoint: a teacher "
+            "is a wide_resnet, a mnist_cnn or a finetuned wide_resnet, a student a "
+            "wide_resnet, a discriminator one of igam_tf.models."
+        )
 
 
 def _rows_of_layers(weights, image_shape, part):
     """Rows that a model with these weights would have; None for a foreign model."""
-    logit = weights.get("logit/kernel")
+    head = TARGET_HEAD if f"{TARGET_HEAD}/kernel" in weights else "logit"
+    logit = weights.get(f"{head}/kernel")
     if logit is None:
         return None
     if "init_conv/kernel" in weights:
         units = sum(name.startswith("unit_1_") and "conv1/" in name for name in weights)
-        return wide_resnet_rows(
+        rows = wide_resnet_rows(
             depth=6 * units + 2,
             width=weights.get("unit_1_0_conv1/kernel", (0,))[-1] // _STEM_FILTERS,
             num_classes=logit[-1],
             num_channels=image_shape[-1],
             scope=STUDENT_SCOPE if part == "student" else "",
+            head=head,
         )
+        return [r._replace(layer=head) if r.layer == "logit" else r for r in rows]
+    if head != "logit":
+        return None  # The authors' code has such a head on Wide-ResNets only.
     convs = _sizes(weights, "conv")
     if "hidden/kernel" in weights:
         return mnist_rows(

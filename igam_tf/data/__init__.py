@@ -12,6 +12,7 @@ _NAMES = {
     "DatasetInfo": "registry",
     "Split": "task",
     "Task": "task",
+    "check_count": "batches",
     "check_images": "task",
     "check_labels": "task",
     "evaluation_batches": "batches",

@@ -145,6 +145,12 @@ class Experiment:
         "Teacher's batch norm while matching; batch is the authors' code.",
         choices=("inference", "batch"),
     )
+    moving_variance: str = setting(
+        "biased",
+        "What batch norm averages while matching: Keras' biased variance, or the "
+        "unbiased one of TensorFlow 1 (the authors' code).",
+        choices=("biased", "unbiased"),
+    )
     matching_start: float = setting(
         0.875, "Fraction of the steps before matching begins.", at_least=0, at_most=1
     )
@@ -203,12 +209,24 @@ class Experiment:
     )
     strategy: str = setting(
         "auto",
-        "mirrored over local devices, one device, or auto.",
+        "mirrored over local devices, multiworker (machines in TF_CONFIG), one device, "
+        "or auto.",
         may_change=True,
-        choices=("auto", "one", "mirrored"),
+        choices=("auto", "one", "mirrored", "multiworker"),
     )
     devices: int = setting(
-        0, "Number of replicas; 0 for all GPUs, or one CPU.", may_change=True, at_least=0
+        0, "Local replicas; 0 for all GPUs, or one CPU.", may_change=True, at_least=0
+    )
+    precision: str = setting(
+        "float32",
+        "What networks compute in; weights are float32.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    micro_batch: int = setting(
+        0,
+        "Images of a replica in memory at once, gradients added up over the batch; 0 "
+        "for the whole batch.",
+        at_least=0,
     )
     jit_compile: str = setting(
         "auto",

@@ -21,20 +21,24 @@ class RunFolder:
 
     Args:
         experiment: the settings, compared with those of an earlier run in the folder.
+        writes: False for all but one of the processes that share the folder: what
+            they would write is left out.
 
     Raises:
         ValueError: if the folder holds a run of other settings.
         OSError: if the folder cannot be made or written.
     """
 
-    def __init__(self, experiment):
+    def __init__(self, experiment, *, writes=True):
+        self.writes = writes
         self.path = pathlib.Path(experiment.run_dir or default_path(experiment))
         self.path = self.path.expanduser()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / "incomplete-write-test"
-            probe.write_text("")
-            probe.unlink()
+            if writes:
+                probe = self.path / "incomplete-write-test"
+                probe.write_text("")
+                probe.unlink()
         except OSError as error:
             raise OSError(
                 f"--run_dir: cannot write to {self.path} ({error.strerror}); pass a "
@@ -69,10 +73,7 @@ class RunFolder:
         return path
 
     def write_json(self, name, value):
-        path = self.file(name)
-        temporary = path.with_name(f"incomplete-{path.name}")
-        temporary.write_text(json.dumps(value, indent=1, default=str) + "\n")
-        os.replace(temporary, path)
+        self.write_text(name, json.dumps(value, indent=1, default=str) + "\n")
 
     def read_json(self, name):
         """Contents of a file, or None if it is not there."""
@@ -80,16 +81,25 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else None
 
     def write_text(self, name, text):
+        if not self.writes:
+            return
         path = self.file(name)
         temporary = path.with_name(f"incomplete-{path.name}")
         temporary.write_text(text)
         os.replace(temporary, path)
 
     def save_model(self, model, name):
+        if not self.writes:
+            return
         path = self.file(name)
         temporary = path.with_name(f"incomplete-{path.name}")
         model.save(temporary)
         os.replace(temporary, path)
+
+    def remove(self, *parts):
+        """Removes a folder inside this one, if it is there."""
+        if self.writes:
+            shutil.rmtree(self.path.joinpath(*parts), ignore_errors=True)
 
     def load_model(self, name, strategy):
         """The model of a finished stage, or None if the stage is not finished."""

@@ -36,6 +36,7 @@ def igam(experiment, student, teacher, total_steps):
         input_gradient_of=experiment.input_gradient_of,
         difference_reduction=experiment.difference_reduction,
         teacher_batch_norm=experiment.teacher_batch_norm,
+        moving_variance=experiment.moving_variance,
         matching_start=round(experiment.matching_start * total_steps),
         discriminator_every=experiment.discriminator_every,
         **_common(experiment),
@@ -66,7 +67,11 @@ def jit_compile(experiment):
 
 
 def _common(experiment):
-    return {"weight_decay": experiment.weight_decay, "seed": experiment.seed}
+    return {
+        "weight_decay": experiment.weight_decay,
+        "micro_batch": experiment.micro_batch or None,
+        "seed": experiment.seed,
+    }
 
 
 def _compiled(method, experiment, total_steps, **kwargs):

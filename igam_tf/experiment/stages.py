@@ -6,7 +6,6 @@ on at the epoch where it stopped.
 
 import contextlib
 import dataclasses
-import shutil
 import zlib
 
 from igam_tf import (
@@ -17,7 +16,7 @@ from igam_tf import (
     training,
 )
 from igam_tf.data import registry
-from igam_tf.experiment import methods, networks, results
+from igam_tf.experiment import checks, methods, networks, results
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks
 
@@ -39,19 +38,26 @@ def run(experiment, *, changes=()):
         ValueError: if data, checkpoint, transform or folder do not fit the settings;
             before any training.
         igam_tf.training.callbacks.TrainingDivergedError: if a loss becomes NaN.
+        igam_tf.errors.WorkerLostError: if another worker went away.
     """
-    return _Run(experiment, tuple(changes)).run()
+    with distribution.precision(experiment.precision):
+        this = _Run(experiment, tuple(changes))
+        with distribution.noticing_lost_workers(this.strategy):
+            return this.run()
 
 
 class _Run:
     def __init__(self, experiment, changes):
         self.experiment = experiment
         self.changes = changes
-        self.folder = RunFolder(experiment)
+        # First of all: TensorFlow connects to other workers before it does anything.
         with _naming("--devices, --strategy"):
             self.strategy = distribution.strategy(
                 experiment.strategy, devices=experiment.devices
             )
+        self.is_chief = distribution.is_chief(self.strategy)
+        self.folder = RunFolder(experiment, writes=self.is_chief)
+        checks.check_shared_folder(self.folder, self.strategy)
         self.target = data.read(
             experiment.target,
             experiment.data_dir or None,
@@ -59,29 +65,29 @@ class _Run:
             test_examples=experiment.eval_examples or None,
             download=experiment.download,
         )
-        self._check_batch("batch_size", self.target.train)
-
-    def _check_batch(self, flag, split):
-        """Every replica needs an image of every batch: batch norm of none is NaN."""
-        size, replicas = getattr(self.experiment, flag), self.strategy.num_replicas_in_sync
-        for batch in {min(size, len(split)), len(split) % size or size}:
-            if -(-batch // replicas) * (replicas - 1) >= batch:
-                raise ValueError(
-                    f"--{flag}={size} gives a batch of {batch} of the {len(split)} "
-                    f"training images, too few for {replicas} replicas; change it, or "
-                    "the number of training images."
-                )
+        checks.check_batch(experiment, "batch_size", self.target.train, self.strategy)
 
     def run(self):
         experiment = self.experiment
-        print(f"Run folder: {self.folder.path}", flush=True)
+        self._print(f"Run folder: {self.folder.path}")
         needs_teacher = {"finetune", "igam"} & set(experiment.methods)
         teacher = self.teacher() if needs_teacher else None
         for method in experiment.methods:
             self.row(method, teacher)
-        found = results.evaluate(experiment, self.folder, self.target, self.strategy)
-        results.report(found, self.folder, self.target, self.strategy)
+        found = self._results() if self.is_chief else {}
+        distribution.wait_for_all(self.strategy)
         return {**found, "run_dir": str(self.folder.path)}
+
+    def _results(self):
+        """Table and figures, made by one worker alone."""
+        strategy = distribution.local(self.strategy)
+        found = results.evaluate(self.experiment, self.folder, self.target, strategy)
+        results.report(found, self.folder, self.target, strategy)
+        return found
+
+    def _print(self, text):
+        if self.is_chief:
+            print(text, flush=True)
 
     # Stage 1: the robust teacher.
 
@@ -140,7 +146,9 @@ class _Run:
             test_examples=experiment.eval_examples or None,
             download=experiment.download,
         )
-        self._check_batch("teacher_batch_size", source.train)
+        checks.check_batch(
+            experiment, "teacher_batch_size", source.train, self.strategy
+        )
         batch_size, epochs = experiment.teacher_batch_size, experiment.teacher_epochs
         attack = attacks.pgd(
             eps=experiment.teacher_eps,
@@ -152,6 +160,7 @@ class _Run:
                 teacher,
                 attack,
                 weight_decay=experiment.teacher_weight_decay,
+                micro_batch=experiment.micro_batch or None,
                 seed=self._seed("teacher"),
             )
             method.compile(
@@ -246,7 +255,7 @@ class _Run:
         checkpoint = callbacks.Checkpoint(self.folder.file(stage, "checkpoints"))
         first_epoch = checkpoint.restore(method)
         if first_epoch:
-            print(f"{stage}: going on after epoch {first_epoch}", flush=True)
+            self._print(f"{stage}: going on after epoch {first_epoch}")
         batches = data.training_batches(
             task.train,
             batch_size,
@@ -257,6 +266,11 @@ class _Run:
         held_out = data.Split(
             task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
         )
+        written = [
+            callbacks.Progress(stage),
+            callbacks.History(self.folder.file(stage, "history.csv")),
+            checkpoint,
+        ]
         method.fit(
             batches,
             epochs=epochs,
@@ -264,12 +278,7 @@ class _Run:
             steps_per_epoch=steps_per_epoch,
             validation_data=data.evaluation_batches(held_out, 250),
             verbose=0,
-            callbacks=[
-                callbacks.StopOnDivergence(),
-                callbacks.Progress(stage),
-                callbacks.History(self.folder.file(stage, "history.csv")),
-                checkpoint,
-            ],
+            callbacks=[callbacks.StopOnDivergence(), *(written if self.is_chief else ())],
         )
 
     def _seed(self, purpose):
@@ -280,7 +289,8 @@ class _Run:
         """Saves the model of a stage; its checkpoints are needed no longer."""
         self.folder.record(self.experiment, self.changes)
         self.folder.save_model(model, name)
-        shutil.rmtree(self.folder.file(stage, "checkpoints"), ignore_errors=True)
+        self.folder.remove(stage, "checkpoints")
+        distribution.wait_for_all(self.strategy)
 
 
 @contextlib.contextmanager

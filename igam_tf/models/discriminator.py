@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from igam_tf.models.kernels import call_with_kernel
 from igam_tf.models.normalization import zero_mean_unit_norm
 
 STUDENT_CLASS = 0
@@ -15,6 +16,7 @@ def discriminator(
     gradient_shape=(32, 32, 3),
     channels=(16, 32, 64, 128, 256),
     crop_to=None,
+    kernels=None,
     name="discriminator",
 ):
     """Convolutional discriminator of Appendix A and of the authors' code.
@@ -30,6 +32,8 @@ def discriminator(
         crop_to: (height, width) of the central window that is seen, or None for all:
             with an input transform that crops, the teacher's gradient is zero outside
             of it and would give the teacher away (section 4.3.2).
+        kernels: dict of layer name -> array to start from (a checkpoint's, say); None,
+            and for the layers that it lacks: drawn at random.
         name: the model's name.
 
     Returns:
@@ -40,7 +44,7 @@ def discriminator(
     """
     gradients, x = _seen_gradient(gradient_shape, crop_to)
     for i, filters in enumerate(channels):
-        x = keras.layers.Conv2D(
+        conv = keras.layers.Conv2D(
             filters,
             4,
             strides=2,
@@ -49,14 +53,19 @@ def discriminator(
                 stddev=math.sqrt(2.0 / (4 * 4 * filters))
             ),
             name=f"conv{i}",
-        )(x)
-        x = _norm_and_activation(x, i)
+        )
+        x = _norm_and_activation(call_with_kernel(conv, x, kernels), i)
     x = keras.layers.Flatten(name="flatten")(x)
-    return keras.Model(gradients, _dense(2, "logit", dtype=keras.config.floatx())(x), name=name)
+    return keras.Model(gradients, _logits(x, kernels), name=name)
 
 
 def dense_discriminator(
-    *, gradient_shape=(32, 32, 3), units=(16, 16, 8), crop_to=None, name="discriminator"
+    *,
+    gradient_shape=(32, 32, 3),
+    units=(16, 16, 8),
+    crop_to=None,
+    kernels=None,
+    name="discriminator",
 ):
     """Fully connected variant of the authors' code (`only_fully_connected`).
 
@@ -64,7 +73,7 @@ def dense_discriminator(
         gradient_shape: (height, width, channels) of the target images.
         units: units of the hidden layers; the authors' variant has c, c and c // 2 for
             c base channels.
-        crop_to: as in `discriminator`.
+        crop_to, kernels: as in `discriminator`.
         name: the model's name.
 
     Returns:
@@ -73,8 +82,8 @@ def dense_discriminator(
     gradients, x = _seen_gradient(gradient_shape, crop_to)
     x = keras.layers.Flatten(name="flatten")(x)
     for i, num_units in enumerate(units):
-        x = _norm_and_activation(_dense(num_units, f"fc{i}")(x), i)
-    return keras.Model(gradients, _dense(2, "logit", dtype=keras.config.floatx())(x), name=name)
+        x = _norm_and_activation(_dense(x, num_units, f"fc{i}", kernels), i)
+    return keras.Model(gradients, _logits(x, kernels), name=name)
 
 
 def _seen_gradient(gradient_shape, crop_to):
@@ -101,8 +110,12 @@ def _norm_and_activation(x, index):
     return keras.layers.LeakyReLU(negative_slope=0.1, name=f"activation{index}")(x)
 
 
-def _dense(units, name, **kwargs):
-    return keras.layers.Dense(
+def _logits(x, kernels):
+    return _dense(x, 2, "logit", kernels, dtype=keras.config.floatx())
+
+
+def _dense(x, units, name, kernels, **kwargs):
+    layer = keras.layers.Dense(
         units,
         kernel_initializer=keras.initializers.VarianceScaling(
             1.0, mode="fan_in", distribution="uniform"
@@ -110,3 +123,4 @@ def _dense(units, name, **kwargs):
         name=name,
         **kwargs,
     )
+    return call_with_kernel(layer, x, kernels)

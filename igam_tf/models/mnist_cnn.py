@@ -3,6 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.kernels import call_with_kernel
 
 
 def mnist_cnn(
@@ -12,6 +13,7 @@ def mnist_cnn(
     filters=(32, 64),
     hidden_units=1024,
     activation="relu",
+    kernels=None,
     name="mnist_cnn",
 ):
     """5x5 convolutions with 2x2 max pooling, one hidden layer; no normalisation.
@@ -24,6 +26,8 @@ def mnist_cnn(
         filters: filters of each convolution.
         hidden_units: units of the dense layer before the logits.
         activation: one of `igam_tf.models.ACTIVATIONS`.
+        kernels: dict of layer name -> array to start from (a checkpoint's, say); None,
+            and for the layers that it lacks: drawn at random.
         name: the model's name.
 
     Returns:
@@ -41,18 +45,20 @@ def mnist_cnn(
     images = keras.Input(image_shape, name="images")
     x = images
     for i, num_filters in enumerate(filters, start=1):
-        x = keras.layers.Conv2D(
+        conv = keras.layers.Conv2D(
             num_filters, 5, padding="same", name=f"conv{i}", **_initializers()
-        )(x)
+        )
+        x = call_with_kernel(conv, x, kernels)
         x = activation_layer(activation, f"conv{i}_activation")(x)
         x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool{i}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden_units, name="hidden", **_initializers())(x)
+    hidden = keras.layers.Dense(hidden_units, name="hidden", **_initializers())
+    x = call_with_kernel(hidden, x, kernels)
     x = activation_layer(activation, "hidden_activation")(x)
-    logits = keras.layers.Dense(
+    logit = keras.layers.Dense(
         num_classes, dtype=keras.config.floatx(), name="logit", **_initializers()
-    )(x)
-    return keras.Model(images, logits, name=name)
+    )
+    return keras.Model(images, call_with_kernel(logit, x, kernels), name=name)
 
 
 def _initializers():

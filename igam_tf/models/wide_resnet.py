@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.kernels import call_with_kernel
 from igam_tf.models.normalization import NORMALIZATIONS
 
 _STEM_FILTERS = 16
@@ -20,6 +21,7 @@ def wide_resnet(
     image_shape=(32, 32, 3),
     normalization="zero_mean_unit_norm",
     activation="leaky_relu",
+    kernels=None,
     name="wide_resnet",
 ):
     """Pre-activation Wide-ResNet whose shortcuts pool and pad, without convolutions.
@@ -35,6 +37,8 @@ def wide_resnet(
         normalization: "zero_mean_unit_norm" (IGAM's students), "standardize"
             (MadryLab's teachers), "unit_norm" or "none".
         activation: one of `igam_tf.models.ACTIVATIONS`.
+        kernels: dict of layer name -> array to start from (a checkpoint's, say); None,
+            and for the layers that it lacks: drawn at random.
         name: the model's name.
 
     Returns:
@@ -47,7 +51,7 @@ def wide_resnet(
     units = _units_per_stage(depth, width, image_shape, normalization)
     images = keras.Input(image_shape, name="images")
     x = NORMALIZATIONS[normalization](images)
-    x = _conv(x, _STEM_FILTERS, 1, "init_conv")
+    x = _conv(x, _STEM_FILTERS, 1, "init_conv", kernels)
     for stage, stride in enumerate(_STAGE_STRIDES, start=1):
         filters = _STEM_FILTERS * width * 2 ** (stage - 1)
         for unit in range(units):
@@ -57,22 +61,25 @@ def wide_resnet(
                 stride=stride if unit == 0 else 1,
                 shared_activation=(stage, unit) == (1, 0),
                 activation=activation,
+                kernels=kernels,
                 name=f"unit_{stage}_{unit}",
             )
     x = _norm_and_activation(x, activation, "unit_last")
     x = keras.layers.GlobalAveragePooling2D(name="unit_last_pool")(x)
-    return keras.Model(images, _logits(x, num_classes), name=name)
+    return keras.Model(images, _logits(x, num_classes, kernels), name=name)
 
 
-def _residual_unit(x, filters, *, stride, shared_activation, activation, name):
+def _residual_unit(
+    x, filters, *, stride, shared_activation, activation, kernels, name
+):
     """Two 3x3 convolutions around a shortcut that pools and pads channels."""
     shortcut = x
     x = _norm_and_activation(x, activation, f"{name}_1")
     if shared_activation:
         shortcut = x
-    x = _conv(x, filters, stride, f"{name}_conv1")
+    x = _conv(x, filters, stride, f"{name}_conv1", kernels)
     x = _norm_and_activation(x, activation, f"{name}_2")
-    x = _conv(x, filters, 1, f"{name}_conv2")
+    x = _conv(x, filters, 1, f"{name}_conv2", kernels)
     missing = filters - shortcut.shape[-1]
     if missing:
         if stride > 1:
@@ -84,8 +91,8 @@ def _residual_unit(x, filters, *, stride, shared_activation, activation, name):
     return keras.layers.Add(name=f"{name}_add")([x, shortcut])
 
 
-def _conv(x, filters, stride, name):
-    return keras.layers.Conv2D(
+def _conv(x, filters, stride, name, kernels):
+    layer = keras.layers.Conv2D(
         filters,
         3,
         strides=stride,
@@ -95,7 +102,8 @@ def _conv(x, filters, stride, name):
             stddev=math.sqrt(2.0 / (3 * 3 * filters))
         ),
         name=name,
-    )(x)
+    )
+    return call_with_kernel(layer, x, kernels)
 
 
 def _norm_and_activation(x, activation, name):
@@ -105,15 +113,16 @@ def _norm_and_activation(x, activation, name):
     return activation_layer(activation, f"{name}_activation")(x)
 
 
-def _logits(x, num_classes):
-    return keras.layers.Dense(
+def _logits(x, num_classes, kernels):
+    layer = keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.VarianceScaling(
             1.0, mode="fan_in", distribution="uniform"
         ),
         dtype=keras.config.floatx(),
         name="logit",
-    )(x)
+    )
+    return call_with_kernel(layer, x, kernels)
 
 
 def _units_per_stage(depth, width, image_shape, normalization):

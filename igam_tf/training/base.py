@@ -11,7 +11,9 @@ import keras
 import tensorflow as tf
 
 from igam_tf import distribution, transforms
-from igam_tf.training import checks
+from igam_tf.data import check_count
+from igam_tf.training import checks, loops, micro_batches
+from igam_tf.training.optimizers import with_loss_scale
 
 
 class TrainingMethod(keras.Model):
@@ -23,7 +25,14 @@ class TrainingMethod(keras.Model):
             an adversarial one, or None to train on natural images.
         weight_decay: weight of half the squared L2 norm of every convolution and
             dense kernel (2e-4 in the paper); norms and biases are not decayed.
+        micro_batch: images of a replica that go through the networks at once, or None
+            for all of them. The gradients of the parts are added up before the one
+            update; the activations of one part only are in memory. Batch norm takes
+            its statistics, and the step its random numbers, part by part.
         seed: seed of all randomness inside the step.
+
+    Raises:
+        ValueError: if micro_batch is not a positive whole number.
     """
 
     #: Branches of `train_step`; `phase` picks one of them by the step.
@@ -31,11 +40,23 @@ class TrainingMethod(keras.Model):
     #: Names of the running means reported beside the total loss.
     reports = ("cross_entropy", "gradient_norm")
 
-    def __init__(self, student, *, attack=None, weight_decay=0.0, seed=0, name=None):
+    def __init__(
+        self,
+        student,
+        *,
+        attack=None,
+        weight_decay=0.0,
+        micro_batch=None,
+        seed=0,
+        name=None,
+    ):
         super().__init__(name=name)
+        if micro_batch is not None:
+            check_count("micro_batch", micro_batch)
         self.student = student
         self.attack = attack
         self.weight_decay = weight_decay
+        self.micro_batch = micro_batch
         self.seed = seed
         self._means = [
             keras.metrics.Mean(name=name) for name in ("loss", *self.reports)
@@ -82,8 +103,14 @@ class TrainingMethod(keras.Model):
         """Whether `second_update` follows the student's update; None for never."""
         del step
 
-    def second_update(self, data, step):
-        """The other player's update, on the same batch, on one replica."""
+    def second_update(self, prepared, step):
+        """The other player's update, on one replica.
+
+        Args:
+            prepared: the batch of the student's update as `prepare` left it, a tuple
+                (images, labels, targets).
+            step: int64 tensor, the number of student updates before this batch.
+        """
         raise TypeError(f"{type(self).__name__} does not define its second_update.")
 
     # The step, on one replica.
@@ -92,19 +119,26 @@ class TrainingMethod(keras.Model):
         """Updates the student on this replica's share of the batch.
 
         Returns:
-            Tuple (report, logits, labels): sums and counts by name, and this
-            replica's logits and labels.
+            Tuple (outputs, prepared). Outputs are sums and counts by name, and this
+            replica's logits and labels; prepared is what `second_update` takes.
         """
-        images, labels, seed, global_batch = self.unpack(data, step)
-        gradients, logits, report = self.maybe_xla(self._student_gradients, phase=phase)(
-            images, labels, seed, global_batch
+        images, labels, global_batch = self.unpack(data)
+        compute = self.maybe_xla(self._student_gradients, phase=phase)
+        (gradients, report), (logits, *prepared) = micro_batches.run(
+            compute,
+            (images, labels),
+            self.step_seed(step),
+            global_batch,
+            size=self.micro_batch,
         )
         self.optimizer.apply(gradients, self.student.trainable_variables)
+        report["gradient_norm"] = self._gradient_norm(gradients, report["loss"][1])
         zero = tf.zeros([], global_batch.dtype)
         report = {m.name: report.get(m.name, (zero, zero)) for m in self._means}
-        return report, logits, labels
+        return (report, logits, labels), tuple(prepared)
 
-    def _student_gradients(self, images, labels, seed, global_batch, *, phase):
+    def _student_gradients(self, batch, seed, global_batch, *, phase):
+        images, labels = batch
         with transforms.random_offsets(seed):
             images, targets = self.prepare(images, labels, phase=phase, seed=seed)
         variables = self.student.trainable_variables
@@ -113,39 +147,57 @@ class TrainingMethod(keras.Model):
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
             )
-            loss = self.total(terms, variables, global_batch)
-        gradients = tape.gradient(loss, variables)
+            loss, share = self.total(terms, variables, global_batch)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, variables)
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
-        # A replica's loss is its share of the global one. The sum of the replicas'
-        # gradient norms bounds the norm of their sum; for one replica it is equal.
-        share = tf.constant(1.0 / self.num_replicas, loss.dtype)
         sums["loss"] = (loss, share)
-        sums["gradient_norm"] = (tf.linalg.global_norm(gradients), share)
-        return gradients, logits, sums
+        return (gradients, sums), (logits, images, labels, targets)
 
     def total(self, terms, variables, global_batch):
-        """This replica's share of the loss: mean over the global batch, and decay.
+        """These images' share of the loss: mean over the global batch, and decay.
 
-        Keras' optimizers sum gradients over replicas.
+        Keras' optimizers sum gradients over replicas, `micro_batches` over parts.
+
+        Args:
+            terms: losses by name, each (images,).
+            variables: whose kernels decay.
+            global_batch: number of images over all replicas, a float tensor.
+
+        Returns:
+            Tuple (loss, share): scalars; share is the images' part of the batch.
         """
-        loss = sum(tf.reduce_sum(v) for v in terms.values()) / global_batch
+        losses = list(terms.values())
+        share = tf.cast(tf.shape(losses[0])[0], global_batch.dtype) / global_batch
+        loss = sum(tf.reduce_sum(v) for v in losses) / global_batch
         if not self.weight_decay:
-            return loss
+            return loss, share
         kernels = [v for v in variables if v.name == "kernel"]
         decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
-        return loss + self.weight_decay / self.num_replicas * decay
+        return loss + self.weight_decay * share * decay, share
+
+    def _gradient_norm(self, gradients, share):
+        """Norm and weight of it. The sum over replicas bounds the norm of their sum;
+        for one replica it is equal."""
+        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return norm, share
+        # A step of float16 that overflowed is skipped, and counts for nothing.
+        finite = tf.math.is_finite(norm)
+        return tf.where(finite, norm, 0.0), tf.where(finite, share, 0.0)
 
     def test_step(self, data, step):
-        """Cross entropy in inference mode; same returns as `train_step`."""
-        images, labels, _, _ = self.unpack(data, step)
+        """Cross entropy in inference mode; same outputs as `train_step`."""
+        del step
+        images, labels, _ = self.unpack(data)
         logits = tf.cast(self.student(images, training=False), keras.config.floatx())
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         count = tf.cast(tf.shape(images)[0], loss.dtype)
-        return {"loss": (tf.reduce_sum(loss), count)}, logits, labels
+        return ({"loss": (tf.reduce_sum(loss), count)}, logits, labels), ()
 
-    def unpack(self, data, step):
-        """Images, labels, this replica's seed of this step, and the global batch."""
+    def unpack(self, data):
+        """Images, labels, and the number of images over all replicas."""
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
             raise ValueError(
@@ -154,11 +206,18 @@ class TrainingMethod(keras.Model):
             )
         images = tf.cast(images, keras.config.floatx())
         labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
-        replica = tf.distribute.get_replica_context()
-        draw = tf.cast(step, tf.int32) * self.num_replicas
-        seed = tf.stack([self.seed, draw + replica.replica_id_in_sync_group])
+        return images, labels, self.global_batch(images)
+
+    def global_batch(self, images):
+        """Number of images over all replicas, from this replica's images."""
         count = tf.cast(tf.shape(images)[0], images.dtype)
-        return images, labels, seed, replica.all_reduce("SUM", count)
+        return tf.distribute.get_replica_context().all_reduce("SUM", count)
+
+    def step_seed(self, step):
+        """This replica's seed of this step: int32 tensor [2]."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        draw = tf.cast(step, tf.int32) * self.num_replicas
+        return tf.stack([self.seed, draw + replica])
 
     def maybe_xla(self, function, **kwargs):
         """`function`, compiled by XLA if asked for: once for each `kwargs`."""
@@ -183,7 +242,7 @@ class TrainingMethod(keras.Model):
         """Configures training; call it under the strategy that trains.
 
         Args:
-            optimizer: optimizer of the student.
+            optimizer: optimizer of the student; of a float16 one it scales the loss.
             jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
             metrics: Keras metrics of (labels, logits).
             **kwargs: `steps_per_execution`, `run_eagerly`.
@@ -194,7 +253,11 @@ class TrainingMethod(keras.Model):
                 "leave loss and loss_weights out."
             )
         super().compile(
-            optimizer=optimizer, metrics=list(metrics), jit_compile=False, **kwargs
+            optimizer=with_loss_scale(optimizer, self.student),
+            metrics=list(metrics),
+            jit_compile=False,
+            auto_scale_loss=False,
+            **kwargs,
         )
         self._use_xla = distribution.resolve_jit_compile(jit_compile)
         self._xla_functions = {}
@@ -216,13 +279,19 @@ class TrainingMethod(keras.Model):
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: `compile` has built everything.
+
+        Keras would build from a batch, which fails with several workers.
+        """
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
-            self.train_function = self._loop(self._train_on_batch)
+            self.train_function = loops.over_iterator(self, self._train_on_batch)
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
-            self.test_function = self._loop(self._test_on_batch)
+            self.test_function = loops.over_iterator(self, self._test_on_batch)
 
     # All replicas. Control flow stands outside of `strategy.run`: inside of it, a
     # `tf.cond` around an optimizer fails under MirroredStrategy.
@@ -230,34 +299,40 @@ class TrainingMethod(keras.Model):
     def _train_on_batch(self, data):
         step = tf.identity(self.optimizer.iterations.value)
         branches = [
-            functools.partial(self._run, self.train_step, data, step, phase=phase)
+            functools.partial(self._train_in_phase, data, step, phase)
             for phase in self.phases
         ]
         if len(branches) == 1:
             outputs = branches[0]()
         else:
             outputs = tf.switch_case(self.phase(step), branches)
-        due = self.second_update_due(step)
-        if due is not None:
-            tf.cond(due, lambda: self._run_second_update(data, step), lambda: 0)
         return self._update_metrics(*outputs)
+
+    def _train_in_phase(self, data, step, phase):
+        strategy = self.distribute_strategy
+        outputs, prepared = strategy.run(self.train_step, (data, step), {"phase": phase})
+        due = self.second_update_due(step) if phase == self.phases[-1] else None
+        if due is not None:
+
+            def update():
+                strategy.run(self.second_update, (prepared, step))
+                return 0
+
+            tf.cond(due, update, lambda: 0)
+        return self._reduced(*outputs)
 
     def _test_on_batch(self, data):
         step = tf.identity(self.optimizer.iterations.value)
-        return self._update_metrics(*self._run(self.test_step, data, step))
+        outputs, _ = self.distribute_strategy.run(self.test_step, (data, step))
+        return self._update_metrics(*self._reduced(*outputs))
 
-    def _run(self, step_function, data, step, **kwargs):
+    def _reduced(self, report, logits, labels):
         strategy = self.distribute_strategy
-        report, logits, labels = strategy.run(step_function, (data, step), kwargs)
         sums = {
             name: tuple(strategy.reduce("SUM", v, axis=None) for v in values)
             for name, values in report.items()
         }
         return sums, strategy.gather(logits, axis=0), strategy.gather(labels, axis=0)
-
-    def _run_second_update(self, data, step):
-        self.distribute_strategy.run(self.second_update, (data, step))
-        return 0
 
     def _update_metrics(self, sums, logits, labels):
         for mean in self._means:
@@ -267,25 +342,3 @@ class TrainingMethod(keras.Model):
         logs = self.compute_metrics(None, labels, logits)
         absent = {m.name for m in self._means} - set(sums)
         return {name: value for name, value in logs.items() if name not in absent}
-
-    def _loop(self, on_batch):
-        """`steps_per_execution` steps on an iterator, as Keras' `fit` calls it."""
-        on_batch = tf.autograph.experimental.do_not_convert(on_batch)
-
-        def execute(iterator):
-            logs = on_batch(iterator.get_next())
-            for _ in tf.range(self.steps_per_execution - 1):
-                batch = iterator.get_next_as_optional()
-                if not batch.has_value():
-                    break
-                logs = on_batch(batch.get_value())
-            return logs
-
-        if self.run_eagerly:
-            return lambda iterator: on_batch(next(iterator))
-        if self.steps_per_execution == 1:
-            # The loop would trace the step a second time.
-            return tf.function(
-                lambda iterator: on_batch(iterator.get_next()), reduce_retracing=True
-            )
-        return tf.function(execute, reduce_retracing=True)

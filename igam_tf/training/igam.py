@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from igam_tf import gradients, models, transforms
 from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
+from igam_tf.training import micro_batches
 from igam_tf.training.base import TrainingMethod
-from igam_tf.training.optimizers import following
+from igam_tf.training.optimizers import following, with_loss_scale
 
 PLAIN, MATCHING = "plain", "matching"
 
@@ -126,7 +127,9 @@ class IGAM(TrainingMethod):
                 start=self.matching_start,
                 every=self.discriminator_every,
             )
-        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.discriminator_optimizer = with_loss_scale(
+            discriminator_optimizer, self.discriminator
+        )
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     # The student's step.
@@ -137,7 +140,7 @@ class IGAM(TrainingMethod):
     def prepare(self, images, labels, *, phase, seed):
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         if phase == PLAIN:
-            return images, None
+            return images, ()
         return images, self.teacher_gradient(images, labels)
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
@@ -174,27 +177,35 @@ class IGAM(TrainingMethod):
         matching = step >= self.matching_start
         return matching & (step % self.discriminator_every == 0)
 
-    def second_update(self, data, step):
-        images, labels, seed, global_batch = self.unpack(data, step)
-        discriminator_gradients = self.maybe_xla(self._discriminator_gradients)(
-            images, labels, seed, global_batch
+    def second_update(self, prepared, step):
+        images, labels, teacher_gradient = prepared
+        if self.teacher_batch_norm == "batch":
+            # The authors run the teacher anew, which moves its statistics once more.
+            teacher_gradient = None
+        (discriminator_gradients,), _ = micro_batches.run(
+            self.maybe_xla(self._discriminator_gradients),
+            (images, labels, teacher_gradient),
+            self.step_seed(step),
+            self.global_batch(images),
+            size=self.micro_batch,
         )
         self.discriminator_optimizer.apply(
             discriminator_gradients, self.discriminator.trainable_variables
         )
 
-    def _discriminator_gradients(self, images, labels, seed, global_batch):
-        with transforms.random_offsets(seed):
-            images, teacher_gradient = self.prepare(
-                images, labels, phase=MATCHING, seed=seed
-            )
+    def _discriminator_gradients(self, batch, seed, global_batch):
+        images, labels, teacher_gradient = batch
+        if teacher_gradient is None:
+            with transforms.random_offsets(seed):
+                teacher_gradient = self.teacher_gradient(images, labels)
         student_gradient, _ = self.student_gradient(images, labels)
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             loss, _ = self.discriminate(student_gradient, teacher_gradient)
-            total = self.total({"discriminator": loss}, variables, global_batch)
-        return tape.gradient(total, variables)
+            total, _ = self.total({"discriminator": loss}, variables, global_batch)
+            scaled = self.discriminator_optimizer.scale_loss(total)
+        return (tape.gradient(scaled, variables),), ()
 
     # The three players.
 

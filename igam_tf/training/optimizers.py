@@ -73,6 +73,20 @@ class EverySteps(keras.optimizers.schedules.LearningRateSchedule):
         return cls(schedule, config["start"], config["every"])
 
 
+def with_loss_scale(optimizer, network):
+    """The optimizer, made to scale the loss if the network computes in float16.
+
+    Args:
+        optimizer: keras optimizer, or its name.
+        network: keras.Model that it trains.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if network.compute_dtype != "float16" or scales:
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
 def following(optimizer, *, start, every):
     """A new optimizer with the settings of another, whose schedule it follows.
 
@@ -87,6 +101,8 @@ def following(optimizer, *, start, every):
     Returns:
         keras optimizer without state.
     """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
     config = optimizer.get_config()
     copy = type(optimizer).from_config(config)
     schedule = optimizer._learning_rate

@@ -35,7 +35,7 @@ def write(folder, tensors, name="checkpoint-7"):
     return str(folder / name)
 
 
-def tensors_of(model, part="teacher"):
+def tensors_of(model, part=None):
     """dict of TF1 name -> array."""
     return {
         row.name: np.asarray(getattr(model.get_layer(row.layer), row.weight))

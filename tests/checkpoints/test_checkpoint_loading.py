@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_checkpoints import (
     equal_weights,
     randomize,
@@ -59,6 +60,27 @@ def test_every_door_gives_the_same_network(teacher, tmp_path, door):
     assert equal_weights(loaded, model)
     images = np.random.default_rng(1).random((2, 32, 32, 3), dtype=np.float32)
     np.testing.assert_array_equal(loaded(images), model(images))
+
+
+def test_folder_with_the_folder_inside(teacher, tmp_path):
+    """What `fetch` and unpacked zips leave: models/NAME/models/adv_trained/."""
+    inside = tmp_path / "cifar10_adv_trained" / "models" / "adv_trained"
+    shutil.copytree(teacher[0], inside)
+    loaded = checkpoints.load_madry(tmp_path / "cifar10_adv_trained")
+    assert equal_weights(loaded, teacher[1])
+    shutil.copytree(teacher[0], tmp_path / "cifar10_adv_trained" / "models" / "natural")
+    with pytest.raises(CheckpointError, match="several folders .adv_trained, natural"):
+        checkpoints.load_madry(tmp_path / "cifar10_adv_trained")
+
+
+def test_on_two_devices(teacher):
+    """Under a strategy each replica starts from the checkpoint's kernels."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        loaded = checkpoints.load_madry(teacher[0])
+    for variable, expected in zip(loaded.weights, teacher[1].weights):
+        for value in strategy.experimental_local_results(variable.value):
+            np.testing.assert_array_equal(value.numpy(), expected.numpy())
 
 
 def test_folder_without_state_file_takes_the_last_step(folder):

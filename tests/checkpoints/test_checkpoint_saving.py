@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_checkpoints import equal_weights, small_net
+from small_checkpoints import equal_weights, randomize, small_net
 
-from igam_tf import checkpoints
+from igam_tf import checkpoints, models
 from igam_tf.checkpoints.__main__ import main
+from igam_tf.training.finetune import with_new_logits
 
 # Stands for the original graph: variables of its names, shapes and types (recorded from
 # it in golden/*/variables.json) and its Saver.
@@ -41,19 +43,55 @@ def restored_by_tf1(variables, folder, tmp_path):
 def test_the_original_graph_restores_it(shared_dir, tmp_path):
     """All 253 variables of the training graph of the narrow CIFAR net."""
     golden = shared_dir / "golden" / "cifar_madry_narrow"
+    model = checkpoints.load_madry(golden)
+    checkpoints.save_tf1(model, tmp_path / "ours", step=70000, momentum_slots=True)
+    restored = restored_by_tf1(variables_of(golden), tmp_path / "ours", tmp_path)
+    assert len(restored) == 253
+    assert restored["global_step"] == 70000
+    assert_equal_to(golden, restored)
+
+
+def test_the_original_igam_graph_restores_all_of_its_networks(shared_dir, tmp_path):
+    """All 472 variables: teacher with both heads, student, discriminator, slots."""
+    golden = shared_dir / "golden" / "igam_step_narrow"
+    source = checkpoints.load(golden, part="teacher", head="source")
+    networks = {
+        "teacher": finetuned(source, checkpoints.load(golden, part="teacher")),
+        "student": checkpoints.load(golden, part="student"),
+        "discriminator": checkpoints.load(golden, part="discriminator"),
+    }
+    checkpoints.save_tf1(
+        networks, tmp_path / "ours", source_teacher=source, momentum_slots=True
+    )
+    restored = restored_by_tf1(variables_of(golden), tmp_path / "ours", tmp_path)
+    assert len(restored) == 472
+    assert_equal_to(golden, restored)
+
+
+def variables_of(golden):
     variables = json.loads((golden / "variables.json").read_text())
     for variable in variables:
         counter = variable["name"] == "global_step"
         variable.setdefault("dtype", "int64" if counter else "float32")
-    model = checkpoints.load_madry(golden)
-    checkpoints.save_tf1(model, tmp_path / "ours", step=70000, momentum_slots=True)
-    restored = restored_by_tf1(variables, tmp_path / "ours", tmp_path)
-    assert len(restored) == 253
-    assert restored["global_step"] == 70000
+    return variables
+
+
+def assert_equal_to(golden, restored):
+    """Equal to the original's checkpoint, whose optimizers had taken steps already."""
     original = tf.train.load_checkpoint(str(golden))
     for name, value in restored.items():
-        if not name.endswith("/Momentum"):
+        if name.split("/")[-1] in ("Momentum", "Adam", "Adam_1"):
+            assert not value.any()
+        elif not name.endswith("_power"):
             np.testing.assert_array_equal(value, original.get_tensor(name))
+
+
+def finetuned(source, target, **kwargs):
+    """`source` behind the logits of `target`, as `igam_tf.finetune` returns it."""
+    kwargs = {"image_shape": source.input_shape[1:]} | kwargs
+    model = with_new_logits(source, num_classes=target.output_shape[-1], **kwargs)
+    model.layers[-1].set_weights(target.layers[-1].get_weights())
+    return model
 
 
 @pytest.mark.parametrize("part", ["teacher", "student"])
@@ -71,6 +109,87 @@ def test_bit_exact(tmp_path, part):
         "checkpoint-3.data-00000-of-00001",
         "checkpoint-3.index",
     ]
+
+
+@pytest.mark.parametrize("transform", ["none", "resize"])
+def test_finetuned_teacher(tmp_path, transform):
+    """The network behind the transform, bit for bit, and both heads where known."""
+    source, target = small_net(), small_net(num_classes=7)
+    side = 32 if transform == "none" else 16
+    model = finetuned(
+        source, target, image_shape=(side, side, 3), input_transform=transform
+    )
+    checkpoints.save_tf1(model, tmp_path / "one")
+    info = checkpoints.describe(tmp_path / "one")
+    assert (info.kind, info.other) == ("igam_finetuned_teacher", ())
+    assert info.part().heads == (("target", 7),)
+    loaded = checkpoints.load(tmp_path / "one")
+    assert equal_weights(loaded, target)
+    images = np.random.default_rng(0).random((2, side, side, 3)).astype("float32")
+    seen = model.get_layer("input_transform")(images)
+    np.testing.assert_allclose(loaded(seen), model(images), rtol=1e-6)
+    checkpoints.save_tf1(model, tmp_path / "both", source_teacher=source)
+    assert equal_weights(checkpoints.load(tmp_path / "both"), target)
+    assert equal_weights(checkpoints.load(tmp_path / "both", head="source"), source)
+    assert [layer.name for layer in model.layers][-2:] == [
+        "frozen_teacher",
+        "target_task_logit",
+    ]
+    model.save(tmp_path / "finetuned.keras")
+    again = checkpoints.load(tmp_path / "finetuned.keras")
+    checkpoints.save_tf1(again, tmp_path / "again")
+    assert equal_weights(checkpoints.load(tmp_path / "again"), target)
+
+
+def test_what_the_authors_have_no_name_for(tmp_path):
+    source = small_net(image_shape=(64, 64, 3))
+    kwargs = {"image_shape": (32, 32, 3), "input_transform": "transpose_conv"}
+    with pytest.raises(checkpoints.CheckpointError, match="transform with weights"):
+        checkpoints.save_tf1(finetuned(source, small_net(), **kwargs), tmp_path)
+    digits = models.mnist_cnn(filters=(2, 2), hidden_units=4)
+    with pytest.raises(checkpoints.CheckpointError, match="no network of the TF1 code"):
+        checkpoints.save_tf1(finetuned(digits, digits), tmp_path)
+    with pytest.raises(checkpoints.CheckpointError, match="cannot be the student"):
+        checkpoints.save_tf1(digits, tmp_path, part="student")
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_source_teachers_and_parts(tmp_path):
+    source, other = small_net(), small_net()
+    other.get_layer("unit_2_0_conv1").kernel.assign_add(
+        np.ones(other.get_layer("unit_2_0_conv1").kernel.shape)
+    )
+    model = finetuned(source, source)
+    with pytest.raises(ValueError, match="'unit_2_0/sub1/conv1/DW' differ"):
+        checkpoints.save_tf1(model, tmp_path, source_teacher=other)
+    with pytest.raises(ValueError, match="no model is a finetuned teacher"):
+        checkpoints.save_tf1(source, tmp_path, source_teacher=source)
+    with pytest.raises(ValueError, match="keys .'pupil'.*'student'"):
+        checkpoints.save_tf1({"pupil": source}, tmp_path)
+    with pytest.raises(ValueError, match="keys of a dict are the parts"):
+        checkpoints.save_tf1({"teacher": source}, tmp_path, part="student")
+    with pytest.raises(checkpoints.CheckpointError, match="cannot be the teacher"):
+        checkpoints.save_tf1({"teacher": models.discriminator()}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_warns_of_an_input_that_the_file_does_not_tell(tmp_path):
+    usual = small_net()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        checkpoints.save_tf1(usual, tmp_path / "usual")
+    other = models.wide_resnet(depth=8, width=1, image_shape=(16, 16, 3))
+    randomize(other)
+    options = r"image_shape=\(16, 16, 3\), normalization='zero_mean_unit_norm'"
+    with pytest.warns(UserWarning, match=options):
+        checkpoints.save_tf1(other, tmp_path / "other")
+    loaded = checkpoints.load(
+        tmp_path / "other",
+        image_shape=(16, 16, 3),
+        normalization="zero_mean_unit_norm",
+    )
+    images = np.random.default_rng(0).random((2, 16, 16, 3))
+    np.testing.assert_array_equal(loaded(images), other(images))
 
 
 def test_foreign_models_and_parts_are_refused(tmp_path):

@@ -8,13 +8,15 @@ import stat
 import threading
 import zipfile
 
+import numpy as np
 import pytest
-from small_checkpoints import equal_weights, saved
+from small_checkpoints import equal_weights, saved, small_net, tensors_of, write
 
 from igam_tf import checkpoints
 from igam_tf.checkpoints import CheckpointError
 from igam_tf.checkpoints.__main__ import main
 from igam_tf.checkpoints.archives import unpack
+from igam_tf.checkpoints.by_hand import BY_HAND, instructions
 from igam_tf.checkpoints.fetch import DOWNLOADS, Download
 
 
@@ -218,3 +220,35 @@ def test_unknown_name_and_the_published_addresses(capsys):
     for download in DOWNLOADS.values():
         assert download.url.startswith("https://")
         assert download.sha256 is None or len(bytes.fromhex(download.sha256)) == 32
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_authors_checkpoints_say_what_to_download(tmp_path, capsys, name):
+    assert main(["fetch", name, "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    folder = BY_HAND[name].folder
+    assert "https://github.com/alvinchangw/IGAM_CVPR2020" in said and "Drive" in said
+    assert f"describe {tmp_path}/{folder}" in said
+    assert f"load('{tmp_path}/{folder}', " in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_authors_checkpoints_load_as_they_say(tmp_path):
+    """The options that the instructions name, on stand-ins of the same contents."""
+    teacher, student = small_net(), small_net(normalization="zero_mean_unit_norm")
+    whole, trained = tensors_of(teacher), tmp_path / "cifar10_adv_trained"
+    write(trained, whole)
+    heads = {"target_task_logit/DW": np.ones((64, 100), "float32")}
+    heads["target_task_logit/biases"] = np.ones(100, "float32")
+    finetuned = BY_HAND["igam_cifar10_to_cifar100_teacher"]
+    kept = {name: value for name, value in whole.items() if "/moving_" not in name}
+    write(tmp_path / finetuned.folder, kept | heads)
+    option = "moving_statistics='models/cifar10_adv_trained'"
+    assert option in instructions("igam_cifar10_to_cifar100_teacher")
+    loaded = checkpoints.load(tmp_path / finetuned.folder, moving_statistics=trained)
+    assert loaded.output_shape == (None, 100)
+    igam = BY_HAND["igam_cifar10_to_cifar100_student"]
+    write(tmp_path / igam.folder, whole | heads | tensors_of(student, "student"))
+    assert igam.option == "part='student'"
+    loaded = checkpoints.load(tmp_path / igam.folder, part="student")
+    assert equal_weights(loaded, student)

@@ -217,8 +217,10 @@ def discriminator_transition(found, folder, run, gradients, after):
     """The discriminator's step from the golden student: float32 is chaotic."""
     found.add_weights("after 1 student", run.values("student"), after, trainable=True)
     run.set("student", {k: v for k, v in after.items() if "/moving_" not in k})
-    data = (tf.constant(run.images[0]), tf.constant(run.labels[0]))
-    run.method.second_update(data, tf.constant(0, tf.int64))
+    images, labels = tf.constant(run.images[0]), tf.constant(run.labels[0])
+    # With the authors' teacher the third is not used.
+    prepared = (images, labels, tf.zeros_like(images))
+    run.method.second_update(prepared, tf.constant(0, tf.int64))
     total = subset(gradients, "dstep_total/")
     slots = run.slots("discriminator")
     found.add_weights("discriminator gradients", slots, total, trainable=True)

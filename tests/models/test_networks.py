@@ -86,6 +86,36 @@ def test_freezing():
         models.freeze(model, batch_norm="train")
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda **kwargs: models.wide_resnet(depth=8, width=1, **kwargs),
+        models.mnist_cnn,
+        models.discriminator,
+        models.dense_discriminator,
+    ],
+)
+def test_given_kernels_are_in_place_of_drawn_ones(network):
+    drawn = network()
+    kernels = {
+        layer.name: np.full(layer.kernel.shape, 0.5)
+        for layer in drawn.layers
+        if hasattr(layer, "kernel") and layer.name != "logit"
+    }
+    given = network(kernels=kernels)
+    for name in kernels:
+        assert np.all(given.get_layer(name).kernel.numpy() == 0.5)
+        # Clones draw theirs: no given kernel stays in the configuration.
+        config = given.get_layer(name).get_config()
+        assert config == drawn.get_layer(name).get_config()
+    assert np.std(given.get_layer("logit").kernel) > 0
+
+
+def test_given_kernels_of_another_shape():
+    with pytest.raises(ValueError, match=r"'init_conv'. has shape .2,.*3, 3, 3, 16"):
+        models.wide_resnet(depth=8, width=1, kernels={"init_conv": np.zeros(2)})
+
+
 def test_a_saved_student_loads_without_this_package(tmp_path):
     images = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
     model = models.wide_resnet(depth=8, width=1)
