@@ -1,96 +1,126 @@
 """Seconds of one training step: plain, IGAM and PGD-7, side by side on one network.
 
-    python -m benchmarks.step_time --depth=14 --width=4 --batch_size=32
+    python -m benchmarks.step_time --depth=32 --width=10 --batch_size=8
 
 Teacher and student have the same network; the discriminator of Appendix A steps once
-in five. The paper's ratio IGAM / PGD-7 is 0.43 (347 s against 815 s an epoch).
+in five, and whole cycles of it are timed. The paper's ratio IGAM / PGD-7 is 0.43 (347 s
+against 815 s an epoch). `--replicas=2` splits the CPU in two logical devices and adds
+the same steps on replicas of a MirroredStrategy, with the same global batch.
 """
 
-import argparse
+import contextlib
 import os
-import statistics
-import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from benchmarks import timing
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from igam_tf import attacks, models, training
-
-STEPS_PER_ROUND = 5
+MATCHING_SHARE = 1 / 8
+PASSES = {"plain": 3, "IGAM": 8, "PGD-7": 17}
 
 
-def make_methods(depth, width, jit_compile):
-    """Compiled methods by name, on networks of one size."""
+def split_cpu(replicas):
+    """Logical CPU devices; before TensorFlow makes its own."""
+    import tensorflow as tf
 
-    def network():
-        return models.wide_resnet(depth=depth, width=width)
-
-    attack = attacks.pgd(eps=8 / 255, step_size=2 / 255, num_steps=7)
-    teacher = training.with_new_logits(
-        network(), num_classes=10, image_shape=(32, 32, 3)
-    )
-    methods = {
-        "plain": training.StandardTraining(network(), weight_decay=2e-4),
-        "IGAM": training.IGAM(
-            network(), teacher, models.discriminator(), weight_decay=2e-4
-        ),
-        "PGD-7": training.AdversarialTraining(network(), attack, weight_decay=2e-4),
-    }
-    for method in methods.values():
-        optimizer = training.Momentum(1e-3, momentum=0.9)
-        method.compile(optimizer, jit_compile=jit_compile)
-        method.make_train_function()
-    return methods
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    devices = [tf.config.LogicalDeviceConfiguration()] * replicas
+    tf.config.set_logical_device_configuration(cpu, devices)
 
 
-def measure(methods, batch_size, rounds):
-    """Seconds a step, by name: one value for each round, the methods alternating."""
-    rng = np.random.default_rng(0)
-    images = rng.random((batch_size, 32, 32, 3)).astype("float32")
-    labels = rng.integers(0, 10, batch_size).astype("int32")
-    batches = tf.data.Dataset.from_tensors((images, labels)).cache().repeat()
-    iterator = iter(batches)
-    seconds = {name: [] for name in methods}
-    for round_index in range(rounds + 1):
-        for name, method in methods.items():
-            start = time.perf_counter()
-            for _ in range(STEPS_PER_ROUND):
-                logs = method.train_function(iterator)
-            float(logs["loss"])
-            if round_index:
-                # The first round traces and compiles.
-                seconds[name].append((time.perf_counter() - start) / STEPS_PER_ROUND)
-    return seconds
+def make_cases(args, methods, replicas):
+    """Name -> (method, function that takes a cycle of steps)."""
+    from benchmarks import networks
+    from igam_tf import distribution
 
-
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--depth", type=int, default=14)
-    parser.add_argument("--width", type=int, default=4)
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--jit_compile", choices=("auto", "true", "false"), default="auto")
-    args = parser.parse_args()
-    keras.utils.set_random_seed(0)
+    strategy = distribution.strategy(devices=replicas) if replicas > 1 else None
     jit_compile = {"true": True, "false": False}.get(args.jit_compile, "auto")
-    methods = make_methods(args.depth, args.width, jit_compile)
-    seconds = measure(methods, args.batch_size, args.rounds)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print(f"WRN-{args.depth}-{args.width}, batch {args.batch_size}, {os.cpu_count()} cores")
-    print("| step  | median s | min s | max s | / plain | / PGD-7 |")
-    print("| ----- | -------: | ----: | ----: | ------: | ------: |")
-    for name, values in seconds.items():
-        print(
-            f"| {name:5} | {medians[name]:8.3f} | {min(values):5.3f} | {max(values):5.3f} "
-            f"| {medians[name] / medians['plain']:7.2f} "
-            f"| {medians[name] / medians['PGD-7']:7.2f} |"
+    cases = {}
+    for name in methods:
+        scope = strategy.scope() if strategy else contextlib.nullcontext()
+        with scope, distribution.precision(args.precision):
+            method = networks.METHODS[name](args, micro_batch=args.micro_batch)
+            networks.compiled(method, jit_compile)
+        batches = networks.constant_batches(args)
+        if strategy:
+            batches = strategy.experimental_distribute_dataset(batches)
+            name = f"{name}, {replicas} replicas"
+        cases[name] = method, networks.steps(method, batches)
+    return cases
+
+
+def convolution_flops(args, methods):
+    """Convolution operations of one step by method, over a cycle."""
+    from benchmarks import convolutions, networks
+
+    batch, counted = networks.random_batch(args), {}
+    for name, method in methods.items():
+        phase, num_steps = method.phases[-1], 7 if name == "PGD-7" else 1
+        found = convolutions.step_operations(
+            method, *batch, phase=phase, num_steps=num_steps
         )
-    print("IGAM / PGD-7 in the paper: 0.43")
+        counted[name] = convolutions.flops(found)
+        if name == "IGAM":
+            found = convolutions.discriminator_operations(method, *batch)
+            counted[name] += convolutions.flops(found) / networks.CYCLE
+    return counted
+
+
+def print_passes(counted):
+    """Passes through the network, and the operations counted in the graphs."""
+    rows = []
+    for name, value in counted.items():
+        passes, reference = PASSES[name], PASSES["PGD-7"]
+        ratio = value / counted["PGD-7"]
+        rows.append(
+            [name, passes, f"{passes / reference:.2f}", f"{value / 1e9:.2f}", f"{ratio:.3f}"]
+        )
+    header = ["", "passes", "/ PGD-7", "convolution GFLOP a step", "/ PGD-7"]
+    timing.print_table(header, rows)
+    print(
+        "A pass is a forward pass, or a backward one to the inputs or to the kernels. "
+        "The operations\ninclude the discriminator and its own step, once in five.\n"
+    )
+
+
+def print_schedule(series):
+    """The whole training over PGD-7's: plain steps, and the last eighth matching."""
+    rows = []
+    for clock in ("wall", "cpu"):
+        plain, igam, pgd = (series[n].median(clock) for n in PASSES)
+        schedule = (1 - MATCHING_SHARE) * plain + MATCHING_SHARE * igam
+        rows.append([clock, f"{schedule / pgd:.3f}", f"{igam / pgd:.3f}", "0.43"])
+    header = ["seconds", "schedule / PGD-7", "IGAM / PGD-7", "in the paper"]
+    timing.print_table(header, rows)
+
+
+def main(arguments=None):
+    parser = timing.parser(__doc__)
+    parser.add_argument("--jit_compile", choices=("auto", "true", "false"), default="auto")
+    parser.add_argument("--precision", default="float32", help="or mixed_bfloat16, ...")
+    parser.add_argument("--micro_batch", type=int, help="images at once")
+    parser.add_argument("--replicas", type=int, default=1)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if args.replicas > 1:
+        split_cpu(args.replicas)
+    from benchmarks import networks
+
+    timing.print_setting(args)
+    cases = make_cases(args, PASSES, replicas=1)
+    methods = {name: method for name, (method, _) in cases.items()}
+    if args.micro_batch is None:
+        print_passes(convolution_flops(args, methods))
+    if args.replicas > 1:
+        cases.update(make_cases(args, PASSES, args.replicas))
+    functions = {name: run for name, (_, run) in cases.items()}
+    series = timing.alternate(functions, args.rounds, per=networks.CYCLE)
+    timing.print_series(series, "plain", "PGD-7")
+    print_schedule(series)
+    if args.replicas > 1:
+        rows = []
+        for name in PASSES:
+            many = series[f"{name}, {args.replicas} replicas"]
+            rows.append([name, *(f"{many.ratio(series[name], c):.2f}" for c in ("wall", "cpu"))])
+        timing.print_table([f"{args.replicas} replicas / 1", "wall", "CPU"], rows)
 
 
 if __name__ == "__main__":

@@ -9,24 +9,36 @@ import importlib
 __version__ = "0.1.0"
 
 _ROOMS = (
+    "adapters",
     "attacks",
     "checkpoints",
     "data",
     "distribution",
     "evaluation",
     "experiment",
+    "export",
     "gradients",
     "models",
+    "pjrt",
     "reports",
     "training",
     "transforms",
 )
 _NAMES = {
+    "AutoAttack": "igam_tf.attacks",
+    "EdgeReg": "igam_tf.training",
+    "GradNorm": "igam_tf.training",
     "IGAM": "igam_tf.training",
+    "JARN": "igam_tf.training",
+    "KDIGA": "igam_tf.training",
+    "PAG": "igam_tf.training",
     "StandardTraining": "igam_tf.training",
     "AdversarialTraining": "igam_tf.training",
     "finetune": "igam_tf.training",
     "evaluate": "igam_tf.evaluation",
+    "export_attack": "igam_tf.export",
+    "export_step": "igam_tf.export",
+    "import_state": "igam_tf.export",
     "input_gradient": "igam_tf.gradients",
 }
 

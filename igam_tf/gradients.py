@@ -24,8 +24,8 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
         images: float tensor (batch, height, width, channels) in [0, 1].
         labels: integer tensor (batch,).
         of: "probability", the softmax probability of the true class (the authors'
-            code, `shared/papers/reference.md`), or "loss", the cross entropy
-            (Eq. 8 and 9 of the paper).
+            code, `shared/papers/reference.md`), "loss", the cross entropy (Eq. 8 and 9
+            of the paper), or a function of (logits, labels) to numbers (batch,).
         training: mode of the model's batch normalisation.
 
     Returns:
@@ -49,7 +49,7 @@ def input_gradient_and_logits(
     Returns:
         Tuple (input_gradient, logits): tensors like `images` and (batch, classes).
     """
-    if of not in OBJECTIVES:
+    if not callable(of) and of not in OBJECTIVES:
         raise ValueError(
             f"input gradient of {of!r}: expected one of {OBJECTIVES}; "
             "pass of='probability' (the authors' code) or of='loss' (the paper)."
@@ -81,6 +81,8 @@ def per_image_cosine(a, b):
 
 
 def _objective(logits, labels, of):
+    if callable(of):
+        return of(logits, labels)
     if of == "loss":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     probabilities = tf.nn.softmax(logits)

@@ -140,7 +140,7 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
         (["--epochs=0"], "--epochs=0: expected at least 1"),
         (["--eps=8"], "--eps=8.0: expected at most 1"),
         (["--methods=igan"], "--methods: 'igan'"),
-        (["--attacks=pgd"], "--attacks: 'pgd'.*pgd20"),
+        (["--attacks=pgd"], "--attacks: attack 'pgd'.*pgd20"),
         (["--learning_rate=0"], "more than 0"),
         (["--weight_decay=inf"], "finite"),
         (["--attacks="], "--attacks=.*at least"),

@@ -3,21 +3,38 @@
     attack = igam_tf.attacks.pgd(eps=8 / 255, num_steps=20)
     adversarial_images = attack(model, images, labels)  # any Keras classifier
 
-Restarts are a wrapper that keeps each image's worst case. All attacks share the call
-above, and `perturb`, the same inside a `tf.function` (adversarial training).
+Restarts are a wrapper that keeps each image's worst case; AutoAttack is an ensemble of
+four attacks. All share the call above; FGSM, PGD and restarts of it also `perturb`,
+the same inside a `tf.function` (adversarial training).
+
+`igam_tf.attacks.names` knows the attacks' names without importing TensorFlow; the names
+below import it when they are first used.
 """
 
-from igam_tf.attacks.attack import Attack
-from igam_tf.attacks.gradient_attack import GradientAttack, fgsm, pgd
-from igam_tf.attacks.naming import parse
-from igam_tf.attacks.restarts import Restarts, restart_seed
+import importlib
 
-__all__ = [
-    "Attack",
-    "GradientAttack",
-    "Restarts",
-    "fgsm",
-    "parse",
-    "pgd",
-    "restart_seed",
-]
+_NAMES = {
+    "APGD": "autoattack",
+    "Attack": "attack",
+    "AutoAttack": "autoattack",
+    "FAB": "autoattack",
+    "GradientAttack": "gradient_attack",
+    "Restarts": "restarts",
+    "Square": "autoattack",
+    "fgsm": "gradient_attack",
+    "parse": "naming",
+    "pgd": "gradient_attack",
+    "restart_seed": "restarts",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name):
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -30,6 +30,7 @@ class Attack(abc.ABC):
         covers_ball: whether every point of the ball is within its reach. PGD-5 with
             steps of eps / 4 from a random start is not sure to cross it, and may be
             weaker than FGSM for that reason alone.
+        in_graph: whether `perturb` works; the attacks of AutoAttack run from Python.
     """
 
     loss = "cross_entropy"
@@ -37,6 +38,7 @@ class Attack(abc.ABC):
     family = None
     effort = None
     covers_ball = True
+    in_graph = True
 
     @property
     @abc.abstractmethod

@@ -35,6 +35,34 @@ def compiled(model, key, function):
     return functions[key]
 
 
+def compiled_for_any_batch(model, key, function):
+    """As `compiled`, traced once for batches of every size.
+
+    Args:
+        model: Keras model.
+        key: hashable, as of `compiled`.
+        function: takes the model and then nested tensors; the first axis of each that
+            has one is taken to be of any length.
+
+    Returns:
+        A function of the tensors (or arrays).
+    """
+    functions = _FUNCTIONS.setdefault(model, {})
+
+    def call(*arguments):
+        specs = tf.nest.map_structure(_any_batch, arguments)
+        full_key = (key, *map(repr, tf.nest.flatten(specs)))
+        if full_key not in functions:
+            functions[full_key] = tf.function(
+                functools.partial(_call, weakref.ref(model), function),
+                autograph=False,
+            ).get_concrete_function(*specs)
+        flat = tf.nest.map_structure(tf.convert_to_tensor, arguments)
+        return functions[full_key](*flat)
+
+    return call
+
+
 def compiled_logits(model, images, training=False):
     """Logits of a batch by a compiled call, as a NumPy array (batch, classes)."""
 
@@ -46,3 +74,8 @@ def compiled_logits(model, images, training=False):
 
 def _call(reference, function, *tensors):
     return function(reference(), *tensors)
+
+
+def _any_batch(value):
+    shape, dtype = tuple(value.shape), tf.as_dtype(value.dtype)
+    return tf.TensorSpec((None, *shape[1:]) if shape else (), dtype)

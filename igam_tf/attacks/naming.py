@@ -1,11 +1,15 @@
-"""Names of attacks as written on a command line: "fgsm", "pgd20", "pgd20x5", "cw20"."""
+"""From the name of an attack, as on a command line, to the attack."""
 
-import re
-
+from igam_tf.attacks import names
+from igam_tf.attacks.autoattack import APGD, FAB, AutoAttack, Square
 from igam_tf.attacks.gradient_attack import fgsm, pgd
 
-_FORM = re.compile(r"(?P<kind>pgd|cw)(?P<steps>\d+)(x(?P<restarts>\d+))?")
 _LOSSES = {"pgd": "cross_entropy", "cw": "cw_margin"}
+_APGD_LOSSES = {
+    "apgd-ce": "cross_entropy",
+    "apgd-dlr": "dlr",
+    "apgd-t": "dlr_targeted",
+}
 
 
 def parse(name, *, eps, step_size=None, norm="linf", seed=0):
@@ -14,10 +18,12 @@ def parse(name, *, eps, step_size=None, norm="linf", seed=0):
     Args:
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
+            "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
+            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries.
         eps: radius of the ball, as a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of `pgd`.
         norm: "linf" or "l2".
-        seed: integer, seed of the random starts.
+        seed: integer, seed of everything random.
 
     Returns:
         An attack, or None for "clean".
@@ -25,22 +31,25 @@ def parse(name, *, eps, step_size=None, norm="linf", seed=0):
     Raises:
         ValueError: if the name has none of these forms.
     """
-    if name == "clean":
+    form = names.match(name)
+    kind, settings = form["kind"], {"eps": eps, "norm": norm, "seed": seed}
+    if kind == "clean":
         return None
-    if name == "fgsm":
+    if kind == "fgsm":
         return fgsm(eps=eps, norm=norm)
-    form = _FORM.fullmatch(str(name))
-    if form is None:
-        raise ValueError(
-            f"attack {name!r}: expected 'clean', 'fgsm', 'pgdK' or 'cwK' with K steps, "
-            "or either with N restarts as in 'pgd20x5'."
-        )
+    if kind in _APGD_LOSSES:
+        return APGD(loss=_APGD_LOSSES[kind], **settings)
+    if kind == "fab-t":
+        return FAB(**settings)
+    if kind == "square":
+        queries = 5000 if form["queries"] is None else form["queries"]
+        return Square(num_queries=queries, **settings)
+    if kind.startswith("autoattack"):
+        return AutoAttack(version="rand" if "rand" in kind else "standard", **settings)
     return pgd(
-        eps=eps,
         step_size=step_size,
-        num_steps=int(form["steps"]),
-        norm=norm,
-        loss=_LOSSES[form["kind"]],
-        num_restarts=int(form["restarts"] or 1),
-        seed=seed,
+        num_steps=form["steps"],
+        loss=_LOSSES[kind],
+        num_restarts=1 if form["restarts"] is None else form["restarts"],
+        **settings,
     )

@@ -57,6 +57,11 @@ class Restarts(Attack):
                 f"attack is {self.attack!r}: expected an attack such as "
                 "igam_tf.attacks.pgd(eps=8/255)."
             )
+        if not self.attack.in_graph:
+            raise ValueError(
+                f"restarts of {self.attack}: it has restarts of its own; pass "
+                "num_restarts to it."
+            )
         if isinstance(self.attack, Restarts) or not self.attack.random_start:
             raise ValueError(
                 f"restarts of {self.attack}: expected an attack with a random start, "

@@ -165,7 +165,7 @@ def _shuffled_epochs(epochs, split, batch_size, *, augmentation, seed, length=No
 
     def batch(indices, key):
         chosen = tf.ensure_shape(tf.gather(images, indices), [None, *images.shape[1:]])
-        return _augmented(chosen, key, augmentation), tf.gather(labels, indices)
+        return augmented(chosen, key, augmentation), tf.gather(labels, indices)
 
     dataset = epochs.flat_map(indices_of)
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
@@ -177,7 +177,17 @@ def _shuffled_epochs(epochs, split, batch_size, *, augmentation, seed, length=No
     )
 
 
-def _augmented(images, key, augmentation):
+def augmented(images, key, augmentation):
+    """Crops, mirrors and adds noise as an `Augmentation` says.
+
+    Args:
+        images: uint8 or float32 tensor (batch, height, width, channels).
+        key: int64 tensor [2]; the only source of randomness.
+        augmentation: `Augmentation`.
+
+    Returns:
+        float32 tensor like `images`, in [0, 1].
+    """
     keys = tf.random.split(key, 3, alg=_GENERATOR)
     count, pad = tf.shape(images)[0], augmentation.pad
     if pad or augmentation.flip:

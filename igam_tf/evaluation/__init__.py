@@ -1,6 +1,22 @@
 """Evaluation: how many images a classifier gets right, clean and under attack."""
 
-from igam_tf.evaluation.accuracy import evaluate
-from igam_tf.evaluation.intervals import wilson_interval
+import importlib
 
-__all__ = ["evaluate", "wilson_interval"]
+_NAMES = {
+    "evaluate": "accuracy",
+    "masking_panel": "panel",
+    "wilson_interval": "intervals",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name):
+    # Lazy, so that `python -m igam_tf.evaluate --help` needs no TensorFlow.
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,20 +1,27 @@
 """Accuracy of a classifier on clean and on adversarial images."""
 
+import dataclasses
 import platform
+import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import igam_tf
-from igam_tf.attacks import Attack, checks, parse
+from igam_tf.attacks import Attack, AutoAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.evaluation.batches import batches, check_data, num_images
 from igam_tf.evaluation.counting import Counter
 from igam_tf.evaluation.masking import order_warnings
+from igam_tf.evaluation.panel import look, named_models
 from igam_tf.evaluation.progress import Progress
+from igam_tf.evaluation.resume import Checkpoint
+from igam_tf.evaluation.robustbench import model_info
 
 BATCH_NORM = ("inference", "batch")
+# Images given to AutoAttack at once: of 128, few would stand to the end.
+PORTION = 1024
 THREAT_MODELS = {"linf": "Linf", "l2": "L2"}
 
 
@@ -30,12 +37,17 @@ def evaluate(
     batch_norm="inference",
     seed=0,
     max_examples=None,
+    panel=True,
+    panel_examples=100,
+    transfer_from=None,
+    checkpoint_dir=None,
     progress=True,
 ):
     """Counts the images that a classifier gets right, clean and under each attack.
 
     An image stands under an attack if it is classified correctly both as it is and
-    as the attack leaves it. One batch is in memory at a time.
+    as the attack leaves it. One batch is in memory at a time, beside the few images of
+    the masking panel.
 
     Args:
         model: Keras model from images (batch, height, width, channels) to logits.
@@ -54,49 +66,171 @@ def evaluate(
             The model's moving statistics stay as they are.
         seed: integer, seed of random starts.
         max_examples: number of images to stop at, or None for all.
-        progress: whether to show a progress bar with the time left.
+        panel: whether to run `igam_tf.evaluation.masking_panel`, if there is an attack
+            at all.
+        panel_examples: number of images it looks at, the first of the data.
+        transfer_from: dict from name to Keras model of the same task: the panel
+            tries their adversarial images as well.
+        checkpoint_dir: folder for what is counted so far, for an evaluation of hours:
+            the same call goes on where it was killed. Emptied at the end.
+        progress: whether to show a progress bar with the time left, and warnings.
 
     Returns:
         Dict that is JSON as it stands: for each attack accuracy, 95 % interval and
-        seconds (compilation included), the threat model, settings, versions, and
-        "warnings": sentences about signs of gradient masking.
+        seconds (compilation included); "worst_case", the images that stand under all
+        attacks, the panel's among them; the threat model, settings, versions;
+        "panel", what `masking_panel` returns; "warnings": sentences about signs of
+        gradient masking; "robustbench": the same under the names of RobustBench's
+        `model_info`.
 
     Raises:
         ValueError: if the arguments, the model or the data do not fit; if the model
             returns probabilities instead of logits, or NaN.
     """
-    checks.one_of("batch_norm", batch_norm, BATCH_NORM)
-    checks.one_of("norm", norm, checks.NORMS)
-    checks.radius("eps", eps, norm)
-    checks.whole_number("batch_size", batch_size, 1)
-    if max_examples is not None:
-        checks.whole_number("max_examples", max_examples, 1)
-    check_data(data)
     attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
-    as_given = batch_norm == "batch"
+    _check(attacks, norm=norm, eps=eps, batch_norm=batch_norm)
+    sizes = {"batch_size": batch_size, "panel_examples": panel_examples}
+    for name, value in {**sizes, "max_examples": max_examples}.items():
+        if value is not None:
+            checks.whole_number(name, value, 1)
+    check_data(data)
+    start = time.perf_counter()
     batch_size = _no_larger_than(data, batch_size, max_examples)
-    counter = Counter(model, attacks, training=as_given)
-    bar = Progress(num_images(data, max_examples), list(attacks), progress)
-    for images, labels in batches(
-        data, batch_size, max_examples=max_examples, as_given=as_given
-    ):
-        counter.add(images, labels, len(images) if as_given else batch_size)
-        bar.update(counter.num_examples, counter.accuracies())
-    bar.close()
-    if counter.num_examples == 0:
-        raise ValueError("data has no images: expected at least one to evaluate on.")
-    entries = counter.entries()
-    return {
-        "attacks": entries,
+    settings = {
         "threat_model": THREAT_MODELS[norm],
         "eps": float(eps),
         "step_size": None if step_size is None else float(step_size),
         "batch_norm": batch_norm,
         "seed": int(seed),
+    }
+    sources = named_models(transfer_from)
+    identity = (attacks, settings, sizes, batch_size, max_examples, sorted(sources))
+    kept = Checkpoint(checkpoint_dir, model, str(identity))
+    found, broken = None, ()
+    # Without an attack there is nothing that could be fooled.
+    if panel and eps and any(attacks.values()):
+        kept.panel = kept.panel or look(
+            model,
+            data,
+            eps=eps,
+            norm=norm,
+            num_examples=min(panel_examples, max_examples or panel_examples),
+            batch_size=batch_size,
+            batch_norm=batch_norm,
+            seed=seed,
+            transfer_from=sources,
+        )
+        kept.save()
+        found, broken = kept.panel
+        _tell(found, progress)
+    bar = Progress(num_images(data, max_examples), list(attacks), progress)
+    counter = Counter(
+        model,
+        _connected(attacks, batch_size, checkpoint_dir, bar),
+        training=batch_norm == "batch",
+        batch_size=batch_size,
+        broken=broken,
+    )
+    _count(counter, data, max_examples, kept, bar)
+    result = _result(model, attacks, counter, settings, found)
+    kept.remove()
+    return {**result, "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _check(attacks, *, norm, eps, batch_norm):
+    checks.one_of("batch_norm", batch_norm, BATCH_NORM)
+    checks.one_of("norm", norm, checks.NORMS)
+    checks.radius("eps", eps, norm)
+    for name, attack in attacks.items():
+        if batch_norm == "batch" and isinstance(attack, AutoAttack):
+            raise ValueError(
+                f"{name} with batch_norm='batch': expected batch_norm='inference', "
+                "because AutoAttack's parts run on the images still standing, and with "
+                "batch statistics each result depends on the others; for the authors' "
+                "mode use pgd, or its parts one at a time ('apgd-ce', 'square')."
+            )
+
+
+def _connected(attacks, batch_size, checkpoint_dir, bar):
+    """AutoAttack with this evaluation's batch size, folder and progress bar."""
+    connected = dict(attacks)
+    for name, attack in attacks.items():
+        if isinstance(attack, AutoAttack):
+            connected[name] = dataclasses.replace(
+                attack,
+                batch_size=batch_size,
+                checkpoint_dir=attack.checkpoint_dir or checkpoint_dir,
+                callback=attack.callback or bar.part,
+            )
+    return connected
+
+
+def _count(counter, data, max_examples, kept, bar):
+    """Attacks all portions, but for those that the checkpoint has counted already."""
+    portion = counter.batch_size
+    if any(isinstance(attack, AutoAttack) for attack in counter.attacks.values()):
+        portion *= max(1, PORTION // portion)
+    if kept.counted:
+        counter.restore(kept.counted)
+    for images, labels in batches(
+        data, portion, max_examples=max_examples, as_given=counter.training
+    ):
+        if kept.counted_before(images, labels):
+            continue
+        counter.add(images, labels)
+        kept.counted = counter.state()
+        kept.save()
+        bar.update(counter.num_examples, counter.accuracies())
+    bar.close()
+    if counter.num_examples == 0:
+        raise ValueError("data has no images: expected at least one to evaluate on.")
+
+
+def _result(model, attacks, counter, settings, panel):
+    entries, worst_case = counter.entries(), counter.worst_case()
+    order = order_warnings(attacks, entries)
+    # What the attacks asked for show on all images, the panel need not say again.
+    said = {"pgd_steps"} if order else set()
+    found = [n for n in panel["warns"] if n not in said] if panel else []
+    return {
+        "attacks": entries,
+        "worst_case": worst_case,
+        **settings,
         "num_examples": counter.num_examples,
-        "warnings": counter.warnings + order_warnings(attacks, entries),
+        "warnings": order + [panel["checks"][name]["sentence"] for name in found],
+        "panel": panel,
+        "robustbench": model_info(
+            model,
+            clean=counter.clean(),
+            attacks=entries,
+            worst_case=worst_case,
+            eps=settings["eps"],
+            autoattack=_standard_autoattack(attacks),
+            unreliable=bool(order or found),
+        ),
         "versions": _versions(),
     }
+
+
+def _standard_autoattack(attacks):
+    """Name under which AutoAttack stands, or None."""
+    for name, attack in attacks.items():
+        if isinstance(attack, AutoAttack) and attack.version == "standard":
+            return name
+    return None
+
+
+def _tell(panel, progress):
+    """Prints what the panel found."""
+    if not progress:
+        return
+    warns = panel["warns"]
+    print(
+        f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
+        f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
+    )
+    for name in warns:
+        print(f"Warning, {name}: {panel['checks'][name]['sentence']}")
 
 
 def _named(attacks, *, eps, norm, step_size, seed):

@@ -1,5 +1,6 @@
 """Data to evaluate on, as checked NumPy batches, one at a time."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -48,14 +49,45 @@ def num_images(data, max_examples=None):
     return min(int(cardinality) * len(first), max_examples or math.inf)
 
 
-def padded(images, labels, batch_size):
-    """Fills a batch up to `batch_size` by repeating its images.
+def padded(arrays, batch_size):
+    """Fills the arrays of a batch up to `batch_size` by repeating its images.
 
     Real images rather than zeros: a constant image is a point where normalisations
     may not be differentiable.
     """
-    index = np.resize(np.arange(len(images)), batch_size)
-    return images[index], labels[index]
+    index = np.resize(np.arange(len(arrays[0])), batch_size)
+    return [array[index] for array in arrays]
+
+
+def by_batch(call, arrays, sizes, *, padded_size=None):
+    """Calls a function with one batch after the other, and joins what it returns.
+
+    Args:
+        call: takes the place of the batch's first image and a part of each array;
+            returns an array with one row an image.
+        arrays: arrays of equal length.
+        sizes: sizes of the batches; they sum up to that length.
+        padded_size: size to fill batches up to, so that nothing is retraced for the
+            last one; None to leave them as they are.
+
+    Returns:
+        Array with one row an image.
+    """
+    results, start = [], 0
+    for size in sizes:
+        batch = [array[start : start + size] for array in arrays]
+        if padded_size is not None:
+            batch = padded(batch, padded_size)
+        results.append(call(start, *batch)[:size])
+        start += size
+    return np.concatenate(results)
+
+
+def fingerprints(images):
+    """A short text for each image, by which it is known again."""
+    return [
+        hashlib.sha256(np.ascontiguousarray(image)).hexdigest()[:16] for image in images
+    ]
 
 
 def check_data(data):

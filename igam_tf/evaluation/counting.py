@@ -6,53 +6,60 @@ import time
 
 import numpy as np
 
+from igam_tf.attacks import AutoAttack
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.data import check_labels
-from igam_tf.evaluation.batches import padded
-from igam_tf.evaluation.intervals import wilson_interval
-from igam_tf.evaluation.masking import gradient_warnings
+from igam_tf.evaluation.batches import by_batch, fingerprints
+from igam_tf.evaluation.intervals import proportion
+from igam_tf.evaluation.logits import finite_logits
+
+#: Counted always, whatever the attacks: right on clean images, right under everything.
+_CLEAN, _WORST = "clean images", "worst case"
 
 
 class Counter:
-    """Attacks batches and counts; nothing of a batch is kept.
+    """Attacks portions of the data and counts; nothing of a portion is kept.
 
     Args:
         model: Keras model from images to logits.
         attacks: dict from name to attack (None for clean images).
         training: bool, the mode in which the model is attacked and classifies.
+        batch_size: number of images attacked at once; a portion may have more. In
+            training mode a portion is one batch.
+        broken: `batches.fingerprints` of images known to be broken by other means;
+            they count for the worst case only.
 
     Attributes:
         num_examples: number of images seen.
-        warnings: sentences about the gradients at the first batch.
     """
 
-    def __init__(self, model, attacks, *, training):
-        self.model, self.attacks, self.training = model, attacks, training
+    def __init__(self, model, attacks, *, training, batch_size, broken=()):
+        self.model, self.attacks = model, attacks
+        self.training, self.batch_size = training, batch_size
         self.num_examples = 0
-        self.warnings = []
+        self._broken = frozenset(broken)
         self._num_correct = collections.Counter()
         self._seconds = collections.Counter()
+        self._details = {}
 
-    def add(self, images, labels, batch_size):
-        """Counts one batch, filled up to `batch_size` so that nothing is retraced."""
-        num_real = len(images)
+    def add(self, images, labels):
+        """Attacks and counts a portion."""
         check_labels(labels, num_classes(self.model, images))
-        images, labels = padded(images, labels, batch_size)
-        is_real = np.arange(batch_size) < num_real
         with self._timed("clean"):
-            stands = is_real & self._is_correct(images, labels, "clean images")
-        if self.num_examples == 0 and any(self.attacks.values()):
-            self.warnings += gradient_warnings(
-                self.model, images, labels, stands, self.training
-            )
+            clean = self._is_correct(images, labels, "clean images")
+        worst = clean & ~self._is_known_broken(images)
         for name, attack in self.attacks.items():
-            count = stands.sum()
+            stands = clean
             if attack is not None:
                 with self._timed(name):
-                    count = (stands & self._withstands(name, images, labels)).sum()
-            self._num_correct[name] += int(count)
-        self.num_examples += num_real
+                    adversarial = self._attacked(name, images, labels)
+                    what = f"the images of {name}"
+                    stands = clean & self._is_correct(adversarial, labels, what)
+            worst = worst & stands
+            self._num_correct[name] += int(stands.sum())
+        self._num_correct[_CLEAN] += int(clean.sum())
+        self._num_correct[_WORST] += int(worst.sum())
+        self.num_examples += len(images)
 
     def accuracies(self):
         """Dict from attack to the fraction of images that stand so far."""
@@ -62,38 +69,97 @@ class Counter:
 
     def entries(self):
         """Dict from attack to its result, ready for JSON."""
-        entries = {}
-        for name, attack in self.attacks.items():
-            num_correct = self._num_correct[name]
-            entries[name] = {
-                "accuracy": num_correct / self.num_examples,
-                "num_correct": num_correct,
-                "num_examples": self.num_examples,
-                "interval_95": list(wilson_interval(num_correct, self.num_examples)),
+        return {
+            name: {
+                **proportion(self._num_correct[name], self.num_examples),
                 "seconds": round(self._seconds[name], 3),
                 "attack": "clean" if attack is None else repr(attack),
+                **self._details.get(name, {}),
             }
-        return entries
+            for name, attack in self.attacks.items()
+        }
 
-    def _withstands(self, name, images, labels):
-        adversarial = self.attacks[name](
-            self.model,
-            images,
-            labels,
-            training=self.training,
-            first_index=self.num_examples,
-        )
-        return self._is_correct(adversarial, labels, f"the images of {name}")
+    def clean(self):
+        """Result on the clean images, whether asked for or not."""
+        return proportion(self._num_correct[_CLEAN], self.num_examples)
+
+    def worst_case(self):
+        """Result of the images that stand under every attack, and are not `broken`."""
+        return proportion(self._num_correct[_WORST], self.num_examples)
+
+    def state(self):
+        """Everything counted so far, ready for JSON."""
+        return {
+            "num_examples": self.num_examples,
+            "num_correct": dict(self._num_correct),
+            "seconds": dict(self._seconds),
+            "details": self._details,
+        }
+
+    def restore(self, state):
+        """Goes on from an earlier `state`."""
+        self.num_examples = state["num_examples"]
+        self._num_correct.update(state["num_correct"])
+        self._seconds.update(state["seconds"])
+        self._details = state["details"]
+
+    def _attacked(self, name, images, labels):
+        attack = self.attacks[name]
+        if isinstance(attack, AutoAttack):
+            # All at once: what stands of a portion makes fuller batches.
+            outcome = attack.outcome(
+                self.model, images, labels, first_index=self.num_examples
+            )
+            self._keep_details(name, outcome)
+            return outcome.adversarial
+
+        def call(start, images, labels):
+            return attack(
+                self.model,
+                images,
+                labels,
+                training=self.training,
+                first_index=self.num_examples + start,
+            )
+
+        return self._by_batch(call, images, labels)
+
+    def _is_known_broken(self, images):
+        if not self._broken:
+            return np.zeros(len(images), bool)
+        return np.array([text in self._broken for text in fingerprints(images)])
 
     def _is_correct(self, images, labels, what):
-        logits = compiled_logits(self.model, images, self.training)
-        if np.isnan(logits).any():
-            raise ValueError(
-                f"the model returns NaN for {what} in the batch that starts at image "
-                f"{self.num_examples}: expected numbers, and no accuracy can be "
-                "reported; look at how its weights were trained or loaded."
-            )
-        return logits.argmax(axis=1) == labels
+        what = f"{what} among those from {self.num_examples} on"
+
+        def call(start, images):
+            del start
+            return finite_logits(self.model, images, self.training, what)
+
+        return self._by_batch(call, images).argmax(axis=1) == labels
+
+    def _by_batch(self, call, *arrays):
+        count, size = len(arrays[0]), self.batch_size
+        if self.training:
+            return by_batch(call, arrays, [count])
+        sizes = [min(size, count - start) for start in range(0, count, size)]
+        return by_batch(call, arrays, sizes, padded_size=size)
+
+    def _keep_details(self, name, outcome):
+        """What stands after each part of AutoAttack, and what each part cost."""
+        found = {
+            "standing": {
+                part: int(stands.sum()) for part, stands in outcome.standing.items()
+            },
+            "seconds_of": outcome.seconds,
+            "forward_passes": outcome.forward_passes,
+            "backward_passes": outcome.backward_passes,
+        }
+        kept = self._details.setdefault(name, {kind: {} for kind in found})
+        for kind, numbers in found.items():
+            for part, number in numbers.items():
+                kept[kind][part] = round(kept[kind].get(part, 0) + number, 3)
+        kept["notes"] = outcome.notes
 
     @contextlib.contextmanager
     def _timed(self, name):

@@ -30,3 +30,21 @@ def wilson_interval(num_correct, num_examples, z=_Z_95):
     half = z * math.sqrt(p * (1 - p) / num_examples + weight / (4 * num_examples))
     low, high = (middle - half) / (1 + weight), (middle + half) / (1 + weight)
     return max(0.0, min(low, p)), min(1.0, max(high, p))
+
+
+def proportion(num_correct, num_examples):
+    """An accuracy with its interval, ready for JSON.
+
+    Args:
+        num_correct: number of images that are right.
+        num_examples: number of images, at least 1.
+
+    Returns:
+        Dict with "accuracy", "num_correct", "num_examples" and "interval_95".
+    """
+    return {
+        "accuracy": num_correct / num_examples,
+        "num_correct": num_correct,
+        "num_examples": num_examples,
+        "interval_95": list(wilson_interval(num_correct, num_examples)),
+    }

@@ -1,14 +1,8 @@
-"""Signs of gradient masking: robustness that only hides from the attack.
+"""Attacks that were asked for, against each other: the stronger must not do worse.
 
-After Athalye et al. (2018) and Carlini et al. (2019): a stronger attack must not do
-worse than a weaker one, and an attack cannot follow a gradient that vanishes.
+After Athalye et al. (2018) and Carlini et al. (2019). `panel/` looks much closer, at
+fewer images.
 """
-
-import tensorflow as tf
-
-from igam_tf.attacks.classifier import logits_of
-from igam_tf.attacks.compilation import compiled
-from igam_tf.attacks.losses import cross_entropy
 
 
 def order_warnings(attacks, entries):
@@ -32,43 +26,6 @@ def order_warnings(attacks, entries):
                 "the true robust accuracy is below both."
             )
     return sentences
-
-
-def gradient_warnings(model, images, labels, is_correct, training):
-    """Sentences about images whose loss has no gradient for an attack to follow.
-
-    Args:
-        model: Keras model.
-        images: float32 array (batch, ...).
-        labels: int32 array (batch,).
-        is_correct: bool array (batch,): the images that an attack has to break.
-        training: bool, the mode of the model.
-
-    Returns:
-        List of sentences; empty where every such image has a gradient.
-    """
-
-    def largest_entries(model, images, labels):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            loss = tf.reduce_sum(
-                cross_entropy(logits_of(model, images, training), labels)
-            )
-        gradient = tape.gradient(
-            loss, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        return tf.reduce_max(tf.abs(gradient), axis=range(1, images.shape.rank))
-
-    function = compiled(model, ("largest gradient", training), largest_entries)
-    largest = function(tf.constant(images), tf.constant(labels)).numpy()
-    blind = int(((largest == 0) & is_correct).sum())
-    if not blind:
-        return []
-    return [
-        f"the gradient of the loss is exactly zero at {blind} of the first "
-        f"{int(is_correct.sum())} images that are classified correctly: gradient "
-        "attacks are blind there, and what they leave standing is not robust."
-    ]
 
 
 def _ordered_pairs(attacks):

@@ -4,6 +4,9 @@ import sys
 
 import keras
 
+# Within a portion: images still standing, minutes until AutoAttack is done with it.
+_PART = ("standing", "minutes")
+
 
 class Progress:
     """A progress bar over images.
@@ -18,7 +21,10 @@ class Progress:
         # A log file gets a line a minute, a terminal one line that moves.
         interval = 0.2 if sys.stdout.isatty() else 60
         self._bar = show and keras.utils.Progbar(
-            target, stateful_metrics=names, interval=interval, unit_name="image"
+            target,
+            stateful_metrics=[*names, *_PART],
+            interval=interval,
+            unit_name="image",
         )
         self._done, self._values = 0, []
 
@@ -27,6 +33,14 @@ class Progress:
         self._done, self._values = done, list(values.items())
         if self._bar:
             self._bar.update(done, self._values, finalize=False)
+
+    def part(self, progress):
+        """Shows how far AutoAttack is within a portion (an `autoattack.Progress`)."""
+        if self._bar:
+            done = self._done + int(progress.fraction * progress.num_images)
+            now = (progress.standing, progress.seconds_left / 60)
+            values = [*self._values, *zip(_PART, now, strict=True)]
+            self._bar.update(done, values, finalize=False)
 
     def close(self):
         """Shows the last state, and ends the line."""

@@ -4,17 +4,30 @@
 """
 
 import dataclasses
-import re
 
+from igam_tf.attacks import names as attack_names
 from igam_tf.data import registry
+from igam_tf.experiment.run_settings import RunSettings
 from igam_tf.experiment.setting import check_limits, known_dataset, setting
+from igam_tf.experiment.sister_settings import SisterSettings
 
-METHODS = ("standard", "finetune", "igam", "pgd")
-LABELS = {"standard": "Standard", "finetune": "FT", "igam": "IGAM"}
+#: Rows of a table: method -> its name there.
+LABELS = {
+    "standard": "Standard",
+    "finetune": "FT",
+    "igam": "IGAM",
+    "kdiga": "KDIGA",
+    "jarn": "JARN",
+    "gradient_norm": "GradNorm",
+    "edges": "EdgeReg",
+    "pgd": "PGD",
+}
+METHODS = tuple(LABELS)
+WITH_TEACHER = ("finetune", "igam", "kdiga")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(SisterSettings, RunSettings):
     """Settings of one run; see the help text of each field (`run.py --help`).
 
     Raises:
@@ -25,8 +38,9 @@ class Experiment:
     source: str = setting("", "Data set the teacher is robust on.")
     target: str = setting("", "Data set of the student's task.")
     methods: tuple = setting(
-        METHODS,
-        "Rows of the table, separated by commas: standard, finetune (FT), igam, pgd.",
+        ("standard", "finetune", "igam", "pgd"),
+        "Rows of the table, separated by commas: standard, finetune (FT), igam, kdiga, "
+        "jarn, gradient_norm, edges, pgd.",
         may_change=True,
     )
     data_dir: str = setting(
@@ -171,8 +185,13 @@ class Experiment:
         at_least=0,
     )
 
-    # Adversarial training of the row pgd.
+    # Adversarial training.
     adversarial_steps: int = setting(7, "PGD steps of the row pgd.", at_least=1)
+    matching_attack_steps: int = setting(
+        0,
+        "PGD steps of the images that the other methods train on; 0: natural images.",
+        at_least=0,
+    )
 
     # Evaluation.
     eps: float = setting(
@@ -182,7 +201,8 @@ class Experiment:
     norm: str = setting("linf", "Norm of the attacks.", choices=("linf", "l2"))
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
-        "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK.",
+        "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK, apgd-ce, "
+        "apgd-t, fab-t, square, autoattack.",
         may_change=True,
         decides=True,
     )
@@ -192,54 +212,19 @@ class Experiment:
     eval_batch_size: int = setting(
         100, "Batch of the evaluation.", may_change=True, decides=True, at_least=1
     )
+    panel_examples: int = setting(
+        100,
+        "Images that the gradient-masking panel looks at; 0 for none.",
+        may_change=True,
+        decides=True,
+        at_least=0,
+    )
     batch_norm: str = setting(
         "inference",
         "Batch norm in the evaluation; batch reproduces the authors'.",
         may_change=True,
         decides=True,
         choices=("inference", "batch"),
-    )
-
-    # The run.
-    run_dir: str = setting(
-        "", "Run folder; runs/SOURCE_to_TARGET-HASH if left out.", may_change=True
-    )
-    seed: int = setting(
-        0, "Seed of everything random.", at_least=0, at_most=2**31 - 1
-    )
-    strategy: str = setting(
-        "auto",
-        "mirrored over local devices, multiworker (machines in TF_CONFIG), one device, "
-        "or auto.",
-        may_change=True,
-        choices=("auto", "one", "mirrored", "multiworker"),
-    )
-    devices: int = setting(
-        0, "Local replicas; 0 for all GPUs, or one CPU.", may_change=True, at_least=0
-    )
-    precision: str = setting(
-        "float32",
-        "What networks compute in; weights are float32.",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
-    )
-    micro_batch: int = setting(
-        0,
-        "Images of a replica in memory at once, gradients added up over the batch; 0 "
-        "for the whole batch.",
-        at_least=0,
-    )
-    jit_compile: str = setting(
-        "auto",
-        "XLA: auto is on a GPU only.",
-        may_change=True,
-        choices=("auto", "true", "false"),
-    )
-    steps_per_execution: int = setting(
-        1,
-        "Training steps per call of the compiled function, at most; a divisor of the "
-        "steps of an epoch is taken.",
-        may_change=True,
-        at_least=1,
     )
 
     def __post_init__(self):
@@ -258,11 +243,10 @@ class Experiment:
                 "8 grey levels are 8/255."
             )
         for attack in self.attacks:
-            if not re.fullmatch(r"clean|fgsm|(pgd|cw)[1-9]\d*(x[1-9]\d*)?", attack):
-                raise ValueError(
-                    f"--attacks: {attack!r} is unknown; expected clean, fgsm, pgd20, "
-                    "pgd20x5 (5 restarts) or cw20."
-                )
+            try:
+                attack_names.check(attack)
+            except ValueError as error:
+                raise ValueError(f"--attacks: {error}") from None
         for role, depth in (("", self.depth), ("teacher_", self.teacher_depth)):
             if (depth - 2) % 6:
                 raise ValueError(
@@ -272,7 +256,7 @@ class Experiment:
 
     def label(self, method):
         """Name of a row in tables and figures."""
-        return LABELS.get(method, f"PGD{self.adversarial_steps}")
+        return LABELS[method] + (str(self.adversarial_steps) if method == "pgd" else "")
 
     def network(self, role):
         """Name of the network of a role, "teacher" or "student"."""

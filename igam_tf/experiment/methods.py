@@ -14,12 +14,7 @@ def standard(experiment, student, teacher, total_steps):
 def pgd(experiment, student, teacher, total_steps):
     """Adversarial training with the attack radius of the evaluation."""
     del teacher
-    attack = attacks.pgd(
-        eps=experiment.eps,
-        step_size=experiment.step_size,
-        num_steps=experiment.adversarial_steps,
-        norm=experiment.norm,
-    )
+    attack = _attack(experiment, experiment.adversarial_steps)
     method = training.AdversarialTraining(student, attack, **_common(experiment))
     return _compiled(method, experiment, total_steps)
 
@@ -39,21 +34,81 @@ def igam(experiment, student, teacher, total_steps):
         moving_variance=experiment.moving_variance,
         matching_start=round(experiment.matching_start * total_steps),
         discriminator_every=experiment.discriminator_every,
-        **_common(experiment),
+        **_common(experiment, matches=True, total_steps=total_steps),
     )
-    rate = experiment.discriminator_learning_rate
+    return _compiled_players(method, experiment, total_steps)
+
+
+def jarn(experiment, student, teacher, total_steps):
+    """Input gradients that look like images."""
+    del teacher
+    shape = student.input_shape[1:]
+    method = training.JARN(
+        student,
+        networks.discriminator(experiment, shape),
+        adversarial_weight=experiment.jarn_weight,
+        matching_start=round(experiment.matching_start * total_steps),
+        discriminator_every=experiment.jarn_discriminator_every,
+        **_common(experiment, matches=True, total_steps=total_steps),
+    )
+    return _compiled_players(method, experiment, total_steps)
+
+
+def kdiga(experiment, student, teacher, total_steps):
+    """Distillation and input gradients of the finetuned teacher."""
+    method = training.KDIGA(
+        student,
+        teacher,
+        alpha=experiment.kdiga_alpha,
+        temperature=experiment.kdiga_temperature,
+        gradient_weight=experiment.kdiga_weight,
+        **_common(experiment, matches=True, total_steps=total_steps),
+    )
+    return _compiled(method, experiment, total_steps)
+
+
+def gradient_norm(experiment, student, teacher, total_steps):
+    """Small input gradients."""
+    del teacher
+    method = training.GradNorm(
+        student,
+        cross_entropy_weight=experiment.cross_entropy_weight,
+        gradient_norm=_penalty(
+            experiment, experiment.gradient_norm_weight, total_steps
+        ),
+        **{**_common(experiment, matches=True), "penalty": None},
+    )
     return _compiled(
         method,
         experiment,
         total_steps,
-        discriminator_optimizer=(
-            networks.optimizer("adam", rate, total_steps, constant=True) if rate else None
-        ),
+        clip_norm=experiment.clip_norm,
+        ema_momentum=experiment.ema_momentum,
     )
 
 
+def edges(experiment, student, teacher, total_steps):
+    """Input gradients on the edges of the image."""
+    del teacher
+    method = training.EdgeReg(
+        student,
+        edge_weights=(experiment.edge_weight_start, experiment.edge_weight),
+        total_steps=total_steps,
+        **_common(experiment, matches=True, total_steps=total_steps),
+    )
+    return _compiled(method, experiment, total_steps, clip_norm=experiment.clip_norm)
+
+
 #: Rows that train a student; the row "finetune" is the teacher itself.
-TRAINED = {"standard": standard, "igam": igam, "pgd": pgd}
+TRAINED = {
+    "standard": standard,
+    "igam": igam,
+    "kdiga": kdiga,
+    "jarn": jarn,
+    "gradient_norm": gradient_norm,
+    "edges": edges,
+    "pgd": pgd,
+}
 
 
 def teacher_input_shape(finetuned):
@@ -66,18 +121,52 @@ def jit_compile(experiment):
     return {"true": True, "false": False}.get(experiment.jit_compile, "auto")
 
 
-def _common(experiment):
-    return {
+def _common(experiment, *, matches=False, total_steps=0):
+    """Arguments of every method, and of those that shape input gradients."""
+    common = {
         "weight_decay": experiment.weight_decay,
         "micro_batch": experiment.micro_batch or None,
         "seed": experiment.seed,
     }
+    if matches and experiment.matching_attack_steps:
+        common["attack"] = _attack(experiment, experiment.matching_attack_steps)
+    if matches and experiment.gradient_norm_penalty:
+        common["penalty"] = _penalty(
+            experiment, experiment.gradient_norm_penalty, total_steps
+        )
+    return common
 
 
-def _compiled(method, experiment, total_steps, **kwargs):
-    method.compile(
-        networks.optimizer(experiment.optimizer, experiment.learning_rate, total_steps),
-        jit_compile=jit_compile(experiment),
-        **kwargs,
+def _attack(experiment, num_steps):
+    return attacks.pgd(
+        eps=experiment.eps,
+        step_size=experiment.step_size,
+        num_steps=num_steps,
+        norm=experiment.norm,
     )
+
+
+def _penalty(experiment, weight, total_steps):
+    return training.GradientNormPenalty(
+        weight=weight,
+        eps=experiment.gradient_norm_eps,
+        norm=experiment.gradient_norm,
+        ramp_steps=round(experiment.gradient_norm_ramp * total_steps),
+        batch_norm=experiment.gradient_norm_batch_norm,
+    )
+
+
+def _compiled(method, experiment, total_steps, *, clip_norm=0, ema_momentum=0, **kwargs):
+    name, rate = experiment.optimizer, experiment.learning_rate
+    optimizer = networks.optimizer(
+        name, rate, total_steps, clip_norm=clip_norm, ema_momentum=ema_momentum
+    )
+    method.compile(optimizer, jit_compile=jit_compile(experiment), **kwargs)
     return method
+
+
+def _compiled_players(method, experiment, total_steps):
+    """With the discriminator's own rate, or the student's optimizer and schedule."""
+    rate = experiment.discriminator_learning_rate
+    second = networks.optimizer("adam", rate, total_steps, constant=True) if rate else None
+    return _compiled(method, experiment, total_steps, discriminator_optimizer=second)

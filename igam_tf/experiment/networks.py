@@ -2,7 +2,7 @@
 
 import keras
 
-from igam_tf import models, training, transforms
+from igam_tf import checkpoints, models, training, transforms
 from igam_tf.data import registry
 
 
@@ -32,6 +32,31 @@ def teacher(experiment):
     )
 
 
+def loaded_teacher(experiment):
+    """The teacher of `--teacher_checkpoint`; of several networks, the teacher.
+
+    Raises:
+        ValueError: if it takes other images than the source task has.
+    """
+    path, options = experiment.teacher_checkpoint, {}
+    if not path.endswith(".keras"):
+        parts = checkpoints.describe(path).parts
+        if len(parts) > 1:
+            options["part"] = "teacher"
+        if experiment.teacher_batch_norm == "batch":
+            # Only read where the file itself has no moving statistics.
+            options["moving_statistics"] = "initial"
+    loaded = checkpoints.load(path, **options)
+    source = registry.find(experiment.source)
+    if tuple(loaded.input_shape[1:]) != tuple(source.image_shape):
+        raise ValueError(
+            f"--teacher_checkpoint={path} takes images of shape "
+            f"{loaded.input_shape[1:]}, but --source={source.name} has "
+            f"{tuple(source.image_shape)}; pass the source it was trained on."
+        )
+    return loaded
+
+
 def discriminator(experiment, teacher_shape):
     """The discriminator of the target's input gradients.
 
@@ -52,7 +77,9 @@ def discriminator(experiment, teacher_shape):
     return models.discriminator(gradient_shape=shape, channels=channels, crop_to=window)
 
 
-def optimizer(name, learning_rate, total_steps, *, constant=False):
+def optimizer(
+    name, learning_rate, total_steps, *, constant=False, clip_norm=0, ema_momentum=0
+):
     """SGD with momentum 0.9, or Adam, with two drops of the rate.
 
     Args:
@@ -60,13 +87,18 @@ def optimizer(name, learning_rate, total_steps, *, constant=False):
         learning_rate: rate at the start.
         total_steps: number of steps, for the drops at half and at three quarters.
         constant: no drops.
+        clip_norm: global norm to which gradients are clipped; 0 for none.
+        ema_momentum: of averaged weights, with which `fit` ends; 0 for none.
     """
+    more = {"global_clipnorm": clip_norm} if clip_norm else {}
+    if ema_momentum:
+        more.update(use_ema=True, ema_momentum=ema_momentum)
     rate = learning_rate
     if not constant:
         rate = training.piecewise_constant(learning_rate, total_steps)
     if name == "adam":
-        return keras.optimizers.Adam(rate, epsilon=1e-8)
-    return training.Momentum(rate, momentum=0.9)
+        return keras.optimizers.Adam(rate, epsilon=1e-8, **more)
+    return training.Momentum(rate, momentum=0.9, **more)
 
 
 def _classifier(name, task, *, depth, width, normalization, activation):

@@ -4,7 +4,13 @@ from igam_tf import data, evaluation, models, reports
 from igam_tf.experiment.config import METHODS
 from igam_tf.training import callbacks
 
-EVALUATION_SETTINGS = ("attacks", "eval_examples", "eval_batch_size", "batch_norm")
+EVALUATION_SETTINGS = (
+    "attacks",
+    "eval_examples",
+    "eval_batch_size",
+    "panel_examples",
+    "batch_norm",
+)
 FIGURE_EXAMPLES = 8
 
 
@@ -22,15 +28,16 @@ def evaluate(experiment, folder, target, strategy):
     """
     asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
     asked["attacks"] = list(asked["attacks"])
-    rows = {}
+    rows, sources = {}, {}
     for method in METHODS:
         if not folder.path.joinpath(method, "student.keras").exists():
             continue
         name = f"{method}/evaluation.json"
         if (folder.read_json(name) or {}).get("settings") != asked:
             print(f"{experiment.label(method)}: evaluation", flush=True)
-            student = folder.load_model(f"{method}/student.keras", strategy)
-            found = _evaluate(experiment, student, target)
+            sources = sources or _transfer_sources(folder, strategy)
+            others = {k: model for k, model in sources.items() if k != method}
+            found = _evaluate(experiment, folder, method, strategy, target, others)
             folder.write_json(name, {**found, "settings": asked})
         rows[method] = {
             "label": experiment.label(method),
@@ -69,11 +76,12 @@ def report(results, folder, target, strategy):
     print(f"\n{table}\nRun folder: {folder.path}", flush=True)
 
 
-def _evaluate(experiment, student, target):
+def _evaluate(experiment, folder, method, strategy, target, sources):
+    student = folder.load_model(f"{method}/student.keras", strategy)
     if experiment.batch_norm == "batch":
         # The frozen layers of FT would keep to their moving statistics.
         models.freeze(student, batch_norm="batch")
-    return evaluation.evaluate(
+    found = evaluation.evaluate(
         student,
         data.evaluation_batches(target.test, experiment.eval_batch_size),
         attacks=experiment.attacks,
@@ -83,7 +91,26 @@ def _evaluate(experiment, student, target):
         batch_size=experiment.eval_batch_size,
         batch_norm=experiment.batch_norm,
         seed=experiment.seed,
+        panel=bool(experiment.panel_examples),
+        panel_examples=experiment.panel_examples or 1,
+        transfer_from=sources,
+        checkpoint_dir=folder.file(method, "evaluation-unfinished"),
     )
+    found["robustbench"]["dataset"] = experiment.target
+    return found
+
+
+def _transfer_sources(folder, strategy):
+    """Models whose adversarial images the masking panel tries on every row.
+
+    The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
+    """
+    found = {"standard": folder.load_model("standard/student.keras", strategy)}
+    for name, file in (("teacher", "finetuned"), ("finetune", "finetune/student")):
+        if "teacher" not in found:
+            found[name] = folder.load_model(f"{file}.keras", strategy)
+        found = {name: model for name, model in found.items() if model is not None}
+    return found
 
 
 def _training_seconds(folder, stage):

@@ -8,15 +8,9 @@ import contextlib
 import dataclasses
 import zlib
 
-from igam_tf import (
-    attacks,
-    checkpoints,
-    data,
-    distribution,
-    training,
-)
+from igam_tf import attacks, data, distribution, training
 from igam_tf.data import registry
-from igam_tf.experiment import checks, methods, networks, results
+from igam_tf.experiment import checks, config, methods, networks, results
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks
 
@@ -70,7 +64,7 @@ class _Run:
     def run(self):
         experiment = self.experiment
         self._print(f"Run folder: {self.folder.path}")
-        needs_teacher = {"finetune", "igam"} & set(experiment.methods)
+        needs_teacher = set(config.WITH_TEACHER) & set(experiment.methods)
         teacher = self.teacher() if needs_teacher else None
         for method in experiment.methods:
             self.row(method, teacher)
@@ -100,7 +94,7 @@ class _Run:
         with self.strategy.scope():
             distribution.set_seed(self._seed("teacher"))
             if experiment.teacher_checkpoint:
-                teacher = self._load_checkpoint(experiment.teacher_checkpoint)
+                teacher = networks.loaded_teacher(experiment)
             else:
                 teacher = networks.teacher(experiment)
             self._check_teacher(teacher)
@@ -110,32 +104,12 @@ class _Run:
         self._finish("teacher", teacher, "teacher.keras")
         return teacher
 
-    def _load_checkpoint(self, path):
-        """A teacher from a file; of a TF1 file with several networks, the teacher."""
-        options = {}
-        if not path.endswith(".keras"):
-            parts = checkpoints.describe(path).parts
-            if len(parts) > 1:
-                options["part"] = "teacher"
-            if self.experiment.teacher_batch_norm == "batch":
-                # Only read where the file itself has no moving statistics.
-                options["moving_statistics"] = "initial"
-        teacher = checkpoints.load(path, **options)
-        source = registry.find(self.experiment.source)
-        if tuple(teacher.input_shape[1:]) != tuple(source.image_shape):
-            raise ValueError(
-                f"--teacher_checkpoint={path} takes images of shape "
-                f"{teacher.input_shape[1:]}, but --source={source.name} has "
-                f"{tuple(source.image_shape)}; pass the source it was trained on."
-            )
-        return teacher
-
     def _check_teacher(self, teacher):
         """Everything that the later stages need to fit together, before they start."""
         finetuned = self._with_new_logits(teacher)
-        if "igam" in self.experiment.methods:
+        for method in {"igam", "kdiga"} & set(self.experiment.methods):
             student = networks.student(self.experiment)
-            methods.igam(self.experiment, student, finetuned, total_steps=100)
+            methods.TRAINED[method](self.experiment, student, finetuned, total_steps=100)
 
     def _train_teacher(self, teacher):
         experiment = self.experiment
@@ -225,8 +199,12 @@ class _Run:
     def _train_row(self, method_name, teacher):
         experiment = self.experiment
         finetuned = None
-        if method_name == "igam":
+        if method_name in config.WITH_TEACHER:
             finetuned = self.finetuned(teacher, "finetuned", "finetuned.keras")
+        initial = None
+        if (method_name, experiment.gradient_norm_start) == ("gradient_norm", "standard"):
+            self.row("standard", teacher)
+            initial = self.folder.load_model("standard/student.keras", self.strategy)
         batch_size, epochs = experiment.batch_size, experiment.epochs
         total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
         with self.strategy.scope():
@@ -234,6 +212,8 @@ class _Run:
             distribution.set_seed(self._seed("student"))
             student = networks.student(experiment)
             self.folder.require_space(student.count_params())
+            if initial is not None:
+                student.set_weights(initial.get_weights())
             method = methods.TRAINED[method_name](
                 experiment, student, finetuned, total_steps
             )

@@ -1,12 +1,17 @@
 """Networks: functions that return a plain `keras.Model`."""
 
 from igam_tf.models.activations import ACTIVATIONS
+from igam_tf.models.backbone import with_backbone
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.resnet import preact_resnet
+from igam_tf.models.score_network import score_network
 from igam_tf.models.small_cnn import small_cnn
+from igam_tf.models.swap_activations import swap_activations
+from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
 
 __all__ = [
@@ -16,7 +21,12 @@ __all__ = [
     "discriminator",
     "freeze",
     "mnist_cnn",
+    "preact_resnet",
+    "score_network",
     "small_cnn",
+    "swap_activations",
     "unbias_moving_variance",
+    "vit",
     "wide_resnet",
+    "with_backbone",
 ]

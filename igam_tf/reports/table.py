@@ -9,6 +9,16 @@ _BATCH_NORM = {
     "batch": "batch norm with the statistics of each batch, as the paper's authors",
 }
 _MISSING = "-"
+_TITLES = {
+    "fgsm": "FGSM",
+    "autoattack": "AutoAttack",
+    "autoattack-rand": "AutoAttack (rand)",
+    "apgd-ce": "APGD-CE",
+    "apgd-dlr": "APGD-DLR",
+    "apgd-t": "APGD-T",
+    "fab-t": "FAB-T",
+    "square": "Square",
+}
 
 
 def format_table(results):
@@ -35,6 +45,7 @@ def format_table(results):
     paper = results.get("paper") or {}
     lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
     lines += [f"- {line}" for line in _captions(rows, paper)]
+    lines += [f"- {line}" for line in _panel_lines(rows)]
     seconds = results.get("teacher_seconds") or {}
     if any(seconds.values()):
         spent = ", ".join(f"{stage} {s:.0f} s" for stage, s in seconds.items() if s)
@@ -51,9 +62,10 @@ def attack_title(name):
     """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
     form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
     if form is None:
-        return "FGSM" if name == "fgsm" else name
+        return _TITLES.get(name, name)
     kind, steps, restarts = form.groups()
-    return f"{kind.upper()}-{steps}" + (f" x{restarts}" if restarts else "")
+    kind = _TITLES.get(kind, kind.upper())
+    return f"{kind}-{steps}" + (f" x{restarts}" if restarts else "")
 
 
 def _table(rows, paper):
@@ -61,14 +73,16 @@ def _table(rows, paper):
         dict.fromkeys(a for row in rows.values() for a in row["evaluation"]["attacks"])
     )
     unit, seconds = _time_unit(rows)
-    cells = [["Model", *map(attack_title, attacks), f"training ({unit})"]]
+    is_timed = any(row.get("training_seconds") is not None for row in rows.values())
+    times = [f"training ({unit})"] if is_timed else []
+    cells = [["Model", *map(attack_title, attacks), *times]]
     for name, row in rows.items():
         accuracies = row["evaluation"]["attacks"]
         published = paper.get(name, {})
         percents = [_percent(accuracies.get(a), published.get(a)) for a in attacks]
         time = row.get("training_seconds")
         duration = _MISSING if time is None else f"{time / seconds:.1f}"
-        cells.append([row["label"], *percents, duration])
+        cells.append([row["label"], *percents, *([duration] if is_timed else [])])
     widths = [max(map(len, column)) for column in zip(*cells)]
     head, *body = [_line(line, widths) for line in cells]
     rule = [f"{'-' * (width - 1)}:" for width in widths]
@@ -107,6 +121,38 @@ def _captions(rows, paper):
     for text, labels in by_text.items():
         lines.append(text if len(by_text) == 1 else f"{', '.join(labels)}: {text}")
     return lines
+
+
+def _panel_lines(rows):
+    """What the panel says of all rows: of each, only what it warns of."""
+    panels = {
+        row["label"]: row["evaluation"]["panel"]
+        for row in rows.values()
+        if row["evaluation"].get("panel")
+    }
+    quiet = [label for label, panel in panels.items() if not panel["warns"]]
+    if quiet:
+        yield f"Masking panel, no warning: {', '.join(quiet)}."
+    below = []
+    for row in rows.values():
+        worst = row["evaluation"].get("worst_case")
+        columns = row["evaluation"]["attacks"].values()
+        if worst and worst["accuracy"] < min(entry["accuracy"] for entry in columns):
+            below.append(f"{row['label']} {100 * worst['accuracy']:.1f}")
+    if below:
+        yield f"Under all attacks and the panel's together: {', '.join(below)}."
+    both = [
+        f"{label} {100 * modes['inference']['pgd20']:.0f} / "
+        f"{100 * modes['batch']['pgd20']:.0f}"
+        for label, panel in panels.items()
+        if "batch_norm" in panel["checks"]
+        for modes in [panel["checks"]["batch_norm"]["values"]]
+    ]
+    if both:
+        yield (
+            "Batch norm in inference mode / with the statistics of each batch, PGD-20 on "
+            f"the panel's images: {', '.join(both)}."
+        )
 
 
 def _settings(evaluation):

@@ -1,21 +1,35 @@
 """Training methods, one file each; each is a `keras.Model` to compile and fit."""
 
-from igam_tf.training import reference
+from igam_tf.training import pag_targets, reference
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training.edges import EdgeReg
 from igam_tf.training.finetune import finetune, finetuning_optimizer, with_new_logits
+from igam_tf.training.gradient_norm import GradientNormPenalty, GradNorm
 from igam_tf.training.igam import IGAM
+from igam_tf.training.jarn import JARN
+from igam_tf.training.kdiga import KDIGA
 from igam_tf.training.optimizers import Momentum, piecewise_constant
+from igam_tf.training.pag import PAG
+from igam_tf.training.score_matching import train_score_network
 from igam_tf.training.standard import AdversarialTraining, StandardTraining
 
 __all__ = [
     "AdversarialTraining",
+    "EdgeReg",
+    "GradNorm",
+    "GradientNormPenalty",
     "IGAM",
+    "JARN",
+    "KDIGA",
     "Momentum",
+    "PAG",
     "StandardTraining",
     "TrainingMethod",
     "finetune",
     "finetuning_optimizer",
+    "pag_targets",
     "piecewise_constant",
     "reference",
+    "train_score_network",
     "with_new_logits",
 ]

@@ -1,8 +1,8 @@
 """What all training methods share: replicas, XLA, and the order of the two updates.
 
 A method is a small subclass that says what to compute before the tape (`prepare`) and
-which per-image losses to minimise (`loss_terms`). This file alone knows about
-`tf.distribute` and XLA.
+which per-image losses to minimise (`loss_terms`). This file, with the step on one
+replica, and `replicas.py`, with all of them, alone know about `tf.distribute` and XLA.
 """
 
 import functools
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from igam_tf import distribution, transforms
 from igam_tf.data import check_count
-from igam_tf.training import checks, loops, micro_batches
+from igam_tf.training import checks, micro_batches, replicas
 from igam_tf.training.optimizers import with_loss_scale
 
 
@@ -23,6 +23,7 @@ class TrainingMethod(keras.Model):
         student: keras.Model from images to logits. Calling the method calls it.
         attack: an attack of `igam_tf.attacks` that replaces every training image by
             an adversarial one, or None to train on natural images.
+        penalty: `GradientNormPenalty` to add to the losses, or None.
         weight_decay: weight of half the squared L2 norm of every convolution and
             dense kernel (2e-4 in the paper); norms and biases are not decayed.
         micro_batch: images of a replica that go through the networks at once, or None
@@ -45,6 +46,7 @@ class TrainingMethod(keras.Model):
         student,
         *,
         attack=None,
+        penalty=None,
         weight_decay=0.0,
         micro_batch=None,
         seed=0,
@@ -55,12 +57,12 @@ class TrainingMethod(keras.Model):
             check_count("micro_batch", micro_batch)
         self.student = student
         self.attack = attack
+        self.penalty = penalty
         self.weight_decay = weight_decay
         self.micro_batch = micro_batch
         self.seed = seed
-        self._means = [
-            keras.metrics.Mean(name=name) for name in ("loss", *self.reports)
-        ]
+        names = ["loss", *self.reports, *([penalty.name] if penalty else [])]
+        self.means = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
     # What a method defines.
@@ -113,6 +115,11 @@ class TrainingMethod(keras.Model):
         """
         raise TypeError(f"{type(self).__name__} does not define its second_update.")
 
+    @property
+    def trained_variables(self):
+        """What the first optimizer updates: a list of variables."""
+        return self.student.trainable_variables
+
     # The step, on one replica.
 
     def train_step(self, data, step, phase="train"):
@@ -131,25 +138,33 @@ class TrainingMethod(keras.Model):
             global_batch,
             size=self.micro_batch,
         )
-        self.optimizer.apply(gradients, self.student.trainable_variables)
+        self.optimizer.apply(gradients, self.trained_variables)
         report["gradient_norm"] = self._gradient_norm(gradients, report["loss"][1])
         zero = tf.zeros([], global_batch.dtype)
-        report = {m.name: report.get(m.name, (zero, zero)) for m in self._means}
+        report = {m.name: report.get(m.name, (zero, zero)) for m in self.means}
         return (report, logits, labels), tuple(prepared)
 
     def _student_gradients(self, batch, seed, global_batch, *, phase):
         images, labels = batch
         with transforms.random_offsets(seed):
             images, targets = self.prepare(images, labels, phase=phase, seed=seed)
-        variables = self.student.trainable_variables
+        variables = self.trained_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
             )
-            loss, share = self.total(terms, variables, global_batch)
+            if self.penalty is not None:
+                terms = {**terms, **self.penalty.terms(self, images, labels)}
+            decayed = self.student.trainable_variables
+            loss, share = self.total(terms, decayed, global_batch)
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, variables)
+        # JARN's adaptor has no part in its plain phase.
+        gradients = tape.gradient(
+            scaled,
+            [v.value for v in variables],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
         sums["loss"] = (loss, share)
@@ -262,7 +277,7 @@ class TrainingMethod(keras.Model):
         self._use_xla = distribution.resolve_jit_compile(jit_compile)
         self._xla_functions = {}
         # Built now, over its own variables, so that a checkpoint holds its state.
-        self.optimizer.build(self.student.trainable_variables)
+        self.optimizer.build(self.trained_variables)
         # So are the metrics: a step that makes variables is traced twice.
         classes = self.student.output_shape[-1]
         self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
@@ -287,58 +302,8 @@ class TrainingMethod(keras.Model):
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
-            self.train_function = loops.over_iterator(self, self._train_on_batch)
+            self.train_function = replicas.over_iterator(self, replicas.train_on_batch)
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
-            self.test_function = loops.over_iterator(self, self._test_on_batch)
-
-    # All replicas. Control flow stands outside of `strategy.run`: inside of it, a
-    # `tf.cond` around an optimizer fails under MirroredStrategy.
-
-    def _train_on_batch(self, data):
-        step = tf.identity(self.optimizer.iterations.value)
-        branches = [
-            functools.partial(self._train_in_phase, data, step, phase)
-            for phase in self.phases
-        ]
-        if len(branches) == 1:
-            outputs = branches[0]()
-        else:
-            outputs = tf.switch_case(self.phase(step), branches)
-        return self._update_metrics(*outputs)
-
-    def _train_in_phase(self, data, step, phase):
-        strategy = self.distribute_strategy
-        outputs, prepared = strategy.run(self.train_step, (data, step), {"phase": phase})
-        due = self.second_update_due(step) if phase == self.phases[-1] else None
-        if due is not None:
-
-            def update():
-                strategy.run(self.second_update, (prepared, step))
-                return 0
-
-            tf.cond(due, update, lambda: 0)
-        return self._reduced(*outputs)
-
-    def _test_on_batch(self, data):
-        step = tf.identity(self.optimizer.iterations.value)
-        outputs, _ = self.distribute_strategy.run(self.test_step, (data, step))
-        return self._update_metrics(*self._reduced(*outputs))
-
-    def _reduced(self, report, logits, labels):
-        strategy = self.distribute_strategy
-        sums = {
-            name: tuple(strategy.reduce("SUM", v, axis=None) for v in values)
-            for name, values in report.items()
-        }
-        return sums, strategy.gather(logits, axis=0), strategy.gather(labels, axis=0)
-
-    def _update_metrics(self, sums, logits, labels):
-        for mean in self._means:
-            if mean.name in sums:
-                total, count = sums[mean.name]
-                mean.update_state(tf.math.divide_no_nan(total, count), count)
-        logs = self.compute_metrics(None, labels, logits)
-        absent = {m.name for m in self._means} - set(sums)
-        return {name: value for name, value in logs.items() if name not in absent}
+            self.test_function = replicas.over_iterator(self, replicas.test_on_batch)

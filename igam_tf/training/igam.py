@@ -1,18 +1,14 @@
 """Input gradient adversarial matching (IGAM)."""
 
-import keras
 import tensorflow as tf
 
-from igam_tf import gradients, models, transforms
-from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
-from igam_tf.training import micro_batches
-from igam_tf.training.base import TrainingMethod
-from igam_tf.training.optimizers import following, with_loss_scale
-
-PLAIN, MATCHING = "plain", "matching"
+from igam_tf import gradients, models
+from igam_tf.training import teachers
+from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
+from igam_tf.training.teachers import check_choice
 
 
-class IGAM(TrainingMethod):
+class IGAM(AdversarialMatching):
     """A student whose input gradients learn to look like a robust teacher's.
 
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
@@ -44,16 +40,13 @@ class IGAM(TrainingMethod):
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the
             authors' code: `models.unbias_moving_variance` changes all three networks.
-        matching_start: number of steps of plain training before matching begins.
-        discriminator_every: k, student steps per discriminator step.
-        **kwargs: `attack`, `weight_decay` (of discriminator and student), `seed` of
-            `TrainingMethod`.
+        **kwargs: `matching_start`, `discriminator_every` of `AdversarialMatching`, and
+            what it takes of `TrainingMethod`.
 
     Raises:
         ValueError: if a choice is unknown or the three networks do not fit together.
     """
 
-    phases = (PLAIN, MATCHING)
     reports = (
         "cross_entropy",
         "adversarial",
@@ -77,65 +70,28 @@ class IGAM(TrainingMethod):
         difference_reduction="sum",
         teacher_batch_norm="inference",
         moving_variance="biased",
-        matching_start=0,
-        discriminator_every=5,
         **kwargs,
     ):
-        super().__init__(student, **kwargs)
-        _check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
-        _check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
-        _check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
-        _check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
-        _check_networks(student, teacher, discriminator)
-        if discriminator_every < 1 or matching_start < 0:
-            raise ValueError(
-                f"discriminator_every={discriminator_every}, matching_start="
-                f"{matching_start}: expected at least 1 and at least 0 steps."
-            )
+        super().__init__(student, discriminator, **kwargs)
+        check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
+        check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
+        check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
+        check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
+        teachers.check_networks(student, teacher, discriminator)
         if moving_variance == "unbiased":
             for network in (student, teacher, discriminator):
                 models.unbias_moving_variance(network)
-        self.discriminator = discriminator
-        # Untracked, the teacher is no part of the model: neither trained nor saved.
-        self._untracked = _Untracked(models.freeze(teacher, batch_norm=teacher_batch_norm))
+        self._teacher = teachers.frozen(teacher, batch_norm=teacher_batch_norm)
         self.adversarial_weight = adversarial_weight
         self.difference_weight = difference_weight
         self.pixel_range = pixel_range
         self.input_gradient_of = input_gradient_of
         self.difference_reduction = difference_reduction
         self.teacher_batch_norm = teacher_batch_norm
-        self.matching_start = matching_start
-        self.discriminator_every = discriminator_every
 
     @property
     def teacher(self):
-        return self._untracked.value
-
-    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
-        """Configures training with two optimizers.
-
-        Args:
-            optimizer: optimizer of the student.
-            discriminator_optimizer: optimizer of the discriminator; by default one
-                with the student's settings and schedule, as in the authors' code.
-            **kwargs: see `TrainingMethod.compile`.
-        """
-        super().compile(optimizer, **kwargs)
-        if discriminator_optimizer is None:
-            discriminator_optimizer = following(
-                self.optimizer,
-                start=self.matching_start,
-                every=self.discriminator_every,
-            )
-        self.discriminator_optimizer = with_loss_scale(
-            discriminator_optimizer, self.discriminator
-        )
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-
-    # The student's step.
-
-    def phase(self, step):
-        return tf.cast(step >= self.matching_start, tf.int32)
+        return self._teacher.value
 
     def prepare(self, images, labels, *, phase, seed):
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
@@ -146,7 +102,7 @@ class IGAM(TrainingMethod):
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
         if phase == PLAIN:
             logits = self.student(images, training=True)
-            return {"cross_entropy": _cross_entropy(labels, logits)}, logits, {}
+            return {"cross_entropy": cross_entropy(labels, logits)}, logits, {}
         teacher_gradient = targets
         student_gradient, logits = self.student_gradient(images, labels)
         discriminator_loss, correct = self.discriminate(
@@ -158,7 +114,7 @@ class IGAM(TrainingMethod):
         if self.difference_reduction == "sum":
             difference *= global_batch
         terms = {
-            "cross_entropy": _cross_entropy(labels, logits),
+            "cross_entropy": cross_entropy(labels, logits),
             "adversarial": -self.adversarial_weight * discriminator_loss,
             "difference": self.difference_weight * difference,
         }
@@ -171,43 +127,14 @@ class IGAM(TrainingMethod):
         }
         return terms, logits, report
 
-    # The discriminator's step.
-
-    def second_update_due(self, step):
-        matching = step >= self.matching_start
-        return matching & (step % self.discriminator_every == 0)
-
-    def second_update(self, prepared, step):
-        images, labels, teacher_gradient = prepared
+    def players(self, images, labels, targets):
+        student_gradient, _ = self.student_gradient(images, labels)
         if self.teacher_batch_norm == "batch":
             # The authors run the teacher anew, which moves its statistics once more.
-            teacher_gradient = None
-        (discriminator_gradients,), _ = micro_batches.run(
-            self.maybe_xla(self._discriminator_gradients),
-            (images, labels, teacher_gradient),
-            self.step_seed(step),
-            self.global_batch(images),
-            size=self.micro_batch,
-        )
-        self.discriminator_optimizer.apply(
-            discriminator_gradients, self.discriminator.trainable_variables
-        )
+            targets = self.teacher_gradient(images, labels)
+        return student_gradient, targets
 
-    def _discriminator_gradients(self, batch, seed, global_batch):
-        images, labels, teacher_gradient = batch
-        if teacher_gradient is None:
-            with transforms.random_offsets(seed):
-                teacher_gradient = self.teacher_gradient(images, labels)
-        student_gradient, _ = self.student_gradient(images, labels)
-        variables = self.discriminator.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
-            loss, _ = self.discriminate(student_gradient, teacher_gradient)
-            total, _ = self.total({"discriminator": loss}, variables, global_batch)
-            scaled = self.discriminator_optimizer.scale_loss(total)
-        return (tape.gradient(scaled, variables),), ()
-
-    # The three players.
+    # Both input gradients.
 
     def teacher_gradient(self, images, labels):
         """J_t, through the input transform (Eq. 17)."""
@@ -226,63 +153,3 @@ class IGAM(TrainingMethod):
             self.student, images, labels, of=self.input_gradient_of, training=True
         )
         return gradient / self.pixel_range, logits
-
-    def discriminate(self, student_gradient, teacher_gradient):
-        """Cross entropy and accuracy of the discriminator, averaged over each pair.
-
-        Both halves go through it as one batch, whose statistics they share.
-
-        Returns:
-            Tuple of two tensors (batch,).
-        """
-        students = tf.fill([tf.shape(student_gradient)[0]], STUDENT_CLASS)
-        teachers = tf.fill([tf.shape(teacher_gradient)[0]], TEACHER_CLASS)
-        players = tf.concat([students, teachers], axis=0)
-        logits = self.discriminator(
-            tf.concat([student_gradient, teacher_gradient], axis=0), training=True
-        )
-        logits = tf.cast(logits, student_gradient.dtype)
-        correct = tf.argmax(logits, axis=1, output_type=tf.int32) == players
-        return (
-            _mean_of_halves(_cross_entropy(players, logits)),
-            _mean_of_halves(tf.cast(correct, logits.dtype)),
-        )
-
-
-class _Untracked:
-    """Hides a model from Keras' attribute tracking."""
-
-    def __init__(self, value):
-        self.value = value
-
-
-def _cross_entropy(labels, logits):
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-
-
-def _mean_of_halves(values):
-    first, second = tf.split(values, 2)
-    return (first + second) / 2
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}: expected one of {choices}.")
-
-
-def _check_networks(student, teacher, discriminator):
-    """Same images, same classes, gradients that the discriminator takes."""
-    expected = {
-        "teacher input": (teacher.input_shape[1:], student.input_shape[1:]),
-        "teacher classes": (teacher.output_shape[1:], student.output_shape[1:]),
-        "discriminator input": (discriminator.input_shape[1:], student.input_shape[1:]),
-        "discriminator classes": (discriminator.output_shape[1:], (2,)),
-    }
-    for what, (found, needed) in expected.items():
-        if tuple(found) != tuple(needed):
-            raise ValueError(
-                f"{what}: found {tuple(found)}, but the student needs {tuple(needed)}. "
-                "igam_tf.finetune(teacher, ...) fits a teacher to the target task; "
-                "igam_tf.models.discriminator(gradient_shape=...) takes the shape of "
-                "the target images."
-            )

@@ -2,9 +2,15 @@
 
 import tensorflow as tf
 
+# Between the seeds of two parts: far from the steps, which count up in the same number.
+_STRIDE = 0x3C6EF372
+
 
 def run(function, tensors, seed, *args, size=None):
     """Calls a function on parts of a batch, and puts its results together.
+
+    A batch of known size that `size` divides has parts of known size, as XLA needs
+    them; of any other batch the last part is smaller.
 
     Args:
         function: function (tensors, seed, *args) to a tuple (sums, rows): structures of
@@ -22,41 +28,52 @@ def run(function, tensors, seed, *args, size=None):
         return function(tensors, seed, *args)
     # Traced once, though it is called inside and outside of the loop.
     function = tf.function(function)
-    count = tf.shape(tf.nest.flatten(tensors)[0])[0]
+    first = tf.nest.flatten(tensors)[0]
+    equal = first.shape[0] is not None and first.shape[0] % size == 0
+    count = first.shape[0] if equal else tf.shape(first)[0]
+    parts = -(-count // size)
 
     def part(index):
         start = index * size
-        stop = tf.minimum(start + size, count)
-        cut = tf.nest.map_structure(lambda t: t[start:stop], tensors)
+        length = size if equal else tf.minimum(size, count - start)
+        cut = tf.nest.map_structure(lambda t: _rows(t, start, length), tensors)
         return function(cut, seed + tf.stack([0, index * _STRIDE]), *args)
 
     sums, rows = part(0)
-    arrays = [_array(r).write(0, r) for r in tf.nest.flatten(rows)]
+    collected = [
+        tf.TensorArray(
+            row.dtype,
+            size=parts,
+            infer_shape=False,
+            element_shape=[size if equal else None, *row.shape[1:]],
+        ).write(0, row)
+        for row in tf.nest.flatten(rows)
+    ]
 
-    def body(index, totals, arrays):
-        more, new_rows = part(index)
+    def body(index, totals, collected):
+        more, rows = part(index)
         totals = tf.nest.map_structure(tf.add, totals, more)
-        new_rows = tf.nest.flatten(new_rows)
-        written = [a.write(index, r) for a, r in zip(arrays, new_rows, strict=True)]
-        return index + 1, totals, written
+        pairs = zip(collected, tf.nest.flatten(rows), strict=True)
+        return index + 1, totals, [array.write(index, row) for array, row in pairs]
 
-    parts = -(-count // size)
-    _, sums, arrays = tf.while_loop(
-        lambda index, *_: index < parts, body, (1, sums, arrays), parallel_iterations=1
+    _, sums, collected = tf.while_loop(
+        lambda index, *_: index < parts,
+        body,
+        (1, sums, collected),
+        parallel_iterations=1,
+        maximum_iterations=parts - 1,
     )
-    whole = [a.concat() for a in arrays]
+    whole = [_concatenated(array, equal) for array in collected]
     return sums, tf.nest.pack_sequence_as(rows, whole)
 
 
-# Far from the steps, which count up in the same number.
-_STRIDE = 0x3C6EF372
+def _rows(tensor, start, length):
+    rest = tensor.shape.rank - 1
+    return tf.slice(tensor, [start, *[0] * rest], [length, *[-1] * rest])
 
 
-def _array(rows):
-    return tf.TensorArray(
-        rows.dtype,
-        size=1,
-        dynamic_size=True,
-        infer_shape=False,
-        element_shape=[None, *rows.shape[1:]],
-    )
+def _concatenated(array, equal):
+    if not equal:
+        return array.concat()
+    stacked = array.stack()
+    return tf.reshape(stacked, [-1, *stacked.shape[2:]])

@@ -1,8 +1,12 @@
 """Names of attacks on a command line."""
 
+import subprocess
+import sys
+
 import pytest
 
 from igam_tf import attacks
+from igam_tf.attacks import names
 
 SETTINGS = {"eps": 8 / 255, "step_size": 1 / 255, "norm": "l2", "seed": 3}
 
@@ -23,8 +27,38 @@ def test_defaults_are_those_of_pgd():
     assert attacks.parse("pgd20", eps=0.1) == attacks.pgd(eps=0.1, num_steps=20)
 
 
+def test_autoattack_and_its_parts():
+    plain = {"eps": 8 / 255, "norm": "l2", "seed": 3}
+    for name, attack in {
+        "autoattack": attacks.AutoAttack(**plain),
+        "autoattack-rand": attacks.AutoAttack(version="rand", **plain),
+        "apgd-ce": attacks.APGD(**plain),
+        "apgd-dlr": attacks.APGD(loss="dlr", **plain),
+        "apgd-t": attacks.APGD(loss="dlr_targeted", **plain),
+        "fab-t": attacks.FAB(**plain),
+        "square": attacks.Square(**plain),
+        "square200": attacks.Square(num_queries=200, **plain),
+    }.items():
+        assert attacks.parse(name, **SETTINGS) == attack
+        names.check(name)
+
+
+def test_names_are_known_without_tensorflow():
+    code = (
+        "import sys; from igam_tf.attacks import names; names.check('autoattack'); "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["pgd0", "cw5x0", "square0"])
+def test_check_refuses_numbers_of_zero(name):
+    with pytest.raises(ValueError, match=f"{name}.*at least 1"):
+        names.check(name)
+
+
 @pytest.mark.parametrize(
-    "name", ["pgd", "PGD-20", "apgd", "pgd20x", "xpgd20", "", None]
+    "name", ["pgd", "PGD-20", "apgd", "fab", "square-5", "pgd20x", "xpgd20", "", None]
 )
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=f"{name!r}.*pgdK.*pgd20x5"):
@@ -32,7 +66,11 @@ def test_unknown_names(name):
 
 
 @pytest.mark.parametrize(
-    "name, word", [("pgd0", "num_steps"), ("cw5x0", "num_restarts")]
+    "name, word", [
+        ("pgd0", "num_steps"),
+        ("cw5x0", "num_restarts"),
+        ("square0", "num_queries"),
+    ],
 )
 def test_numbers_out_of_range(name, word):
     with pytest.raises(ValueError, match=word):

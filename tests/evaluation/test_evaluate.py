@@ -11,7 +11,7 @@ from small_models import CountsCalls, digits, digits_net, linear_model
 import igam_tf
 from igam_tf import attacks
 
-QUIET = {"progress": False}
+QUIET = {"progress": False, "panel": False}
 
 
 def test_data(count=100):
@@ -184,12 +184,78 @@ def test_batch_norm_with_batch_statistics():
     assert result["batch_norm"] == "batch"
 
 
-def test_progress_shows_accuracies(capsys):
-    igam_tf.evaluate(digits_net(), test_data(20), ("clean", "fgsm"), batch_size=8)
+def test_progress_shows_accuracies_and_warnings(capsys):
+    masked = keras.Sequential([digits_net(), keras.layers.Rescaling(1e4)])
+    igam_tf.evaluate(masked, test_data(20), ("clean", "fgsm"), batch_size=8)
     printed = capsys.readouterr().out
     assert "20/20" in printed and "clean" in printed and "fgsm" in printed
-    igam_tf.evaluate(digits_net(), test_data(20), ("clean",), **QUIET)
+    assert "Masking panel: " in printed and "20 images" in printed
+    assert "Warning, vanishing_gradients: the gradient of the loss is" in printed
+    igam_tf.evaluate(masked, test_data(20), ("clean", "fgsm"), progress=False)
     assert capsys.readouterr().out == ""
+
+
+def test_worst_case_of_all_attacks():
+    """Two attacks, either of which spares images that the other one breaks."""
+    images, labels = test_data(60)
+
+    class Half(attacks.GradientAttack):
+        def run(self, model, images, labels, seed, tensors, training):
+            attacked = super().run(model, images, labels, seed, tensors, training)
+            mask = tf.reshape(labels % 2 == self.seed, [-1, 1, 1, 1])
+            return tf.where(mask, attacked, images)
+
+        @property
+        def structure(self):
+            return ("half", self.seed)
+
+    pgd = vars(attacks.pgd(eps=0.15, num_steps=10, random_start=False))
+    halves = [Half(**{**pgd, "seed": seed}) for seed in (0, 1)]
+    whole = attacks.GradientAttack(**{**pgd, "seed": 2})
+    result = igam_tf.evaluate(
+        digits_net(), (images, labels), [*halves, whole], eps=0.15, **QUIET
+    )
+    even, odd, both = counts(result).values()
+    clean = float(result["robustbench"]["clean_acc"]) / 100 * 60
+    assert even + odd == pytest.approx(both + clean, abs=0.01)
+    assert result["worst_case"]["num_correct"] == both < min(even, odd)
+
+
+def test_autoattack_and_the_names_of_robustbench():
+    names = ["clean", "pgd20", "autoattack"]
+    data = tf.data.Dataset.from_tensor_slices(test_data(24)).batch(20)
+    result = igam_tf.evaluate(digits_net(), data, names, eps=0.1, batch_size=9, **QUIET)
+    entry = result["attacks"]["autoattack"]
+    parts = ["clean", "apgd-ce", "apgd-t", "fab-t", "square"]
+    standing = [entry["standing"][part] for part in parts]
+    assert standing == sorted(standing, reverse=True)
+    assert standing[0] == result["attacks"]["clean"]["num_correct"]
+    assert standing[-1] == entry["num_correct"] <= counts(result)["pgd20"]
+    assert entry["forward_passes"]["square"] > entry["forward_passes"]["clean"] >= 24
+    alone = attacks.parse("autoattack", eps=0.1)
+    images, labels = test_data(24)
+    broken = digits_net()(alone(digits_net(), images, labels)).numpy().argmax(1) != labels
+    assert entry["num_correct"] == 24 - broken.sum()
+    assert result["robustbench"] == {
+        "architecture": digits_net().name,
+        "number_forward_passes": 1,
+        "eps": "0.1",
+        "clean_acc": f"{100 * result['attacks']['clean']['accuracy']:.2f}",
+        "autoattack_acc": f"{100 * entry['accuracy']:.2f}",
+        "unreliable": False,
+    }
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_images_that_the_panel_breaks_do_not_stand():
+    """FGSM alone leaves more standing than the panel's attacks."""
+    result = igam_tf.evaluate(
+        digits_net(), test_data(50), ["fgsm"], eps=0.1, panel_examples=30, progress=False
+    )
+    panel = result["panel"]
+    assert panel["num_examples"] == 30
+    fgsm, worst = counts(result)["fgsm"], result["worst_case"]["num_correct"]
+    assert panel["worst_case"]["num_correct"] <= worst < fgsm
 
 
 def with_softmax():
@@ -209,7 +275,9 @@ NOTHING = (np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
     "change, message",
     [
         ({"attacks": ()}, "no attacks"),
-        ({"attacks": ("pgd20", "autoattack")}, "'autoattack'.*expected 'clean'"),
+        ({"attacks": ("pgd20", "pgdx")}, "'pgdx'.*expected 'clean'"),
+        ({"attacks": ["autoattack"], "batch_norm": "batch"}, "still standing"),
+        ({"panel_examples": 0}, "panel_examples"),
         ({"attacks": [attacks.fgsm(eps=0.3)]}, "one threat model"),
         ({"eps": 8}, "divide by 255"),
         ({"norm": "l1"}, "norm is 'l1'"),
@@ -218,6 +286,8 @@ NOTHING = (np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
         ({"max_examples": 0}, "max_examples"),
         ({"seed": 0.5}, "seed"),
         ({"data": NOTHING}, "no images"),
+        ({"data": NOTHING, "panel": True}, "no images"),
+        ({"model": with_nan, "panel": True}, "returns NaN for images of the panel"),
         ({"data": np.zeros((5, 8, 8, 1))}, "pair of arrays"),
         ({"data": (test_data(5)[0], test_data(6)[1])}, "5 images and 6 labels"),
         ({"data": (test_data(5)[0] * 255, test_data(5)[1])}, r"\[0, 1\]"),

@@ -1,5 +1,6 @@
 """Whole runs: to the table, interrupted, repeated, with bad input, on real images."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -44,6 +45,7 @@ SMALL = {
     "step_size": 0.05,
     "adversarial_steps": 2,
     "attacks": ("clean", "fgsm", "pgd5"),
+    "panel_examples": 8,
 }
 
 
@@ -119,7 +121,23 @@ def test_a_row_can_be_added_and_other_settings_are_refused(finished):
         settings = {**SMALL, "learning_rate": 0.01}
         experiments.run(Experiment(**settings, run_dir=str(folder)))
     fewer = Experiment(**SMALL, run_dir=str(folder), methods=("igam",))
-    assert list(experiments.run(fewer)["rows"]) == list(METHODS)
+    assert set(experiments.run(fewer)["rows"]) == {"standard", "finetune", "igam", "pgd"}
+
+
+def test_every_other_method_adds_its_row(finished):
+    folder, results = finished
+    more = tuple(m for m in METHODS if m not in results["rows"])
+    settings = {**SMALL, "methods": more, "epochs": 3, "attacks": ("clean",)}
+    found = experiments.run(Experiment(**settings, run_dir=str(folder)))
+    assert set(found["rows"]) == set(METHODS)
+    for method in more:
+        history = (folder / method / "history.csv").read_text().splitlines()
+        assert len(history) == 4 and "nan" not in "".join(history)
+    # The row gradient_norm starts where the row standard ended.
+    first = (folder / "gradient_norm" / "history.csv").read_text().splitlines()
+    losses = [float(row["cross_entropy"]) for row in csv.DictReader(first)]
+    start = (folder / "standard" / "history.csv").read_text().splitlines()
+    assert losses[0] < float(list(csv.DictReader(start))[0]["cross_entropy"])
 
 
 def test_a_finished_run_is_evaluated_anew_with_other_attacks(finished):
@@ -210,7 +228,7 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
         "train_examples": 64, "eval_examples": 32, "teacher_epochs": 1,
         "teacher_steps": 2, "teacher_step_size": 0.15, "finetune_epochs": 1,
         "baseline_finetune_epochs": 1, "depth": 8, "width": 1, "epochs": 2,
-        "matching_start": 0.5, "attacks": "clean,pgd5",
+        "matching_start": 0.5, "attacks": "clean,pgd5", "panel_examples": 8,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in small.items()]
     done = subprocess.run(

@@ -25,6 +25,7 @@ SETTINGS = [
     "--epochs=30",
     "--eval_examples=40",
     "--attacks=clean",
+    "--panel_examples=0",
 ]
 
 

@@ -2,10 +2,11 @@
 
 import csv
 
+import keras
 import numpy as np
 import pytest
 
-from igam_tf import data
+from igam_tf import data, models, training
 from igam_tf.training import callbacks
 
 
@@ -47,6 +48,32 @@ def test_three_and_three_epochs_equal_six(make_igam, digits, tmp_path):
         histories.append([{k: v for k, v in r.items() if k != "seconds"} for r in rows])
     assert histories[0] == histories[1]
     assert [row["epoch"] for row in histories[0]] == ["1", "2", "3", "4", "5", "6"]
+
+
+def _jarn():
+    keras.utils.set_random_seed(3)
+    student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
+    discriminator = models.discriminator(gradient_shape=(8, 8, 1), channels=(4, 4))
+    method = training.JARN(student, discriminator, discriminator_every=2)
+    method.compile(keras.optimizers.Adam(1e-2))
+    return method
+
+
+def _averaged():
+    keras.utils.set_random_seed(3)
+    student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
+    method = training.GradNorm(student)
+    method.compile(keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.9))
+    return method
+
+
+@pytest.mark.parametrize("make", [_jarn, _averaged])
+def test_other_methods_go_on_too(make, digits, tmp_path):
+    straight = _fit(make(), digits, tmp_path / "a", 4)
+    _fit(make(), digits, tmp_path / "b", 2)
+    resumed = _fit(make(), digits, tmp_path / "b", 4)
+    for a, b in zip(straight.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_igam, digits, tmp_path):

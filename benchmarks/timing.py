@@ -1,0 +1,226 @@
+"""What all benchmarks share: alternating series, worker processes, tables.
+
+Needs the standard library only, so that a worker may run where TensorFlow is not.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Seconds of one run: on the clock, and of the processor (all threads)."""
+
+    wall: float
+    cpu: float
+
+    def __truediv__(self, number):
+        return Sample(self.wall / number, self.cpu / number)
+
+
+@dataclasses.dataclass
+class Series:
+    """The samples of one case, one a round."""
+
+    samples: list
+
+    def median(self, clock="wall"):
+        return statistics.median(getattr(s, clock) for s in self.samples)
+
+    def ratio(self, other, clock="wall"):
+        """Median over the rounds of this case's seconds over the other's."""
+        pairs = zip(self.samples, other.samples, strict=True)
+        return statistics.median(
+            getattr(a, clock) / getattr(b, clock) for a, b in pairs
+        )
+
+    def cells(self, *references):
+        """Columns of a table: seconds, then wall and CPU ratio to each reference."""
+        values = [s.wall for s in self.samples]
+        cells = [f"{self.median():.3f}", f"{min(values):.3f}", f"{max(values):.3f}"]
+        cells.append(f"{self.median('cpu'):.3f}")
+        for reference in references:
+            cells += [f"{self.ratio(reference, c):.2f}" for c in ("wall", "cpu")]
+        return cells
+
+
+def columns(*references):
+    """Names of the columns of `Series.cells`."""
+    names = ["median s", "min s", "max s", "CPU s"]
+    for reference in references:
+        names += [f"/ {reference}", f"CPU / {reference}"]
+    return names
+
+
+def once(function):
+    """One `Sample` of a function without arguments; a worker's own, if it returns one."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = function()
+    sample = Sample(time.perf_counter() - wall, time.process_time() - cpu)
+    return result if isinstance(result, Sample) else sample
+
+
+def alternate(cases, rounds, *, per=1):
+    """Runs all cases in turn, round after round.
+
+    Args:
+        cases: dict of name -> function without arguments. It returns when its work is
+            done; a `Sample` that it returns is taken as its time.
+        rounds: number of rounds that count; one more comes first, to trace and compile.
+        per: steps in one call of a case, by which its seconds are divided.
+
+    Returns:
+        dict of name -> `Series`.
+    """
+    series = {name: Series([]) for name in cases}
+    for index in range(rounds + 1):
+        for name, function in cases.items():
+            sample = once(function) / per
+            if index:
+                series[name].samples.append(sample)
+            elif os.environ.get("BENCHMARK_VERBOSE"):
+                print(f"{name}: first round {sample}", file=sys.stderr, flush=True)
+    return series
+
+
+def print_table(header, rows):
+    """Prints a markdown table; all columns but the first are numbers."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+
+    def line(cells):
+        pairs = list(zip(cells, widths, strict=True))
+        padded = [pairs[0][0].ljust(pairs[0][1])] + [c.rjust(w) for c, w in pairs[1:]]
+        print("| " + " | ".join(padded) + " |")
+
+    line(header)
+    line(["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])])
+    for row in rows:
+        line(row)
+    print(flush=True)
+
+
+def print_series(series, *references):
+    """The table of some series, with their ratios to those named as references."""
+    header = ["", *columns(*references)]
+    against = [series[name] for name in references]
+    print_table(header, [[n, *s.cells(*against)] for n, s in series.items()])
+
+
+def print_setting(args, **more):
+    """One line that says what was measured, and under which load."""
+    values = {**{k: v for k, v in vars(args).items() if v is not None}, **more}
+    text = ", ".join(f"{k}={v}" for k, v in values.items())
+    load = os.getloadavg()[0]
+    print(f"{text}; {os.cpu_count()} cores, load {load:.1f} at the start\n", flush=True)
+
+
+def parser(description, *, depth=14, width=4, batch_size=32, rounds=5):
+    """Arguments that most benchmarks take."""
+    new = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    new.add_argument("--depth", type=int, default=depth)
+    new.add_argument("--width", type=int, default=width)
+    new.add_argument("--batch_size", type=int, default=batch_size)
+    new.add_argument("--rounds", type=int, default=rounds)
+    return new
+
+
+class Worker:
+    """Another process that does one thing on request, and says how long it took.
+
+    Args:
+        command: list of strings, a program that calls `serve`.
+    """
+
+    def __init__(self, command):
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        self.command = [str(part) for part in command]
+        self.process = subprocess.Popen(
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            env=environment,
+        )
+
+    def ask(self, name, **arguments):
+        """The answer of the worker's function of that name, with "wall" and "cpu".
+
+        Raises:
+            RuntimeError: if the worker failed or ended.
+        """
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps([name, arguments]) + "\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(
+                f"{' '.join(self.command)} ended with status {self.process.wait()}; "
+                "its message is above."
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"{name} in {self.command[0]}: {answer['error']}")
+        return answer
+
+    def time(self, name, **arguments):
+        """Its seconds, as a `Sample`."""
+        answer = self.ask(name, **arguments)
+        return Sample(answer["wall"], answer["cpu"])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.stdin.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+def choose_threads(worker, name, **arguments):
+    """Sets the worker's number of threads, one or all, to the faster; returns it.
+
+    The worker has a function `threads` of a count; `name` and its arguments are tried.
+    """
+    seconds = {}
+    for count in {1, os.cpu_count()}:
+        worker.ask("threads", count=count)
+        worker.ask(name, **arguments)
+        seconds[count] = worker.time(name, **arguments).wall
+    best = min(seconds, key=seconds.get)
+    worker.ask("threads", count=best)
+    return best
+
+
+def serve(functions):
+    """Answers a `Worker`: functions by name, keyword arguments to a dict or None."""
+    # Whatever the libraries print goes elsewhere: standard output is the protocol's.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        name, arguments = json.loads(line)
+        result = {}
+
+        def call():
+            result.update(functions[name](**arguments) or {})
+
+        try:
+            answer = dataclasses.asdict(once(call))
+            answer.update(result)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()

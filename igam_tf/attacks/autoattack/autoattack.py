@@ -1,0 +1,182 @@
+"""AutoAttack (Croce & Hein 2020): four attacks, each on what the ones before left."""
+
+import dataclasses
+from collections.abc import Callable
+
+from igam_tf.attacks import checks
+from igam_tf.attacks.attack import Attack
+from igam_tf.attacks.autoattack.apgd import APGD
+from igam_tf.attacks.autoattack.campaign import DEFAULT_BATCH_SIZE, Campaign
+from igam_tf.attacks.autoattack.fab import FAB
+from igam_tf.attacks.autoattack.square import Square
+from igam_tf.attacks.autoattack.stepwise import StepwiseAttack
+from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.restarts import restart_seed
+
+VERSIONS = ("standard", "rand")
+# Runs of one attack take the seeds s, s + 1, ... of `restart_seed`; attacks keep apart.
+_SEEDS_AN_ATTACK = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class AutoAttack(Attack):
+    """Several attacks without parameters to tune; each image's worst case is kept.
+
+    "standard" is APGD on the cross entropy, APGD on the targeted DLR loss and FAB, both
+    with 9 target classes, and Square with 5,000 queries, one restart each: the budgets
+    of the paper's authors and of RobustBench. "rand", for models with random outputs,
+    is APGD on the cross entropy and on the DLR loss with gradients averaged over 20
+    draws.
+
+    With fewer than 10 classes all wrong ones are targets; with fewer than 4, where DLR
+    is undefined, its numerator takes its place (`Outcome.notes` says so).
+
+    Args:
+        eps: radius of the ball, as a fraction such as 8/255.
+        norm: "linf" or "l2".
+        version: "standard", "rand", or a tuple of attacks of this package's
+            `attacks.autoattack`, all with this eps and norm.
+        seed: integer, seed of everything random.
+        batch_size: largest batch; no result depends on it.
+        checkpoint_dir: folder where the state is saved every few seconds, in one file
+            for each model, images and settings; the same call then goes on where it
+            was. None for no file.
+        callback: called with an `igam_tf.attacks.autoattack.Progress` several times a
+            run: images standing, share of the work done, time left.
+
+    Raises:
+        ValueError: if an argument is outside its range.
+    """
+
+    eps: float = 8 / 255
+    norm: str = "linf"
+    version: str | tuple = "standard"
+    seed: int = 0
+    batch_size: int = DEFAULT_BATCH_SIZE
+    checkpoint_dir: str | None = None
+    callback: Callable | None = dataclasses.field(default=None, compare=False)
+
+    random_start = True
+    in_graph = False
+
+    def __post_init__(self):
+        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.radius("eps", self.eps, self.norm)
+        checks.whole_number("batch_size", self.batch_size, 1)
+        checks.seed(self.seed)
+        if isinstance(self.version, str):
+            checks.one_of("version", self.version, VERSIONS)
+            return
+        object.__setattr__(self, "version", tuple(self.version))
+        if not self.version:
+            raise ValueError("version is empty: expected at least one attack.")
+        for attack in self.version:
+            self._check_part(attack)
+
+    @property
+    def attacks(self):
+        """Dict from name to attack, in order."""
+        if not isinstance(self.version, str):
+            attacks = self.version
+        elif self.version == "rand":
+            attacks = [
+                self._part(APGD, 0, eot_iter=20),
+                self._part(APGD, 1, eot_iter=20, loss="dlr"),
+            ]
+        else:
+            attacks = [
+                self._part(APGD, 0),
+                self._part(APGD, 1, loss="dlr_targeted"),
+                self._part(FAB, 2),
+                self._part(Square, 3),
+            ]
+        names = [attack.name for attack in attacks]
+        unique = len(set(names)) == len(names)
+        return {
+            name if unique else f"{number}: {name}": attack
+            for number, (name, attack) in enumerate(zip(names, attacks), start=1)
+        }
+
+    @property
+    def structure(self):
+        return ("autoattack", *(attack.structure for attack in self.attacks.values()))
+
+    def tensors(self):
+        return ()
+
+    def run(self, model, images, labels, seed, tensors, training):
+        raise ValueError(
+            f"{self} inside a compiled function (adversarial training or restarts): it "
+            "runs from Python, on arrays; use igam_tf.attacks.pgd there."
+        )
+
+    def outcome(self, model, images, labels, *, first_index=0):
+        """As the call, but with all that was measured.
+
+        Args:
+            model: Keras model from images to logits (batch, classes).
+            images: float32 array or tensor (batch, height, width, channels) in [0, 1].
+            labels: integers (batch,).
+            first_index: place of the first image in its data set.
+
+        Returns:
+            An `igam_tf.attacks.autoattack.Outcome`: adversarial images, what stands
+            after each attack, seconds and passes of each.
+
+        Raises:
+            ValueError: if the images, labels or model do not fit, or at NaN.
+        """
+        campaign = Campaign(
+            model,
+            self.attacks,
+            images,
+            labels,
+            first_index=first_index,
+            batch_size=self.batch_size,
+            checkpoint_dir=self.checkpoint_dir,
+            callback=self.callback,
+        )
+        return campaign.run()
+
+    def __call__(self, model, images, labels, *, training=False, first_index=0):
+        """Attacks images; see `igam_tf.attacks.Attack`. All may be given at once.
+
+        Raises:
+            ValueError: also with `training=True`: a model that uses batch statistics
+                gives an image another result with every set of neighbours, and no
+                worst case over several attacks is defined.
+        """
+        if training:
+            raise ValueError(
+                f"{self} on a model in training mode (batch statistics): expected "
+                "inference mode, in which an image's result is its own, because each "
+                "attack runs only on the images still standing; use pgd or a single "
+                "APGD with batch statistics."
+            )
+        return self.outcome(model, images, labels, first_index=first_index).adversarial
+
+    def _part(self, kind, number, **settings):
+        seed = restart_seed(self.seed, number * _SEEDS_AN_ATTACK)
+        return kind(eps=self.eps, norm=self.norm, seed=seed, **settings)
+
+    def _check_part(self, attack):
+        if not isinstance(attack, StepwiseAttack):
+            raise ValueError(
+                f"version has {attack!r}: expected attacks of "
+                "igam_tf.attacks.autoattack, such as APGD(eps=8/255) or "
+                "Square(eps=8/255)."
+            )
+        if (attack.eps, attack.norm) != (self.eps, self.norm):
+            raise ValueError(
+                f"version has {attack}: expected the ensemble's eps "
+                f"{fraction(self.eps)} and norm {self.norm!r}."
+            )
+
+    def __repr__(self):
+        version = self.version
+        if not isinstance(version, str):
+            version = tuple(self.attacks.values())
+        return (
+            f"AutoAttack(eps={fraction(self.eps)}, norm={self.norm!r}, "
+            f"version={version!r}, seed={self.seed})"
+        )

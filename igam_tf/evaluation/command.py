@@ -1,0 +1,189 @@
+"""What `python -m igam_tf.evaluate` does. TensorFlow is imported after parsing only."""
+
+import argparse
+import fractions
+import os
+import pathlib
+import sys
+
+from igam_tf.attacks import names
+from igam_tf.data import registry
+
+_DESCRIPTION = """\
+Evaluates a Keras classifier on the test images of a data set, clean and under attack,
+and looks for signs of gradient masking. Prints a table, and writes everything measured
+as JSON. A killed evaluation goes on where it was when the same command is run again.
+"""
+_EXAMPLE = """\
+example:
+  python -m igam_tf.evaluate model.keras --dataset=cifar10 \\
+      --attacks=clean,pgd20x5,autoattack --data_dir=DIR
+"""
+
+
+def main(arguments=None):
+    """Runs one evaluation.
+
+    Args:
+        arguments: list of strings, or None for `sys.argv`.
+
+    Returns:
+        int: exit status, 0 or 1.
+    """
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        _run(options)
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("IGAM_TF_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 1
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
+def _parser():
+    parser = _Parser(
+        prog="python -m igam_tf.evaluate",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", help=".keras file, or TensorFlow 1 checkpoint of MadryLab's networks; "
+        "from images in [0, 1] to logits")  # fmt: skip
+    add("--dataset", required=True, type=_dataset, metavar="NAME",
+        help=", ".join(sorted(registry.DATASETS)))  # fmt: skip
+    add("--data_dir", help="folder of prepared data; TFDS' own if left out")
+    add("--nodownload", dest="download", action="store_false",
+        help="never download data")  # fmt: skip
+    add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
+        help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
+        "N restarts, autoattack, autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab-t, "
+        "square (default: clean,fgsm,pgd20)")  # fmt: skip
+    add("--eps", default="8/255", type=_fraction,
+        help="radius of the ball (default: 8/255)")  # fmt: skip
+    add("--step_size", type=_fraction, help="step of PGD (default: eps / 4 for Linf)")
+    add("--norm", default="linf", choices=("linf", "l2"))
+    add("--batch_size", default=128, type=_count, metavar="N")
+    add("--max_examples", type=_count, metavar="N", help="test images; all if left out")
+    add("--batch_norm", default="inference", choices=("inference", "batch"),
+        help="batch: statistics of each batch (default: inference)")  # fmt: skip
+    add("--seed", default=0, type=int)
+    add("--transfer_from", action="append", default=[], metavar="MODEL",
+        help="another classifier of the data set, whose adversarial images the panel "
+        "tries; may be given several times")  # fmt: skip
+    add("--nopanel", dest="panel", action="store_false",
+        help="leave out the gradient-masking panel")  # fmt: skip
+    add("--panel_examples", default=100, type=_count, metavar="N",
+        help="images that the panel looks at (default: 100)")  # fmt: skip
+    add("--out", metavar="FILE", type=pathlib.Path,
+        help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
+    return parser
+
+
+def _run(options):
+    path = pathlib.Path(options.model)
+    out = options.out or path.with_name(f"{path.stem}.results.json")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"--out={out}: there is no folder {out.parent}.")
+    info = registry.find(options.dataset)
+    model = _load(options.model, info)
+    sources = {source: _load(source, info) for source in options.transfer_from}
+
+    from igam_tf import data, reports
+    from igam_tf.evaluation import evaluate
+    from igam_tf.evaluation.resume import write_json
+
+    task = data.read(
+        info.name,
+        options.data_dir,
+        train_examples=1,
+        test_examples=options.max_examples,
+        download=options.download,
+    )
+    result = evaluate(
+        model,
+        data.evaluation_batches(task.test, options.batch_size),
+        attacks=options.attacks,
+        eps=options.eps,
+        step_size=options.step_size,
+        norm=options.norm,
+        batch_size=options.batch_size,
+        batch_norm=options.batch_norm,
+        seed=options.seed,
+        panel=options.panel,
+        panel_examples=options.panel_examples,
+        transfer_from=sources,
+        checkpoint_dir=out.with_name(f"{out.name}.unfinished"),
+    )
+    result["robustbench"]["dataset"] = info.name
+    rows = {path.stem: {"label": path.stem, "evaluation": result}}
+    results = {"title": f"{path.name} on {info.name}", "rows": rows}
+    write_json(out, results)
+    print(f"\n{reports.format_table(results)}\nWritten to {out}", flush=True)
+
+
+def _load(path, info):
+    """A classifier of the data set; a ValueError if it is not one."""
+    from igam_tf import checkpoints
+
+    model = checkpoints.load(path)
+    shape = tuple(model.input_shape[1:])
+    # None stands for any size.
+    fits = len(shape) == len(info.image_shape) and all(
+        have in (None, want) for have, want in zip(shape, info.image_shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{path} takes images of shape {shape}, and {info.name} has "
+            f"{tuple(info.image_shape)}: expected a classifier of {info.name}."
+        )
+    outputs = model.output_shape
+    classes = outputs[-1] if isinstance(outputs, tuple) else outputs
+    if classes != info.num_classes:
+        raise ValueError(
+            f"{path} returns {classes} classes, and {info.name} has "
+            f"{info.num_classes}: expected a classifier of {info.name}."
+        )
+    return model
+
+
+def _dataset(name):
+    try:
+        return registry.find(name).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _attacks(text):
+    attacks = text.split(",")
+    for name in attacks:
+        try:
+            names.check(name)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return attacks
+
+
+def _fraction(text):
+    try:
+        return float(fractions.Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a number such as 8/255 or 0.03"
+        ) from None
+
+
+def _count(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of 1 or more")
+    return int(text)

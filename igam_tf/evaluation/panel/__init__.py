@@ -1,0 +1,10 @@
+"""The gradient-masking panel: can the robust accuracy of this model be believed?
+
+After Athalye et al. (2018), Carlini et al. (2019) and the flags of AutoAttack (Croce &
+Hein 2020): a few hundred gradient steps and Square Attack on a hundred images, and a
+plain sentence from each check.
+"""
+
+from igam_tf.evaluation.panel.run import look, masking_panel, named_models
+
+__all__ = ["look", "masking_panel", "named_models"]

@@ -1,0 +1,51 @@
+"""How much of the robustness comes from batch statistics at test time?"""
+
+import keras
+
+from igam_tf import attacks
+from igam_tf.evaluation.panel.check import Check, clearly_more, share
+from igam_tf.models.freezing import leaves
+
+
+def has_batch_norm(model):
+    """Whether a network has batch normalisation that batch statistics would change."""
+    layers = leaves(model) if hasattr(model, "layers") else [model]
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        for layer in layers
+    )
+
+
+def batch_norm(subject):
+    """Clean images and PGD-20 in both modes, each attacked in its own.
+
+    The authors of IGAM evaluated batches of 100 in training mode.
+    """
+    attack = attacks.pgd(step_size=subject.eps / 4, **subject.ball)
+    stands, values = {}, {}
+    for mode, training in (("inference", False), ("batch", True)):
+        right = subject.logits(subject.images, training).argmax(1) == subject.labels
+        stands[mode] = subject.withstands(attack, training=training)
+        values[mode] = {"clean": share(right), "pgd20": share(stands[mode])}
+    inference, batch = stands["inference"], stands["batch"]
+    more = clearly_more((batch & ~inference).sum(), (inference & ~batch).sum())
+    gain = 100 * (values["batch"]["pgd20"] - values["inference"]["pgd20"])
+    sentence = (
+        f"PGD-20 leaves {values['inference']['pgd20']:.0%} standing with batch norm in "
+        f"inference mode and {values['batch']['pgd20']:.0%} with the statistics of "
+        f"each batch ({gain:+.0f} points)"
+    )
+    warns = more and subject.training
+    sentence += (
+        ": that much of what is reported is due to the batch and not to the weights."
+        if warns
+        else "."
+    )
+    return Check(
+        name="batch_norm",
+        values=values,
+        threshold="difference beyond chance (McNemar, 95 %)",
+        warns=warns,
+        sentence=sentence,
+        source="the authors' evaluation in training mode (papers/reference.md)",
+    )

@@ -1,0 +1,103 @@
+"""Attacks without the model's gradient: they must not find what gradients miss."""
+
+import numpy as np
+import tensorflow as tf
+
+from igam_tf import attacks
+from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.evaluation.panel.check import Check, share
+
+# AutoAttack warns from 0.2 % on, after APGD on two losses. After plain PGD, on a
+# hundred images, one or two of them are chance.
+_SHARE = 0.02
+_NOISE_DRAWS = 20
+# A fifth of AutoAttack's, about as costly as the gradient steps of the panel.
+_QUERIES = 1000
+
+
+def square(subject):
+    """Square Attack on the images that gradient attacks left standing."""
+    before = subject.white_box
+    attack = attacks.Square(num_queries=_QUERIES, **subject.ball)
+    after = subject.attack_rows(attack, before)
+    missed = share(before & ~after)
+    return Check(
+        name="square",
+        values={"before": share(before), "after": share(after), "missed": missed},
+        threshold=_SHARE,
+        warns=missed > _SHARE,
+        sentence=f"Square Attack, which needs no gradient, breaks {missed:.0%} of the "
+        "images though gradient attacks left them standing: " + _verdict(missed),
+        source="Athalye et al. 2018; Croce & Hein 2020 (AutoAttack warns from 0.2 %)",
+    )
+
+
+def transfer(subject, sources):
+    """Adversarial images of other models, on what gradient attacks left standing.
+
+    PGD-20, and APGD on the targeted DLR loss where that is not enough.
+
+    Args:
+        subject: the model under test.
+        sources: dict from name to Keras model of the same task.
+    """
+    before, after, missed = subject.white_box, {}, {}
+    first = attacks.pgd(step_size=subject.eps / 4, **subject.ball)
+    second = attacks.APGD(loss="dlr_targeted", **subject.ball)
+    for name, source in sources.items():
+        stands = before & subject.withstands(first, source=source)
+        after[name] = subject.attack_rows(second, stands, source=source)
+        missed[name] = share(before & ~after[name])
+    worst = max(missed, key=missed.get)
+    return Check(
+        name="transfer",
+        values={
+            "before": share(before),
+            **{name: {"after": share(after[name]), "missed": missed[name]}
+               for name in sources},
+        },  # fmt: skip
+        threshold=_SHARE,
+        warns=missed[worst] > _SHARE,
+        sentence=f"images made against {worst} break {missed[worst]:.0%} of the images "
+        "though attacks on the model itself left them standing: "
+        + _verdict(missed[worst]),
+        source="Athalye et al. 2018; Croce et al. 2022",
+    )
+
+
+def noise(subject):
+    """Uniform noise of size eps, on what gradient attacks left standing."""
+    before, images = subject.white_box, tf.constant(subject.images)
+    stands, accuracy = subject.is_correct, []
+    for draw in range(_NOISE_DRAWS):
+        seed = tf.constant([subject.seed, draw])
+        direction = uniform_in_ball(images, seed, subject.norm)
+        moved = tf.clip_by_value(images + subject.eps * direction, 0.0, 1.0)
+        right = subject.logits(moved.numpy()).argmax(axis=1) == subject.labels
+        accuracy.append(right.mean())
+        stands = stands & right
+    subject.stands = subject.stands & stands
+    missed = share(before & ~stands)
+    return Check(
+        name="noise",
+        values={
+            "accuracy": round(float(np.mean(accuracy)), 4),
+            "worst_of_draws": share(stands),
+            "missed": missed,
+        },
+        threshold=_SHARE,
+        warns=missed > _SHARE,
+        sentence=f"{_NOISE_DRAWS} draws of uniform noise of size eps break "
+        f"{missed:.0%} of the images though attacks left them standing: "
+        + _verdict(missed),
+        source="Athalye et al. 2018; Carlini et al. 2019",
+    )
+
+
+def _verdict(missed):
+    if missed > _SHARE:
+        return (
+            "gradients are masked, and what gradient attacks leave standing is not "
+            "robust."
+        )
+    return "gradient attacks miss next to nothing that it finds."

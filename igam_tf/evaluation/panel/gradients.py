@@ -1,0 +1,104 @@
+"""Does the loss have a gradient that an attack can follow?"""
+
+import numpy as np
+
+from igam_tf.evaluation.panel.check import Check, share
+
+# float32 ends at 1e-38: below this, parts of the gradient are lost on the way.
+TINY = 1e-30
+_TINY_SHARE = 0.1
+# Networks of this package, plain and robust, have 0.93 and more at images that stand.
+_COSINE = 0.5
+_FEW_IMAGES = 5
+
+
+def vanishing(subject):
+    """Zero, NaN and tiny gradients, at the image and a random step away from it."""
+    values, worst = {}, {"zero": 0.0, "nan": 0.0, "tiny": 0.0}
+    for place in ("clean", "random_start"):
+        # Images that are wrong anyway need no gradient.
+        largest = subject.gradients[place][subject.is_correct]
+        if not len(largest):
+            largest = np.ones(1)
+        values[place] = {
+            "zero": share(largest == 0),
+            "nan": share(~np.isfinite(largest)),
+            "tiny": share((largest > 0) & (largest < TINY)),
+        }
+        worst = {kind: max(worst[kind], values[place][kind]) for kind in worst}
+    threshold = {"zero": 0.0, "nan": 0.0, "tiny": _TINY_SHARE}
+    return Check(
+        name="vanishing_gradients",
+        values=values,
+        threshold=threshold,
+        warns=any(worst[kind] > threshold[kind] for kind in worst),
+        sentence=_vanishing_sentence(values, worst),
+        source="Athalye et al. 2018; Croce & Hein 2020 (AutoAttack warns of any zero)",
+    )
+
+
+def linearity(subject):
+    """Gradients at an image and a random step away: do they agree where it stands?
+
+    Gradient alignment, which is 1 for a loss that is linear in the ball.
+    """
+    found = subject.gradients
+    # Where there is no gradient at all the other check says so.
+    has_gradient = (found["clean"] > 0) & (found["random_start"] > 0)
+    cosine = found["cosine"][subject.stands & has_gradient]
+    few = len(cosine) < _FEW_IMAGES
+    mean = None if few else round(float(np.mean(cosine)), 4)
+    warns = not few and not mean >= _COSINE
+    if few:
+        sentence = (
+            f"attacks leave {len(cosine)} images with a gradient standing: too few to "
+            "ask whether the loss around them is linear."
+        )
+    else:
+        sentence = (
+            "around the images that still stand, gradients at the image and a random "
+            f"step away have a cosine of {mean:.2f}"
+        )
+        sentence += (
+            ": the loss is so rugged that its gradient does not say where it rises; "
+            "gradient attacks are weak here and the images may not be robust."
+            if warns
+            else ": the gradient says where the loss rises."
+        )
+    return Check(
+        name="local_linearity",
+        values={"gradient_cosine": mean, "num_examples": len(cosine)},
+        threshold=_COSINE,
+        warns=warns,
+        sentence=sentence,
+        source="Andriushchenko & Flammarion 2020 (gradient alignment); Qin et al. 2019",
+    )
+
+
+def _vanishing_sentence(values, worst):
+    clean, moved = values["clean"], values["random_start"]
+    if worst["nan"]:
+        return (
+            f"the gradient of the loss is NaN at {worst['nan']:.0%} of the images: an "
+            "attack cannot move there, which is no robustness."
+        )
+    if clean["zero"] and not moved["zero"]:
+        return (
+            f"the gradient of the loss is exactly zero at {clean['zero']:.0%} of the "
+            "clean images, but not a random step away: attacks that start at the image "
+            "(FGSM) are blind, and only those with a random start count."
+        )
+    if worst["zero"]:
+        return (
+            f"the gradient of the loss is exactly zero at {worst['zero']:.0%} of the "
+            "images: gradient attacks are blind there, and what they leave standing "
+            "is not robust. Look for rounding, thresholds or very large logits, and "
+            "trust attacks on the logits' margin, Square and transfer only."
+        )
+    if worst["tiny"] > _TINY_SHARE:
+        return (
+            f"the gradient of the loss is below {TINY:.0e} at {worst['tiny']:.0%} of "
+            "the images, and parts of it are lost in float32: the cross entropy is "
+            "flat, because the logits are very large, and attacks on it are weak."
+        )
+    return "the loss has a gradient at every image: attacks have something to follow."

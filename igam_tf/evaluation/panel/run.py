@@ -1,0 +1,162 @@
+"""All checks of the panel on one model."""
+
+import dataclasses
+import time
+
+import keras
+
+from igam_tf.attacks.classifier import num_classes
+from igam_tf.evaluation.batches import batches, check_data, fingerprints
+from igam_tf.evaluation.intervals import proportion
+from igam_tf.evaluation.panel import (
+    black_box,
+    gradients,
+    outputs,
+    radius,
+    strength,
+)
+from igam_tf.evaluation.panel.batch_norm import batch_norm as batch_norm_check
+from igam_tf.evaluation.panel.batch_norm import has_batch_norm
+from igam_tf.evaluation.panel.subject import Subject
+
+
+def masking_panel(
+    model,
+    data,
+    *,
+    eps=8 / 255,
+    norm="linf",
+    num_examples=100,
+    batch_size=128,
+    batch_norm="inference",
+    seed=0,
+    transfer_from=None,
+):
+    """Looks for signs that a model only hides from gradient attacks.
+
+    It takes about 250 gradient steps and the queries of Square Attack on each image,
+    and 20 steps for each model of `transfer_from`.
+
+    Args:
+        model: Keras model from images to logits.
+        data: tf.data.Dataset of batches (images, labels), or a pair of arrays; its
+            first images are taken.
+        eps: radius of the ball, a fraction such as 8/255.
+        norm: "linf" or "l2".
+        num_examples: number of images.
+        batch_size: number of images attacked at once.
+        batch_norm: mode of the model, as in `igam_tf.evaluate`.
+        seed: integer, seed of random starts and noise.
+        transfer_from: dict from name to Keras model, whose adversarial images are
+            tried as well; models of the same task, such as a plainly trained one.
+
+    Returns:
+        Dict that is JSON as it stands: "checks", a dict from name to "values",
+        "threshold", "warns", "sentence", "source" and "seconds"; "warns", the names of
+        those that warn; "worst_case", the accuracy on these images under everything
+        tried; "num_examples" and "seconds".
+
+    Raises:
+        ValueError: if the model or the data do not fit.
+    """
+    panel, _ = look(
+        model,
+        data,
+        eps=eps,
+        norm=norm,
+        num_examples=num_examples,
+        batch_size=batch_size,
+        batch_norm=batch_norm,
+        seed=seed,
+        transfer_from=transfer_from,
+    )
+    return panel
+
+
+def look(
+    model, data, *, eps, norm, num_examples, batch_size, batch_norm, seed, transfer_from
+):
+    """As `masking_panel`, and the images that something broke.
+
+    Returns:
+        Tuple (panel, broken): the dict of `masking_panel`, and a list with the
+        `batches.fingerprints` of the images that are not right under everything tried.
+    """
+    start = time.perf_counter()
+    check_data(data)
+    if not eps > 0:
+        raise ValueError(f"eps is {eps}: expected a ball larger than one point.")
+    as_given = batch_norm == "batch"
+    size = min(batch_size, num_examples)
+    found = list(batches(data, size, max_examples=num_examples, as_given=as_given))
+    if not found:
+        raise ValueError("data has no images: expected at least one to evaluate on.")
+    subject = Subject(model, found, eps=eps, norm=norm, training=as_given, seed=seed)
+    sources = _checked_sources(named_models(transfer_from), subject)
+    entries, last = {}, time.perf_counter()
+    for check in _checks(subject, sources):
+        now = time.perf_counter()
+        entries[check.name] = _entry(check, now - last)
+        last = now
+    broken = fingerprints(subject.images[~subject.stands])
+    panel = {
+        "num_examples": len(subject),
+        "eps": float(eps),
+        "batch_norm": batch_norm,
+        "seed": int(seed),
+        "warns": [name for name, entry in entries.items() if entry["warns"]],
+        "worst_case": proportion(int(subject.stands.sum()), len(subject)),
+        "checks": entries,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    return panel, broken
+
+
+def named_models(models):
+    """Dict from name to model, of a `transfer_from`: that, one model, or None."""
+    if isinstance(models, keras.Layer):
+        return {models.name: models}
+    return dict(models or {})
+
+
+def _checks(subject, sources):
+    """Cheap ones first; black-box attacks after all that have the gradient."""
+    yield outputs.logits(subject)
+    randomised = outputs.randomised(subject)
+    yield randomised
+    if not randomised.warns:
+        yield outputs.batch_dependent(subject)
+    yield gradients.vanishing(subject)
+    yield strength.steps(subject)
+    yield strength.starting_point(subject)
+    yield strength.loss(subject)
+    if has_batch_norm(subject.model):
+        yield batch_norm_check(subject)
+    yield radius.radius(subject)
+    yield black_box.noise(subject)
+    yield black_box.square(subject)
+    if sources:
+        yield black_box.transfer(subject, sources)
+    yield gradients.linearity(subject)
+
+
+def _entry(check, seconds):
+    entry = {**dataclasses.asdict(check), "seconds": round(seconds, 2)}
+    del entry["name"]
+    return entry
+
+
+def _checked_sources(sources, subject):
+    """The models to transfer from; a ValueError unless they are of the same task."""
+    classes = subject.clean_logits.shape[1]
+    for name, source in sources.items():
+        try:
+            found = num_classes(source, subject.images)
+        except ValueError as error:
+            raise ValueError(f"transfer_from, {name!r}: {error}") from error
+        if found != classes:
+            raise ValueError(
+                f"transfer_from, {name!r}: it has {found} classes and the model "
+                f"{classes}; expected a model of the same task."
+            )
+    return sources

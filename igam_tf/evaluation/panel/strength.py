@@ -1,0 +1,98 @@
+"""Gradient attacks against each other: a stronger one must not do worse."""
+
+from igam_tf import attacks
+from igam_tf.evaluation.panel.check import Check, clearly_more, share
+
+STEPS = (1, 5, 20, 100)
+# Ordinary networks lose up to six images of a hundred more to the margin.
+_LOSS_SHARE = 0.1
+
+
+def steps(subject):
+    """PGD with 1, 5, 20 and 100 steps: each must do as well as the one before."""
+    stands = {k: subject.withstands(_pgd(subject, num_steps=k)) for k in STEPS}
+    misled, better = [], None
+    for few, many in zip(STEPS[:-1], STEPS[1:], strict=True):
+        a, b = stands[few], stands[many]
+        if clearly_more((b & ~a).sum(), (a & ~b).sum()):
+            misled.append((few, many))
+    before, after = stands[STEPS[-2]], stands[STEPS[-1]]
+    if clearly_more((before & ~after).sum(), (after & ~before).sum()):
+        better = share(before) - share(after)
+    if misled:
+        few, many = misled[-1]
+        sentence = (
+            f"PGD-{many} leaves {share(stands[many]):.0%} of the images standing, "
+            f"PGD-{few} only {share(stands[few]):.0%}: more steps do worse, so the "
+            "gradient misleads the attack, and the robust accuracy is below both."
+        )
+    elif better:
+        sentence = (
+            f"PGD-{STEPS[-1]} takes another {better:.0%} of the images after "
+            f"PGD-{STEPS[-2]}: the attack has not converged, and more steps would take "
+            "more; report no number of few steps."
+        )
+    else:
+        sentence = "more steps of PGD do no worse, and 100 do as 20: it has converged."
+    return Check(
+        name="pgd_steps",
+        values={f"pgd{k}": share(mask) for k, mask in stands.items()},
+        threshold="differences beyond chance (McNemar, 95 %)",
+        warns=misled or better,
+        sentence=sentence,
+        source="Athalye et al. 2018; Carlini et al. 2019",
+    )
+
+
+def starting_point(subject):
+    """PGD-20 from the clean image and from a random start in the ball."""
+    clean = subject.withstands(_pgd(subject, random_start=False))
+    random = subject.withstands(_pgd(subject))
+    values = {"clean_start": share(clean), "random_start": share(random)}
+    warns = clearly_more((clean & ~random).sum(), (random & ~clean).sum())
+    sentence = (
+        f"PGD-20 leaves {share(clean):.0%} standing when it starts at the clean image "
+        f"and {share(random):.0%} from a random start: "
+    ) + (
+        "the surroundings of the image itself hide the gradient; numbers of FGSM and "
+        "of attacks without a random start do not count."
+        if warns
+        else "the start does not matter."
+    )
+    return Check(
+        name="starting_point",
+        values=values,
+        threshold="difference beyond chance (McNemar, 95 %)",
+        warns=warns,
+        sentence=sentence,
+        source="Tramer et al. 2018; Carlini et al. 2019",
+    )
+
+
+def loss(subject):
+    """PGD-20 on the cross entropy and on the margin between logits."""
+    entropy = subject.withstands(_pgd(subject))
+    margin = subject.withstands(_pgd(subject, loss="cw_margin"))
+    missed, other = (entropy & ~margin).sum(), (margin & ~entropy).sum()
+    warns = clearly_more(missed, other) and missed > _LOSS_SHARE * len(subject)
+    sentence = (
+        f"PGD-20 leaves {share(entropy):.0%} standing on the cross entropy and "
+        f"{share(margin):.0%} on the margin of the logits: "
+    ) + (
+        "the cross entropy hides what the logits show (are they very large?); numbers "
+        "of attacks on it alone do not count."
+        if warns
+        else "the loss does not matter much."
+    )
+    return Check(
+        name="loss_function",
+        values={"cross_entropy": share(entropy), "margin": share(margin)},
+        threshold=_LOSS_SHARE,
+        warns=warns,
+        sentence=sentence,
+        source="Carlini & Wagner 2017; Croce & Hein 2020",
+    )
+
+
+def _pgd(subject, **kwargs):
+    return attacks.pgd(step_size=subject.eps / 4, **subject.ball, **kwargs)

@@ -1,0 +1,59 @@
+"""What every export says of itself, and what it may be given as an example batch."""
+
+import keras
+import tensorflow as tf
+
+import igam_tf
+
+
+def batch_specs(batch, network):
+    """tf.TensorSpec of "images" and "labels" of an example batch.
+
+    Raises:
+        ValueError: as `export_step`.
+    """
+    images, labels = (_spec(part) for part in batch)
+    size, *image_shape = images.shape
+    expected = tuple(network.input_shape[1:])
+    if size is None or labels.shape != (size,) or tuple(image_shape) != expected:
+        raise ValueError(
+            f"batch of images {images.shape} and labels {labels.shape}: expected "
+            f"images (batch, {', '.join(map(str, expected))}) and labels (batch,), of "
+            "one fixed size: exported programs take batches of that size only."
+        )
+    if images.dtype not in (tf.float32, tf.uint8) or not labels.dtype.is_integer:
+        raise ValueError(
+            f"batch of images {images.dtype.name} and labels {labels.dtype.name}: "
+            "expected float32 in [0, 1] or uint8, and integers."
+        )
+    labels = tf.TensorSpec(labels.shape, tf.int32)
+    return {"images": images, "labels": labels}
+
+
+def common_manifest(kind, network, inputs, programs, captures):
+    """What the manifest of every export says; `network` is the classifier."""
+    size, *image_shape = inputs["images"].shape
+    return {
+        "kind": kind,
+        "made_with": {
+            "igam_tf": igam_tf.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "batch_size": size,
+        "image_shape": image_shape,
+        "num_classes": network.output_shape[-1],
+        "image_dtype": inputs["images"].dtype.name,
+        "programs": {
+            name: {"file": f"{name}.stablehlo", **entry}
+            for name, (_, entry) in programs.items()
+        },
+        "variables": captures.manifest(),
+    }
+
+
+def _spec(part):
+    if isinstance(part, tf.TensorSpec):
+        return part
+    shape = getattr(part, "shape", ())
+    return tf.TensorSpec(shape, tf.dtypes.as_dtype(part.dtype))

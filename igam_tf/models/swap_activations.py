@@ -1,0 +1,117 @@
+"""Smooth activations in place of piecewise linear ones, for any Keras network."""
+
+import keras
+
+from igam_tf.models.activations import ACTIVATIONS, activation
+
+# What stands between layers: by the name of a function, of a layer or of an operation.
+_HIDDEN = frozenset(
+    "relu relu6 leakyrelu prelu elu selu celu gelu silu swish softplus mish hardsilu "
+    "hardswish".split()
+)
+_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.PReLU)
+
+
+def swap_activations(model, name):
+    """A copy of a network in which every hidden activation is another one.
+
+    Swapped are layers (`ReLU`, `LeakyReLU`, `ELU`, `PReLU` and `Activation`), `keras.ops`
+    (`ops.relu(x)`), and the `activation` argument of convolutions and dense layers, in
+    networks inside of the network too. Swapped is what rectifies (relu, leaky_relu,
+    elu, gelu, silu, softplus and their kin); softmax, sigmoid and tanh stay, and so
+    does an `activation` argument of the layer that gives the logits. GradNorm needs it:
+    with ReLU its penalty has no curvature to work on.
+
+    It cannot see into layers of someone's own that hold an activation inside; and
+    MobileNetV3's gates, which are made of ReLU6, would be swapped.
+
+    Args:
+        model: functional or Sequential keras.Model.
+        name: one of `igam_tf.models.ACTIVATIONS`; "leaky_relu" has the slope 0.1.
+
+    Returns:
+        keras.Model of the same class and names, with copies of the weights. The given
+        one is not changed.
+
+    Raises:
+        ValueError: if the name is unknown, the model is neither functional nor
+            Sequential, or it has no hidden activation.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation={name!r}: expected one of {ACTIVATIONS}.")
+    if not hasattr(model, "operations") and not isinstance(model, keras.Sequential):
+        raise ValueError(
+            f"{type(model).__name__} {model.name!r} is a model of its own class, whose "
+            "layers cannot be exchanged; expected a functional or Sequential model."
+        )
+    last = _last_operation(model)
+    copies, swapped = [], []
+
+    def clone(operation):
+        replaced = _swapped(operation, name, is_last=operation is last)
+        if replaced is not None:
+            swapped.append(operation.name)
+        elif isinstance(operation, keras.layers.Layer):
+            replaced = type(operation).from_config(operation.get_config())
+        else:
+            return operation  # An operation of keras.ops has no state to copy.
+        copies.append((operation, replaced))
+        return replaced
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    if not swapped:
+        raise ValueError(
+            f"model {model.name!r} has no hidden activation to swap; expected layers "
+            f"such as ReLU, or activation='relu' of a convolution."
+        )
+    for original, replaced in copies:
+        if replaced.weights:
+            replaced.set_weights(original.get_weights())
+    return copy
+
+
+def _swapped(operation, name, *, is_last):
+    """The layer in place of this operation, or None if it is to stay as it is."""
+    if isinstance(operation, _LAYERS):
+        return activation(name, operation.name)
+    if not isinstance(operation, keras.layers.Layer):
+        # Those of keras.ops are objects of classes named Relu, Gelu, ...
+        is_hidden = _key(type(operation).__name__) in _HIDDEN
+        return activation(name, operation.name) if is_hidden else None
+    function = getattr(operation, "activation", None)
+    if function is None or _key(_name_of(function)) not in _HIDDEN:
+        return None
+    if isinstance(operation, keras.layers.Activation):
+        return activation(name, operation.name)
+    if is_last:
+        return None
+    config = operation.get_config()
+    if "activation" not in config:
+        return None
+    copy = type(operation).from_config({**config, "activation": None})
+    copy.activation = _as_argument(name)
+    return copy
+
+
+def _as_argument(name):
+    # A layer, since the function "leaky_relu" of Keras has another slope.
+    if name == "leaky_relu":
+        return activation(name, None)
+    return keras.activations.get(name)
+
+
+def _name_of(function):
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _key(name):
+    return name.lower().replace("_", "")
+
+
+def _last_operation(model):
+    """The layer, in whatever inner model, that gives the output."""
+    if isinstance(model, keras.Sequential):
+        last = model.layers[-1]
+    else:
+        last = model.outputs[0]._keras_history.operation
+    return _last_operation(last) if isinstance(last, keras.Model) else last

@@ -1,0 +1,50 @@
+"""Runs exported training steps and attacks by JAX, on CPU or GPU, without TensorFlow.
+
+    step = igam_tf.pjrt.load("step")            # written by igam_tf.export_step
+    losses = step.run(images, labels)           # one step; state stays on the device
+    step.save_state("trained.npz")              # back: igam_tf.export.import_state
+
+Whole trainings: `python -m igam_tf.pjrt --help`. Nothing here imports TensorFlow or
+Keras: JAX and NumPy are all it needs, and JAX is imported when something is run.
+"""
+
+import importlib
+
+_NAMES = {
+    "ExportedAttack": "attack",
+    "ExportedStep": "step",
+    "Losses": "losses",
+}
+
+__all__ = sorted([*_NAMES, "load"])
+
+
+def load(path):
+    """Loads an exported folder.
+
+    Args:
+        path: folder written by `igam_tf.export_step` or `export_attack`.
+
+    Returns:
+        `ExportedStep` or `ExportedAttack`.
+
+    Raises:
+        FileNotFoundError: if the folder has no manifest.
+        ValueError: if it has another format.
+        ModuleNotFoundError: if JAX is not installed.
+    """
+    from igam_tf.pjrt import folder
+
+    manifest = folder.read_manifest(path)
+    kind = {"step": "ExportedStep", "attack": "ExportedAttack"}[manifest["kind"]]
+    return __getattr__(kind)(path, manifest)
+
+
+def __getattr__(name):
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

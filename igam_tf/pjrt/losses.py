@@ -1,0 +1,45 @@
+"""The losses of exported steps, read when they are asked for."""
+
+import collections.abc
+
+import numpy as np
+
+
+class Losses(collections.abc.Mapping):
+    """Means over images of the loss, its terms and the accuracy, of one or more steps.
+
+    Until it is read, the device need not have finished. A value that no step reported,
+    such as those of matching before matching begins, is 0.
+
+    Args:
+        names: of the values.
+        sums, counts: arrays (names,) on the device.
+    """
+
+    def __init__(self, names, sums, counts):
+        self.names, self._sums, self._counts = names, sums, counts
+
+    @classmethod
+    def mean(cls, losses):
+        """Over several steps."""
+        losses = list(losses)
+        sums = sum(np.asarray(one._sums, np.float64) for one in losses)
+        counts = sum(np.asarray(one._counts, np.float64) for one in losses)
+        return cls(losses[0].names, sums, counts)
+
+    def __getitem__(self, name):
+        if name not in self.names:
+            raise KeyError(name)
+        index = self.names.index(name)
+        count = float(np.asarray(self._counts)[index])
+        return float(np.asarray(self._sums)[index]) / count if count else 0.0
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __repr__(self):
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.items())
+        return f"Losses({values})"

@@ -1,0 +1,125 @@
+"""Input gradients on the edges of the image (EdgeReg)."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from igam_tf import gradients
+from igam_tf.training.base import TrainingMethod
+
+_BLUR_RADIUS = 3
+_SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+
+
+class EdgeReg(TrainingMethod):
+    """Lets the gradient of a logit look like the edges of the image.
+
+        L = CE + weight * mean((g / rms(g) - E / rms(E))^2)
+
+    g is the input gradient of one logit, whose class is sampled for each image from
+    softmax(logits / temperature); E is `edge_energy`. Both are divided by their root
+    mean square over the (micro-)batch. Rodriguez-Munoz, Wang, Torralba, ECCV 2024.
+
+    Args:
+        student: keras.Model from images to logits.
+        edge_weights: (first, last): the weight grows linearly over `total_steps`.
+        total_steps: number of steps of the training, or None for the last weight
+            throughout.
+        temperature: of the sampled class.
+        **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
+            `TrainingMethod`.
+    """
+
+    reports = ("cross_entropy", "edges", "gradient_cosine", "gradient_norm")
+
+    def __init__(
+        self,
+        student,
+        *,
+        edge_weights=(1.0, 10.0),
+        total_steps=None,
+        temperature=0.5,
+        **kwargs,
+    ):
+        super().__init__(student, **kwargs)
+        self.edge_weights = tuple(edge_weights)
+        self.total_steps = total_steps
+        self.temperature = temperature
+
+    def prepare(self, images, labels, *, phase, seed):
+        images, _ = super().prepare(images, labels, phase=phase, seed=seed)
+        shape = [tf.shape(images)[0], self.student.output_shape[-1]]
+        uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
+        # The largest of logits plus Gumbel noise is a sample of their softmax.
+        gumbel = -tf.math.log(-tf.math.log(uniform))
+        return images, (edge_energy(images), tf.cast(gumbel, images.dtype))
+
+    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+        del phase, global_batch
+        edges, gumbel = targets
+
+        def sampled_logit(logits, labels):
+            del labels
+            noisy = logits / self.temperature + gumbel
+            return tf.gather(logits, tf.argmax(noisy, axis=1), axis=1, batch_dims=1)
+
+        gradient, logits = gradients.input_gradient_and_logits(
+            self.student, images, labels, of=sampled_logit, training=True
+        )
+        distance = tf.reduce_mean(
+            tf.square(_unit_rms(gradient) - _unit_rms(edges)), axis=(1, 2, 3)
+        )
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        terms = {"cross_entropy": loss, "edges": self.weight() * distance}
+        cosine = gradients.per_image_cosine(gradient, edges)
+        return terms, logits, {"gradient_cosine": cosine}
+
+    def weight(self):
+        """The weight of this step."""
+        first, last = self.edge_weights
+        if self.total_steps is None:
+            return last
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        done = tf.cast(step, tf.float32) / max(self.total_steps - 1, 1)
+        return first + (last - first) * tf.minimum(done, 1.0)
+
+
+def edge_energy(images):
+    """Edge energy of images: blurred Sobel magnitude over all channels, blurred again.
+
+    Args:
+        images: float tensor (batch, height, width, channels).
+
+    Returns:
+        Tensor like `images`, every channel the same.
+    """
+    channels = images.shape[-1]
+    x = _blurred(images)
+    across, down = _filtered(x, _SOBEL), _filtered(x, _SOBEL.T)
+    energy = tf.sqrt(
+        tf.reduce_sum(tf.square(across) + tf.square(down), axis=-1, keepdims=True)
+    )
+    return tf.repeat(_blurred(energy), channels, axis=-1)
+
+
+def _blurred(images):
+    """Gaussian blur with a standard deviation of one pixel."""
+    line = [math.exp(-(i**2) / 2) for i in range(-_BLUR_RADIUS, _BLUR_RADIUS + 1)]
+    line = np.array(line, np.float32) / sum(line)
+    return _filtered(images, np.outer(line, line))
+
+
+def _filtered(images, kernel):
+    """Each channel correlated with one kernel; borders mirror the image."""
+    radius = len(kernel) // 2
+    border = [radius, radius]
+    padded = tf.pad(images, [[0, 0], border, border, [0, 0]], "REFLECT")
+    stack = np.repeat(kernel[:, :, None, None], images.shape[-1], axis=2)
+    filters = tf.constant(stack, images.dtype)
+    return tf.nn.depthwise_conv2d(padded, filters, [1, 1, 1, 1], "VALID")
+
+
+def _unit_rms(values):
+    # The floor keeps the second derivative of a vanishing gradient finite.
+    return values * tf.math.rsqrt(tf.reduce_mean(tf.square(values)) + 1e-20)

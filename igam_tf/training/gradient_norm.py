@@ -1,0 +1,130 @@
+"""Gradient norm regularisation (GradNorm), and double backpropagation."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from igam_tf import gradients
+from igam_tf.training.base import TrainingMethod
+from igam_tf.training.teachers import check_choice
+
+NORMS = ("l1", "squared_l2")
+BATCH_NORM = ("inference", "batch")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientNormPenalty:
+    """A norm of the gradient of the loss w.r.t. the image, to add to any method.
+
+        weight * ramp * eps * || d CE / dx ||_1       (norm="l1")
+        weight * ramp * || d CE / dx ||_2^2           (norm="squared_l2")
+
+    Images are in [0, 1], so that the paper's eps / sigma is eps.
+
+    Args:
+        weight: lambda_GN, 1.2 in the paper.
+        eps: radius for which the L1 norm bounds the rise of the linearised loss: 4/255
+            in the paper.
+        norm: "l1" (Rodriguez-Munoz et al. 2024), or "squared_l2": the double
+            backpropagation of Ross & Doshi-Velez (2018).
+        ramp_steps: steps over which the penalty grows from 0 to its weight.
+        batch_norm: mode of the network: "inference", frozen statistics, as in the
+            paper, which starts from a naturally trained network; or "batch".
+
+    Raises:
+        ValueError: if a choice is unknown or a number is negative.
+    """
+
+    weight: float = 1.2
+    eps: float = 4 / 255
+    norm: str = "l1"
+    ramp_steps: int = 0
+    batch_norm: str = "inference"
+
+    #: Name of the term in the logs.
+    name = "input_gradient_norm"
+
+    def __post_init__(self):
+        check_choice("norm", self.norm, NORMS)
+        check_choice("batch_norm", self.batch_norm, BATCH_NORM)
+        for name in ("weight", "eps", "ramp_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more.")
+
+    def terms(self, method, images, labels):
+        """The penalty of each image, by a gradient of its own.
+
+        Args:
+            method: compiled `TrainingMethod`, whose steps the ramp counts.
+            images, labels: the batch.
+
+        Returns:
+            Dict of one term (batch,).
+        """
+        gradient, _ = self.gradient_and_logits(method.student, images, labels)
+        return {self.name: self.of(gradient, method.optimizer.iterations)}
+
+    def gradient_and_logits(self, model, images, labels):
+        """The penalised gradient, and the logits of the same pass."""
+        return gradients.input_gradient_and_logits(
+            model, images, labels, of="loss", training=self.batch_norm == "batch"
+        )
+
+    def of(self, gradient, step):
+        """The penalty of input gradients (batch, ...) at a step: (batch,)."""
+        axes = list(range(1, gradient.shape.rank))
+        if self.norm == "l1":
+            size = self.eps * tf.reduce_sum(tf.abs(gradient), axis=axes)
+        else:
+            size = tf.reduce_sum(tf.square(gradient), axis=axes)
+        return self.weight * self.ramp(step) * size
+
+    def ramp(self, step):
+        """Factor between 0 and 1: the first step has 1 / ramp_steps of the weight."""
+        if not self.ramp_steps:
+            return 1.0
+        done = tf.cast(tf.convert_to_tensor(step) + 1, tf.float32) / self.ramp_steps
+        return tf.minimum(done, 1.0)
+
+
+class GradNorm(TrainingMethod):
+    """Natural training with a penalty on the norm of the input gradient.
+
+        L = cross_entropy_weight * CE + penalty
+
+    Natural images only; Rodriguez-Munoz, Wang, Torralba, ECCV 2024. It needs smooth
+    activations (`igam_tf.models.swap_activations`): with ReLU the penalty has no
+    curvature to work on. The paper clips the global norm of the weights' gradient to 1
+    (`global_clipnorm` of the optimizer) and evaluates averaged weights (`use_ema`).
+
+    Args:
+        student: keras.Model from images to logits.
+        cross_entropy_weight: lambda_CE, 0.8 in the paper.
+        gradient_norm: `GradientNormPenalty`.
+        **kwargs: `attack`, `weight_decay`, `micro_batch`, `seed` of `TrainingMethod`.
+    """
+
+    reports = ("cross_entropy", GradientNormPenalty.name, "gradient_norm")
+
+    def __init__(
+        self,
+        student,
+        *,
+        cross_entropy_weight=0.8,
+        gradient_norm=GradientNormPenalty(),
+        **kwargs,
+    ):
+        super().__init__(student, **kwargs)
+        self.cross_entropy_weight = cross_entropy_weight
+        self.gradient_norm = gradient_norm
+
+    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+        del targets, phase, global_batch
+        penalty = self.gradient_norm
+        gradient, logits = penalty.gradient_and_logits(self.student, images, labels)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        terms = {
+            "cross_entropy": self.cross_entropy_weight * loss,
+            penalty.name: penalty.of(gradient, self.optimizer.iterations),
+        }
+        return terms, logits, {}

@@ -1,0 +1,94 @@
+"""Jacobian adversarially regularised networks (JARN)."""
+
+import keras
+import tensorflow as tf
+
+from igam_tf import gradients
+from igam_tf.models.normalization import zero_mean_unit_norm
+from igam_tf.training import teachers
+from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
+
+
+class JARN(AdversarialMatching):
+    """A student whose input gradients learn to look like images, without a teacher.
+
+        L = L_xent - adversarial_weight * L_disc
+
+    The discriminator tells natural images from adaptor(J), J the input gradient of the
+    true class' probability; the adaptor, one 1x1 convolution and tanh of the centred,
+    L2-normalised J, helps the student to deceive it. Chan et al., ICLR 2020. There
+    student and adaptor have a weight each (lambda, gamma), both 1; here one for both.
+
+    Its published robustness did not last: 15.5 % as reported, 0.26 % under AutoAttack.
+
+    Args:
+        student: keras.Model from images to logits.
+        discriminator: keras.Model from images to two logits, see
+            `igam_tf.models.discriminator` (5 convolutions from 32 channels there).
+        adversarial_weight: lambda and gamma.
+        **kwargs: `matching_start`, `discriminator_every` (20 there) of
+            `AdversarialMatching`, and what it takes of `TrainingMethod`.
+
+    Raises:
+        ValueError: if the two networks do not fit together.
+    """
+
+    reports = (
+        "cross_entropy",
+        "adversarial",
+        "discriminator_loss",
+        "discriminator_accuracy",
+        "gradient_norm",
+    )
+
+    def __init__(self, student, discriminator, *, adversarial_weight=1.0, **kwargs):
+        kwargs.setdefault("discriminator_every", 20)
+        super().__init__(student, discriminator, **kwargs)
+        teachers.check_networks(student, discriminator=discriminator)
+        self.adversarial_weight = adversarial_weight
+        self.adaptor = make_adaptor(student.input_shape[1:])
+
+    @property
+    def trained_variables(self):
+        return self.student.trainable_variables + self.adaptor.trainable_variables
+
+    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+        del targets, global_batch
+        if phase == PLAIN:
+            logits = self.student(images, training=True)
+            return {"cross_entropy": cross_entropy(labels, logits)}, logits, {}
+        looks, logits = self.gradient_as_image(images, labels)
+        loss, correct = self.discriminate(looks, images)
+        terms = {
+            "cross_entropy": cross_entropy(labels, logits),
+            "adversarial": -self.adversarial_weight * loss,
+        }
+        report = {"discriminator_loss": loss, "discriminator_accuracy": correct}
+        return terms, logits, report
+
+    def players(self, images, labels, targets):
+        del targets
+        return self.gradient_as_image(images, labels)[0], images
+
+    def gradient_as_image(self, images, labels):
+        """adaptor(J), and the student's logits."""
+        gradient, logits = gradients.input_gradient_and_logits(
+            self.student, images, labels, of="probability", training=True
+        )
+        return tf.cast(self.adaptor(gradient), gradient.dtype), logits
+
+
+def make_adaptor(image_shape):
+    """The adaptor: centred, L2-normalised gradients -> 1x1 convolution -> tanh.
+
+    Args:
+        image_shape: (height, width, channels).
+
+    Returns:
+        keras.Model from gradients to tensors of their shape in [-1, 1].
+    """
+    inputs = keras.Input(image_shape, name="input_gradient")
+    outputs = keras.layers.Conv2D(
+        image_shape[-1], 1, activation="tanh", name="adaptor"
+    )(zero_mean_unit_norm(inputs))
+    return keras.Model(inputs, outputs, name="adaptor")

@@ -1,0 +1,96 @@
+"""Knowledge distillation with input gradient alignment (KDIGA)."""
+
+import tensorflow as tf
+
+from igam_tf import gradients
+from igam_tf.training import teachers
+from igam_tf.training.base import TrainingMethod
+
+
+class KDIGA(TrainingMethod):
+    """Distillation of a robust teacher, whose input gradients the student copies.
+
+        L = alpha T^2 KL(student || teacher) + (1 - alpha) CE
+            + (gradient_weight / B) || d CE_s / dx - d CE_t / dx ||_2
+
+    The norm is that of the whole batch, not squared, hence taken over the images that
+    one replica holds at a time. Natural images only. Shao et al. 2021.
+
+    Args:
+        student: keras.Model from images to logits.
+        teacher: robust keras.Model from the same images to the same classes, see
+            `igam_tf.finetune`; frozen.
+        alpha: share of the distillation, 0.5 there.
+        temperature: T, 1 there.
+        gradient_weight: gamma, 0.5 to 1000 there.
+        **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
+            `TrainingMethod`.
+
+    Raises:
+        ValueError: if alpha is not a fraction or the networks do not fit together.
+    """
+
+    reports = (
+        "cross_entropy",
+        "distillation",
+        "difference",
+        "gradient_cosine",
+        "gradient_norm",
+    )
+
+    def __init__(
+        self,
+        student,
+        teacher,
+        *,
+        alpha=0.5,
+        temperature=1.0,
+        gradient_weight=10.0,
+        **kwargs,
+    ):
+        super().__init__(student, **kwargs)
+        if not 0 <= alpha <= 1 or temperature <= 0:
+            raise ValueError(
+                f"alpha={alpha}, temperature={temperature}: expected a fraction and a "
+                "number above 0."
+            )
+        teachers.check_networks(student, teacher)
+        self._teacher = teachers.frozen(teacher)
+        self.alpha = alpha
+        self.temperature = temperature
+        self.gradient_weight = gradient_weight
+
+    @property
+    def teacher(self):
+        return self._teacher.value
+
+    def prepare(self, images, labels, *, phase, seed):
+        images, _ = super().prepare(images, labels, phase=phase, seed=seed)
+        return images, gradients.input_gradient_and_logits(
+            self.teacher, images, labels, of="loss"
+        )
+
+    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+        del phase, global_batch
+        teacher_gradient, teacher_logits = targets
+        gradient, logits = gradients.input_gradient_and_logits(
+            self.student, images, labels, of="loss", training=True
+        )
+        ours = tf.nn.log_softmax(logits / self.temperature)
+        theirs = tf.nn.log_softmax(teacher_logits / self.temperature)
+        divergence = tf.reduce_sum(tf.exp(ours) * (ours - theirs), axis=1)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        # Every image carries an equal part of the norm of all of them.
+        norm = _norm(gradient - teacher_gradient) / tf.cast(tf.size(labels), loss.dtype)
+        terms = {
+            "cross_entropy": (1 - self.alpha) * loss,
+            "distillation": self.alpha * self.temperature**2 * divergence,
+            "difference": self.gradient_weight * norm * tf.ones_like(loss),
+        }
+        cosine = gradients.per_image_cosine(gradient, teacher_gradient)
+        return terms, logits, {"gradient_cosine": cosine}
+
+
+def _norm(values):
+    # The floor keeps the derivative of a vanishing difference finite.
+    return tf.sqrt(tf.reduce_sum(tf.square(values)) + 1e-20)

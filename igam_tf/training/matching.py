@@ -1,0 +1,137 @@
+"""What methods with a discriminator share: two players, and when each of them steps."""
+
+import tensorflow as tf
+
+from igam_tf import transforms
+from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
+from igam_tf.training import micro_batches
+from igam_tf.training.base import TrainingMethod
+from igam_tf.training.optimizers import following, with_loss_scale
+
+PLAIN, MATCHING = "plain", "matching"
+
+
+class AdversarialMatching(TrainingMethod):
+    """Plain training up to a step, then a game between student and discriminator.
+
+    A subclass says in `players` what the discriminator tells apart. Once in
+    `discriminator_every` steps, it is updated after the student, on the same batch.
+
+    Args:
+        student: keras.Model from images to logits.
+        discriminator: keras.Model from what it sees to two logits: 0 is the student's,
+            1 the model's to be like. See `igam_tf.models.discriminator`.
+        matching_start: number of steps of plain training before matching begins.
+        discriminator_every: k, student steps per discriminator step.
+        **kwargs: `attack`, `weight_decay` (of discriminator and student), `penalty`,
+            `micro_batch`, `seed` of `TrainingMethod`.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    phases = (PLAIN, MATCHING)
+
+    def __init__(
+        self, student, discriminator, *, matching_start=0, discriminator_every=5, **kwargs
+    ):
+        super().__init__(student, **kwargs)
+        if discriminator_every < 1 or matching_start < 0:
+            raise ValueError(
+                f"discriminator_every={discriminator_every}, matching_start="
+                f"{matching_start}: expected at least 1 and at least 0 steps."
+            )
+        self.discriminator = discriminator
+        self.matching_start = matching_start
+        self.discriminator_every = discriminator_every
+
+    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
+        """Configures training with two optimizers.
+
+        Args:
+            optimizer: optimizer of the student.
+            discriminator_optimizer: optimizer of the discriminator; by default one
+                with the student's settings and schedule, as in the authors' code.
+            **kwargs: see `TrainingMethod.compile`.
+        """
+        super().compile(optimizer, **kwargs)
+        if discriminator_optimizer is None:
+            discriminator_optimizer = following(
+                self.optimizer,
+                start=self.matching_start,
+                every=self.discriminator_every,
+            )
+        self.discriminator_optimizer = with_loss_scale(
+            discriminator_optimizer, self.discriminator
+        )
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def players(self, images, labels, targets):
+        """What the discriminator sees of the student, and of what it is to be like.
+
+        Args:
+            images, labels, targets: as `loss_terms` gets them in the phase MATCHING.
+
+        Returns:
+            Tuple of two tensors (batch, ...) of one shape.
+        """
+        raise TypeError(f"{type(self).__name__} does not define its players.")
+
+    def phase(self, step):
+        return tf.cast(step >= self.matching_start, tf.int32)
+
+    def second_update_due(self, step):
+        matching = step >= self.matching_start
+        return matching & (step % self.discriminator_every == 0)
+
+    def second_update(self, prepared, step):
+        images = prepared[0]
+        (discriminator_gradients,), _ = micro_batches.run(
+            self.maybe_xla(self._discriminator_gradients),
+            prepared,
+            self.step_seed(step),
+            self.global_batch(images),
+            size=self.micro_batch,
+        )
+        self.discriminator_optimizer.apply(
+            discriminator_gradients, self.discriminator.trainable_variables
+        )
+
+    def _discriminator_gradients(self, prepared, seed, global_batch):
+        with transforms.random_offsets(seed):
+            first, second = self.players(*prepared)
+        variables = self.discriminator.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            loss, _ = self.discriminate(first, second)
+            total, _ = self.total({"discriminator": loss}, variables, global_batch)
+            scaled = self.discriminator_optimizer.scale_loss(total)
+        return (tape.gradient(scaled, variables),), ()
+
+    def discriminate(self, first, second):
+        """Cross entropy and accuracy of the discriminator, averaged over each pair.
+
+        Both halves go through it as one batch, whose statistics they share.
+
+        Returns:
+            Tuple of two tensors (batch,).
+        """
+        count = tf.shape(first)[0]
+        players = tf.repeat([STUDENT_CLASS, TEACHER_CLASS], [count, count])
+        logits = self.discriminator(tf.concat([first, second], axis=0), training=True)
+        logits = tf.cast(logits, first.dtype)
+        correct = tf.argmax(logits, axis=1, output_type=tf.int32) == players
+        return (
+            _mean_of_halves(cross_entropy(players, logits)),
+            _mean_of_halves(tf.cast(correct, logits.dtype)),
+        )
+
+
+def cross_entropy(labels, logits):
+    """Softmax cross entropy of each image."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _mean_of_halves(values):
+    first, second = tf.split(values, 2)
+    return (first + second) / 2

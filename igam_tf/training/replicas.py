@@ -1,0 +1,104 @@
+"""One batch over all replicas, and the compiled loop that Keras' `fit` calls.
+
+Control flow stands outside of `strategy.run`: inside of it, a `tf.cond` around an
+optimizer fails under MirroredStrategy.
+"""
+
+import functools
+
+import tensorflow as tf
+
+
+def train_on_batch(method, data):
+    """Both players' updates, as the step asks for them.
+
+    Args:
+        method: compiled `TrainingMethod`.
+        data: a distributed batch (images, labels).
+
+    Returns:
+        Dict of running means.
+    """
+    step = tf.identity(method.optimizer.iterations.value)
+    branches = [
+        functools.partial(_train_in_phase, method, data, step, phase)
+        for phase in method.phases
+    ]
+    if len(branches) == 1:
+        outputs = branches[0]()
+    else:
+        outputs = tf.switch_case(method.phase(step), branches)
+    return _update_metrics(method, *outputs)
+
+
+def test_on_batch(method, data):
+    """Loss and metrics in inference mode; see `train_on_batch`."""
+    step = tf.identity(method.optimizer.iterations.value)
+    outputs, _ = method.distribute_strategy.run(method.test_step, (data, step))
+    return _update_metrics(method, *_reduced(method, *outputs))
+
+
+def _train_in_phase(method, data, step, phase):
+    strategy = method.distribute_strategy
+    outputs, prepared = strategy.run(method.train_step, (data, step), {"phase": phase})
+    due = method.second_update_due(step) if phase == method.phases[-1] else None
+    if due is not None:
+
+        def update():
+            strategy.run(method.second_update, (prepared, step))
+            return 0
+
+        tf.cond(due, update, lambda: 0)
+    return _reduced(method, *outputs)
+
+
+def _reduced(method, report, logits, labels):
+    strategy = method.distribute_strategy
+    sums = {
+        name: tuple(strategy.reduce("SUM", v, axis=None) for v in values)
+        for name, values in report.items()
+    }
+    return sums, strategy.gather(logits, axis=0), strategy.gather(labels, axis=0)
+
+
+def _update_metrics(method, sums, logits, labels):
+    for mean in method.means:
+        if mean.name in sums:
+            total, count = sums[mean.name]
+            mean.update_state(tf.math.divide_no_nan(total, count), count)
+    logs = method.compute_metrics(None, labels, logits)
+    absent = {m.name for m in method.means} - set(sums)
+    return {name: value for name, value in logs.items() if name not in absent}
+
+
+def over_iterator(model, on_batch):
+    """`steps_per_execution` batches of an iterator, in one compiled call.
+
+    Args:
+        model: keras.Model, whose `steps_per_execution` and `run_eagerly` hold.
+        on_batch: function of the model and one batch to logs.
+
+    Returns:
+        Function of an iterator to the logs of the last batch.
+    """
+    on_batch = tf.autograph.experimental.do_not_convert(
+        functools.partial(on_batch, model)
+    )
+
+    def execute(iterator):
+        logs = on_batch(iterator.get_next())
+        for _ in tf.range(model.steps_per_execution - 1):
+            batch = iterator.get_next_as_optional()
+            if not batch.has_value():
+                break
+            logs = on_batch(batch.get_value())
+        return logs
+
+    if model.run_eagerly:
+        return lambda iterator: on_batch(next(iterator))
+    if model.steps_per_execution == 1:
+        # The loop would trace the step a second time.
+        return tf.function(
+            lambda iterator: on_batch(iterator.get_next()), reduce_retracing=True
+        )
+    return tf.function(execute, reduce_retracing=True)

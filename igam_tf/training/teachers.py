@@ -1,0 +1,51 @@
+"""Frozen teachers of methods that learn from one."""
+
+from igam_tf import models
+
+
+class Untracked:
+    """Hides a model from Keras' attribute tracking: it is neither trained nor saved.
+
+    Attributes:
+        value: the model.
+    """
+
+    def __init__(self, value):
+        self.value = value
+
+
+def frozen(teacher, *, batch_norm="inference"):
+    """The teacher with its weights frozen, as no part of the method that holds it."""
+    return Untracked(models.freeze(teacher, batch_norm=batch_norm))
+
+
+def check_choice(name, value, choices):
+    """Raises ValueError unless the value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: expected one of {choices}.")
+
+
+def check_networks(student, teacher=None, discriminator=None):
+    """Same images, same classes, and a discriminator of what it is to see.
+
+    Raises:
+        ValueError: if a shape differs.
+    """
+    expected = {}
+    if teacher is not None:
+        expected["teacher input"] = (teacher.input_shape[1:], student.input_shape[1:])
+        expected["teacher classes"] = (teacher.output_shape[1:], student.output_shape[1:])
+    if discriminator is not None:
+        expected["discriminator input"] = (
+            discriminator.input_shape[1:],
+            student.input_shape[1:],
+        )
+        expected["discriminator classes"] = (discriminator.output_shape[1:], (2,))
+    for what, (found, needed) in expected.items():
+        if tuple(found) != tuple(needed):
+            raise ValueError(
+                f"{what}: found {tuple(found)}, but the student needs {tuple(needed)}. "
+                "igam_tf.finetune(teacher, ...) fits a teacher to the target task; "
+                "igam_tf.models.discriminator(gradient_shape=...) takes the shape of "
+                "the target images."
+            )

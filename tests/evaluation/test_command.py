@@ -1,0 +1,154 @@
+"""`python -m igam_tf.evaluate`, and `igam_tf.evaluate` beside it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+from small_models import digits_net, linear_model
+
+from igam_tf.evaluation import command
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module", name="model")
+def _model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "digits.keras"
+    digits_net().save(path)
+    return path
+
+
+def test_help_is_quick_and_needs_no_tensorflow():
+    start = time.perf_counter()
+    done = python("-X", "importtime", "-m", "igam_tf.evaluate", "--help")
+    assert done.returncode == 0 and "--transfer_from" in done.stdout
+    assert "tensorflow" not in done.stderr and "keras" not in done.stderr
+    assert time.perf_counter() - start < 5
+
+
+def test_a_whole_evaluation(model, tmp_path):
+    plain = tmp_path / "plain.keras"
+    linear_model((8, 8, 1), num_classes=10)[0].save(plain)
+    done = python(
+        "-m", "igam_tf.evaluate", str(model), "--dataset=digits", "--eps=0.1",
+        "--attacks=clean,pgd5x2,square50", "--max_examples=40", "--panel_examples=20",
+        f"--transfer_from={plain}", f"--out={tmp_path}/results.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    found = results["rows"]["digits"]["evaluation"]
+    assert list(found["attacks"]) == ["clean", "pgd5x2", "square50"]
+    assert found["num_examples"] == 40 and found["eps"] == 0.1
+    assert str(plain) in found["panel"]["checks"]["transfer"]["values"]
+    assert found["robustbench"]["dataset"] == "digits"
+    row = next(line for line in done.stdout.splitlines() if line.startswith("| digits"))
+    for entry in found["attacks"].values():
+        assert f" {100 * entry['accuracy']:.1f} " in row
+    assert "PGD-5 x2" in done.stdout and "Square-50" in done.stdout
+    assert "training" not in done.stdout
+    # Nothing is left but what was asked for.
+    assert {path.name for path in tmp_path.iterdir()} == {"plain.keras", "results.json"}
+
+
+def test_results_lie_beside_the_model(model, capsys):
+    status = command.main(
+        [str(model), "--dataset=digits", "--attacks=clean", "--max_examples=8"]
+    )
+    assert status == 0
+    out = model.with_name("digits.results.json")
+    assert f"Written to {out}" in capsys.readouterr().out
+    results = json.loads(out.read_text())
+    assert results["rows"]["digits"]["evaluation"]["num_examples"] == 8
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nowhere.keras", "--dataset=digits"], "nowhere.keras"),
+        (["MODEL", "--dataset=cifar10"], r"takes images of shape \(8, 8, 1\)"),
+        (["MODEL", "--dataset=digits_parity"], "returns 10 classes.*has 2"),
+        (["MODEL", "--dataset=digits", "--out=/nowhere/r.json"], "no folder /nowhere"),
+        (["MODEL", "--dataset=digits", "--eps=8"], "divide by 255"),
+        (["MODEL", "--dataset=digits", "--transfer_from=x.keras"], "x.keras"),
+        (["MODEL", "--dataset=digits", "--attacks=autoattack", "--batch_norm=batch"],
+         "expected batch_norm='inference'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(model, capsys, arguments, message):
+    arguments = [str(model) if text == "MODEL" else text for text in arguments]
+    assert command.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(error)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "required: model, --dataset"),
+        (["m.keras", "--dataset=cifar11"], "Did you mean 'cifar10'"),
+        (["m.keras", "--dataset=digits", "--attacks=clean,pgdx"], "attack 'pgdx'"),
+        (["m.keras", "--dataset=digits", "--eps=large"], "'large': expected a number"),
+        (["m.keras", "--dataset=digits", "--batch_size=0"], "'0': expected a number"),
+    ],
+)
+def test_bad_arguments_are_one_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as error:
+        command.main(arguments)
+    assert error.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
+
+
+def test_a_file_that_is_no_model(tmp_path, capsys):
+    path = tmp_path / "broken.keras"
+    path.write_bytes(b"no zip file")
+    assert command.main([str(path), "--dataset=digits"]) == 1
+    error = capsys.readouterr().err
+    assert "broken.keras" in error and error.count("\n") == 1
+
+
+def test_the_name_is_the_function_also_as_a_module():
+    done = python(
+        "-c",
+        "import igam_tf.evaluate\nimport igam_tf\nimport igam_tf.evaluate as module\n"
+        "from igam_tf.evaluation import evaluate as function\n"
+        "import igam_tf.evaluate\n"
+        "assert igam_tf.evaluate is function, igam_tf.evaluate\n"
+        "assert module is function, module\n",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_stays_cheap():
+    done = python("-c", "import sys, igam_tf; assert 'tensorflow' not in sys.modules")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_checkpoint_of_madrylab_is_a_model_too(shared_dir, tfds_dir, tmp_path):
+    done = command.main(
+        [
+            str(shared_dir / "golden" / "cifar_madry_narrow"), "--dataset=cifar10",
+            f"--data_dir={tfds_dir}", "--attacks=clean,fgsm", "--max_examples=8",
+            "--nopanel", f"--out={tmp_path}/results.json",
+        ]
+    )  # fmt: skip
+    assert done == 0
+    assert json.loads((tmp_path / "results.json").read_text())["rows"]

@@ -1,0 +1,184 @@
+"""The panel: its record, its cost, its single checks on made-up numbers."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_models import CountsCalls, digits, digits_net, linear_model
+
+from igam_tf import attacks
+from igam_tf.evaluation import masking_panel
+from igam_tf.evaluation.panel import batch_norm, gradients, radius, strength
+from igam_tf.evaluation.panel.check import clearly_more
+from igam_tf.evaluation.panel.subject import Subject
+
+CHECKS = [
+    "logits", "randomised", "batch_dependent", "vanishing_gradients", "pgd_steps",
+    "starting_point", "loss_function", "batch_norm", "eps_sweep", "noise", "square",
+    "transfer", "local_linearity",
+]  # fmt: skip
+
+
+def examples(count=60):
+    images, labels = digits()
+    return images[1200 : 1200 + count], labels[1200 : 1200 + count]
+
+
+def test_record():
+    panel = masking_panel(
+        digits_net(), examples(), eps=0.1, seed=5, transfer_from=digits_net()
+    )
+    assert json.loads(json.dumps(panel)) == panel
+    assert list(panel["checks"]) == CHECKS
+    assert (panel["num_examples"], panel["eps"], panel["seed"]) == (60, 0.1, 5)
+    assert panel["warns"] == []
+    for check in panel["checks"].values():
+        assert list(check) == [
+            "values", "threshold", "warns", "sentence", "source", "seconds",
+        ]  # fmt: skip
+        assert check["sentence"].endswith(".") and check["source"]
+    steps = panel["checks"]["pgd_steps"]["values"]
+    assert list(steps) == ["pgd1", "pgd5", "pgd20", "pgd100"]
+    # The same as evaluated by hand.
+    images, labels = examples()
+    adversarial = attacks.pgd(eps=0.1, num_steps=20, seed=5)(digits_net(), images, labels)
+    right = [digits_net()(x).numpy().argmax(1) == labels for x in (images, adversarial)]
+    assert steps["pgd20"] == pytest.approx((right[0] & right[1]).mean(), abs=1e-4)
+    assert panel["checks"]["noise"]["values"]["accuracy"] > 0.8
+    sweep = panel["checks"]["eps_sweep"]["values"]
+    assert sweep["0.1"] == steps["pgd20"] and list(sweep.values())[-1] == 0
+    assert panel["worst_case"]["accuracy"] <= min(steps.values())
+    assert panel["seconds"] > 0
+
+
+def test_batches_do_not_matter_and_only_the_first_images_are_taken():
+    images, labels = examples(40)
+    whole = masking_panel(digits_net(), (images, labels), eps=0.1)
+    data = tf.data.Dataset.from_tensor_slices(examples(60)).batch(25)
+    parts = masking_panel(digits_net(), data, eps=0.1, num_examples=40, batch_size=16)
+    for name in ("pgd_steps", "eps_sweep", "vanishing_gradients", "starting_point"):
+        assert whole["checks"][name]["values"] == parts["checks"][name]["values"]
+    assert parts["num_examples"] == 40
+
+
+def test_nothing_is_retraced_by_the_next_panel():
+    counter = CountsCalls()
+    model = keras.Sequential([keras.Input((8, 8, 1)), counter, digits_net()])
+    settings = {"eps": 0.1, "batch_size": 10, "num_examples": 25}
+    masking_panel(model, examples(), **settings)
+    calls = counter.calls
+    masking_panel(model, examples(), **settings)
+    assert counter.calls == calls
+
+
+def test_l2_ball_of_a_linear_model():
+    """The worst case is known: the margin in units of the gradient's L2 norm."""
+    model, weights, _ = linear_model(shape=(4, 4, 1), seed=2)
+    generator = np.random.default_rng(0)
+    images = generator.uniform(0.3, 0.7, (80, 4, 4, 1)).astype(np.float32)
+    logits = model(images).numpy()
+    labels = logits.argmax(axis=1)
+    margin = np.abs(logits[:, 0] - logits[:, 1])
+    eps = 0.1
+    robust = margin > eps * np.linalg.norm(weights[:, 0] - weights[:, 1])
+    panel = masking_panel(model, (images, labels), eps=eps, norm="l2")
+    assert 0 < robust.sum() < 80
+    assert panel["worst_case"]["num_correct"] == robust.sum()
+    assert panel["warns"] == []
+    assert panel["checks"]["local_linearity"]["values"]["gradient_cosine"] == 1
+    assert "batch_norm" not in panel["checks"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"eps": 0}, "eps is 0"),
+        ({"transfer_from": {"other": linear_model((8, 8, 1))[0]}}, "'other': it has 2"),
+        ({"transfer_from": {"f": lambda x: x}}, "transfer_from, 'f'.*keras.Model"),
+    ],
+)
+def test_bad_input(change, message):
+    with pytest.raises(ValueError, match=message):
+        masking_panel(digits_net(), examples(5), **{"eps": 0.1, **change})
+
+
+def test_what_is_beyond_chance():
+    assert clearly_more(4, 0) and clearly_more(20, 8)
+    assert not clearly_more(3, 0) and not clearly_more(20, 10)
+    assert not clearly_more(0, 5)
+
+
+class Scripted(Subject):
+    """A subject whose attacks leave standing what a test says."""
+
+    def __init__(self, **outcomes):
+        images = np.full((100, 2, 2, 1), 0.5, np.float32)
+        model = linear_model((2, 2, 1))[0]
+        labels = model(images).numpy().argmax(axis=1).astype(np.int32)
+        super().__init__(
+            model, [(images, labels)], eps=0.1, norm="linf", training=False, seed=0
+        )
+        self._outcomes = outcomes
+
+    def withstands(self, attack, *, training=False):
+        if "batch" in self._outcomes:
+            mode = "batch" if training else "inference"
+            return np.arange(100) < self._outcomes[mode]
+        key = f"steps{attack.num_steps}" if attack.eps == self.eps else "larger"
+        return np.arange(100) < self._outcomes[key]
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ((90, 50, 40, 40), None),
+        ((40, 50, 40, 40), "PGD-5 leaves 50%"),
+        ((90, 50, 40, 60), "PGD-100 leaves 60%"),
+        ((90, 50, 40, 30), "has not converged"),
+        ((90, 50, 40, 39), None),
+    ],
+)
+def test_steps(counts, words):
+    numbers = zip((1, 5, 20, 100), counts, strict=True)
+    check = strength.steps(Scripted(**{f"steps{k}": n for k, n in numbers}))
+    assert check.warns == (words is not None)
+    assert words is None or words in check.sentence
+
+
+@pytest.mark.parametrize(
+    "at_eps, beyond, warns, words",
+    [(50, 0, False, "falls from 50%"), (50, 20, True, "any image")]
+    + [(10, 40, True, "any image")],
+)
+def test_a_model_that_never_falls(at_eps, beyond, warns, words):
+    check = radius.radius(Scripted(steps20=at_eps, larger=beyond))
+    assert check.warns == warns and words in check.sentence
+
+
+@pytest.mark.parametrize(
+    "evaluated_in, batch, warns",
+    [("batch", 60, True), ("batch", 41, False), ("inference", 60, False)],
+)
+def test_robustness_that_is_due_to_the_batch(evaluated_in, batch, warns):
+    """It warns where the reported number is the one with batch statistics."""
+    subject = Scripted(inference=40, batch=batch)
+    subject.training = evaluated_in == "batch"
+    check = batch_norm.batch_norm(subject)
+    assert check.warns == warns
+    assert f"40% standing with batch norm in inference mode and {batch}%" in (
+        check.sentence
+    )
+
+
+def test_gradients_of_nan_and_of_almost_nothing():
+    subject = Scripted()
+    fine = np.ones(100, np.float32)
+    for change, words in [(np.nan, "NaN at 20%"), (1e-35, "lost in float32")]:
+        clean = np.where(np.arange(100) < 20, change, fine)
+        subject.__dict__["gradients"] = {
+            "clean": clean, "random_start": fine, "cosine": fine,
+        }  # fmt: skip
+        check = gradients.vanishing(subject)
+        assert check.warns and words in check.sentence

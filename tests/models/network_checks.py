@@ -1,0 +1,110 @@
+"""What every network must be able to do: checks shared by the tests of networks."""
+
+import contextlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from igam_tf import data, gradients, models, training
+
+
+@contextlib.contextmanager
+def float64():
+    """Within it, networks are made and run in float64."""
+    precision, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(precision)
+        keras.config.set_dtype_policy(policy)
+
+
+def check_second_derivatives(make):
+    """d/dw of the squared input gradient, against finite differences of it.
+
+    Args:
+        make: function without arguments to a network, called in float64.
+    """
+    with float64():
+        model = make()
+        rng = np.random.default_rng(0)
+        images = tf.constant(rng.random((4, *model.input_shape[1:])))
+        labels = tf.constant([0, 1, 2, 0])
+        variables = model.trainable_variables
+
+        @tf.function
+        def loss():
+            gradient = gradients.input_gradient(
+                model, images, labels, of="loss", training=True
+            )
+            return tf.reduce_sum(tf.square(gradient))
+
+        @tf.function
+        def weights_gradient():
+            with tf.GradientTape() as tape:
+                value = loss()
+            return tape.gradient(
+                value, [v.value for v in variables], unconnected_gradients="zero"
+            )
+
+        found = [g.numpy() for g in weights_gradient()]
+        starts = [v.numpy() for v in variables]
+        directions = [rng.standard_normal(v.shape) for v in variables]
+        losses = []
+        for step in (1e-6, -1e-6):
+            for variable, start, direction in zip(variables, starts, directions):
+                variable.assign(start + step * direction)
+            losses.append(float(loss()))
+        expected = (losses[0] - losses[1]) / 2e-6
+        total = sum((g * d).sum() for g, d in zip(found, directions))
+        np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
+def check_loads_without_package(model, folder):
+    """A saved model gives the same logits in a process that lacks this package."""
+    shape = (2, *model.input_shape[1:])
+    images = np.random.default_rng(0).random(shape).astype("float32")
+    model.save(folder / "student.keras")
+    np.save(folder / "images.npy", images)
+    program = (
+        "import keras, numpy, sys; model = keras.models.load_model('student.keras');"
+        "numpy.save('logits.npy', model(numpy.load('images.npy')));"
+        "assert not any(name.startswith('igam_tf') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+    np.testing.assert_allclose(np.load(folder / "logits.npy"), model(images), atol=1e-5)
+
+
+def check_trains_under_igam(student, teacher, images, **compile_args):
+    """IGAM moves the student and nothing of the teacher, and its losses are finite.
+
+    Args:
+        student, teacher: keras.Model; the teacher of another task.
+        images: float32 array (n, *student.input_shape[1:]).
+    """
+    num_classes = student.output_shape[-1]
+    labels = np.arange(len(images), dtype=np.int32) % num_classes
+    teacher = training.with_new_logits(
+        teacher, num_classes=num_classes, image_shape=images.shape[1:]
+    )
+    method = training.IGAM(
+        student,
+        teacher,
+        models.discriminator(gradient_shape=images.shape[1:], channels=(4, 4)),
+        discriminator_every=1,
+    )
+    method.compile(keras.optimizers.SGD(0.01), **compile_args)
+    before, frozen = student.get_weights(), teacher.get_weights()
+    split = data.Split(images, labels)
+    history = method.fit(data.evaluation_batches(split, 4), verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert history["difference"][0] > 0
+    after = student.get_weights()
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    for a, b in zip(frozen, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
