@@ -203,5 +203,9 @@ if __name__ == "__main__":
     define_flags()
     # absl answers --help and hands over everything else as it was typed.
     if any(a in ("-h", "--help", "-help", "--helpfull", "--helpshort") for a in sys.argv):
-        app.run(lambda _: None, argv=["--help" if a == "-h" else a for a in sys.argv])
+        try:
+            app.run(lambda _: None, argv=["--help" if a == "-h" else a for a in sys.argv])
+        except SystemExit:
+            # absl exits with 1, as after an error.
+            sys.exit(0)
     main(sys.argv[1:])

@@ -35,8 +35,11 @@ setup(
         # Runs exported steps (igam_tf.pjrt); on a machine that trains with them only,
         # install JAX and NumPy and put this package on the path, without TensorFlow.
         "jax": ["jax>=0.5"],
-        # nbclient and ipykernel execute the notebooks; JAX runs exported steps.
-        "tests": ["pytest", "nbclient", "nbformat", "ipykernel", "jax>=0.5"],
+        # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
+        # notebooks. JAX runs exported steps.
+        "tests": [
+            "pytest", "pytest-xdist", "nbclient", "nbformat", "ipykernel", "jax>=0.5",
+        ],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],
         "art": ["adversarial-robustness-toolbox>=1.20"],

@@ -18,7 +18,7 @@ import os
 import pathlib
 import tempfile
 
-from benchmarks import timing
+from benchmarks import timing, workers
 
 NUM_STEPS = 20
 NAMES = {
@@ -95,21 +95,21 @@ def ours(model, images, labels, batch_size, eps, step_size, num_steps):
 
 def start(stack, args, paths, sizes):
     """Workers of the libraries that are there, by name."""
-    workers = {}
+    started = {}
     for library in args.libraries:
         python = args.torch_python if library == "torchattacks" else args.eval_python
         if not python:
             print(f"{NAMES[library]}: no interpreter given, left out\n")
             continue
         command = [python, "-m", "benchmarks.attack_worker", library]
-        worker = stack.enter_context(timing.Worker(command))
+        worker = stack.enter_context(workers.Worker(command))
         model_path, data_path = (str(paths[k]) for k in ("model", "data"))
         worker.ask("prepare", model_path=model_path, data_path=data_path)
         if library == "torchattacks":
             few = {"num_images": 64, "batch_size": 64, "out": str(paths["out"]), **sizes}
-            timing.choose_threads(worker, "run", **few)
-        workers[NAMES[library]] = worker
-    return workers
+            workers.choose_threads(worker, "run", **few)
+        started[NAMES[library]] = worker
+    return started
 
 
 def main(arguments=None):
@@ -141,9 +141,9 @@ def main(arguments=None):
         paths = {k: pathlib.Path(folder) / v for k, v in names.items()}
         model.save(paths["model"])
         np.savez(paths["data"], images=images, labels=labels)
-        workers = start(stack, args, paths, sizes)
+        started = start(stack, args, paths, sizes)
         cases = {"ours": run_ours}
-        for name, worker in workers.items():
+        for name, worker in started.items():
             out = str(pathlib.Path(folder) / f"{len(cases)}.npy")
             asked = {"batch_size": args.batch_size, "out": out, **sizes}
             cases[name] = lambda w=worker, asked=asked: w.time("run", **asked)

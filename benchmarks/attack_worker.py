@@ -7,7 +7,7 @@ file. Nothing here starts at random, so that all compute the same attack.
 import os
 import sys
 
-from benchmarks import timing
+from benchmarks import workers
 
 LIBRARIES = ("foolbox", "foolbox_graph", "art", "torchattacks")
 
@@ -120,7 +120,7 @@ def main():
         ]
         np.save(out, np.concatenate(found))
 
-    timing.serve({"prepare": prepare, "threads": threads, "run": run})
+    workers.serve({"prepare": prepare, "threads": threads, "run": run})
 
 
 if __name__ == "__main__":

@@ -117,8 +117,8 @@ def compare(mine, theirs):
     }
 
 
-def print_table(name, comparison):
-    """Prints a comparison as a Markdown table."""
+def print_table(name, comparison, theory):
+    """Prints a comparison as a Markdown table, and what an image costs by theory."""
     print(f"\n{name}: standing, image passes forward + backward, seconds")
     print("| attack | ours | reference | passes, ours | passes, ref. | s | s, ref. |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -131,6 +131,8 @@ def print_table(name, comparison):
             f"| {row['attack']} | {row['ours']} | {row['reference']} | {passes[0]} "
             f"| {passes[1]} | {row['ours_seconds']} | {row['reference_seconds']} |"
         )
+    for attack, passes in theory.items():
+        print(f"{attack}: {passes[0]} + {passes[1]} passes of an image that stands")
     for key in ("broken_by_ours_only", "broken_by_reference_only"):
         print(f"{key}: images {comparison[key]}")
     print(f"seconds / reference's: {comparison['seconds_ratio']}")
@@ -164,7 +166,7 @@ def run_case(case, args):
         **settings,
     )
     comparison = compare(mine, theirs)
-    print_table(name, comparison)
+    print_table(name, comparison, mine["theory"])
     entry = {
         "command": " ".join([COMMAND, *sys.argv[1:]]),
         "model": model_path,

@@ -11,9 +11,8 @@ with v = dL/dJ_s held fixed: the derivative along v of dP/dw.
 - reverse over forward: the directional derivative <J_s, v> by a forward accumulator over
   the forward pass alone, then one tape to the weights.
 
-The cross entropy's gradient is in all three (as another objective of the same pass), so
-each computes the whole gradient of the matching step without weight decay. The last
-table names the convolutions that each needs.
+Each computes the whole gradient of the matching step (cross entropy included), without
+weight decay and the teacher. The first table counts the convolutions that each needs.
 """
 
 import os
@@ -88,7 +87,7 @@ class Problem:
 
         direction = self.direction()
         with tf.autodiff.ForwardAccumulator(self.images, direction) as accumulator:
-            with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+            with tf.GradientTape(persistent=True) as tape:
                 tape.watch(self.weights)
                 probability, cross_entropy = self.objectives(self.images)
             gradients = tape.gradient(probability, self.weights)
@@ -143,8 +142,11 @@ def print_values(problem, forms, values):
         pairs = list(zip(values[name], reference, strict=True))
         worst = max(np.abs(v - r).max() / largest for v, r in pairs)
         found = convolutions.operations(function.get_concrete_function().graph)
-        kinds = [sum(c for k, c in found.items() if k[0] == kind) for kind in convolutions.KINDS]
-        rows.append([name, f"{worst:.1e}", *kinds, f"{convolutions.flops(found) / 1e9:.2f}"])
+        kinds = dict.fromkeys(convolutions.KINDS, 0)
+        for (kind, *_), count in found.items():
+            kinds[kind] += count
+        work = f"{convolutions.flops(found) / 1e9:.2f}"
+        rows.append([name, f"{worst:.1e}", *kinds.values(), work])
     header = ["", "difference / largest gradient", *convolutions.KINDS, "GFLOP"]
     timing.print_table(header, rows)
     print(f"Gradients of {len(names)} weights.\n")

@@ -24,7 +24,8 @@ def one_step(args):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from benchmarks import networks
 
-    method = networks.compiled(networks.METHODS[args.method](args, micro_batch=args.micro_batch))
+    method = networks.METHODS[args.method](args, micro_batch=args.micro_batch)
+    networks.compiled(method)
     networks.steps(method, networks.constant_batches(args), count=1)()
 
 

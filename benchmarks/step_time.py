@@ -70,9 +70,8 @@ def print_passes(counted):
     for name, value in counted.items():
         passes, reference = PASSES[name], PASSES["PGD-7"]
         ratio = value / counted["PGD-7"]
-        rows.append(
-            [name, passes, f"{passes / reference:.2f}", f"{value / 1e9:.2f}", f"{ratio:.3f}"]
-        )
+        cells = [f"{passes / reference:.2f}", f"{value / 1e9:.2f}", f"{ratio:.3f}"]
+        rows.append([name, passes, *cells])
     header = ["", "passes", "/ PGD-7", "convolution GFLOP a step", "/ PGD-7"]
     timing.print_table(header, rows)
     print(
@@ -119,7 +118,8 @@ def main(arguments=None):
         rows = []
         for name in PASSES:
             many = series[f"{name}, {args.replicas} replicas"]
-            rows.append([name, *(f"{many.ratio(series[name], c):.2f}" for c in ("wall", "cpu"))])
+            ratios = (many.ratio(series[name], clock) for clock in ("wall", "cpu"))
+            rows.append([name, *(f"{ratio:.2f}" for ratio in ratios)])
         timing.print_table([f"{args.replicas} replicas / 1", "wall", "CPU"], rows)
 
 

@@ -55,7 +55,8 @@ def check_losses(method, batches, step, images, labels, count=3):
     for index in range(count):
         method.reset_metrics()
         ours, theirs = one_step(), step.run(images, labels, index, networks.CYCLE)
-        rows.append([index, f"{ours:.6f}", f"{theirs:.6f}", f"{abs(ours / theirs - 1):.1e}"])
+        difference = f"{abs(ours / theirs - 1):.1e}"
+        rows.append([index, f"{ours:.6f}", f"{theirs:.6f}", difference])
     timing.print_table(["step", "loss, ours", "loss, TF1", "relative difference"], rows)
 
 

@@ -5,15 +5,17 @@
 PYTHON is an interpreter that has torch and NumPy. Each PyTorch case is a process of its
 own, `torch_worker.py`, that steps on request, so that all cases alternate in one
 series; the losses from equal weights are compared first. Both memory formats are timed,
-with the faster number of threads, and the bar holds against the fastest. "compiled" is the step traced with its derivatives
-and then compiled, since `torch.compile` on the step itself fails, as is printed.
+eager with the faster number of threads, and the bar holds against the fastest.
+"compiled" is the step traced with its derivatives and then compiled, since
+`torch.compile` on the step itself fails, as is printed. Compiling takes minutes a case:
+`--cases "eager, NCHW" "eager, channels last"` leaves it out.
 """
 
 import contextlib
 import pathlib
 import tempfile
 
-from benchmarks import timing
+from benchmarks import timing, workers
 
 CASES = {
     "eager, NCHW": ("contiguous_format", "eager"),
@@ -54,11 +56,11 @@ def ours(args, path):
 
 def start(stack, args, path, settings, rows, losses):
     """Workers that can take a step, by name; `rows` gets what each of them said."""
-    workers = {}
+    started = {}
     for name in args.cases:
         layout, mode = CASES[name]
         command = [args.torch_python, "-m", "benchmarks.torch_worker"]
-        worker = stack.enter_context(timing.Worker(command))
+        worker = stack.enter_context(workers.Worker(command))
         asked = {"layout": layout, "mode": mode}
         version = worker.ask("prepare", path=str(path), settings=settings, **asked)
         try:
@@ -67,11 +69,14 @@ def start(stack, args, path, settings, rows, losses):
             print(f"{name} (torch {version['torch']}) cannot run:\n    {error}\n")
             continue
         pairs = zip(answer["losses"], losses, strict=True)
-        threads = timing.choose_threads(worker, "run", steps=1, every=5)
+        # Compiled code has its number of threads built in: all of them.
+        threads = "all"
+        if mode == "eager":
+            threads = workers.choose_threads(worker, "run", steps=1, every=5)
         differences = [f"{abs(theirs / own - 1):.1e}" for theirs, own in pairs]
         rows.append([name, threads, f"{answer['losses'][0]:.6f}", *differences])
-        workers[f"PyTorch {name}"] = worker
-    return workers
+        started[f"PyTorch {name}"] = worker
+    return started
 
 
 def main(arguments=None):
@@ -84,14 +89,16 @@ def main(arguments=None):
         path = pathlib.Path(folder) / "weights.npz"
         run, losses, settings = ours(args, path)
         rows = [["ours", "-", f"{losses[0]:.6f}", *["0"] * LOSSES]]
-        workers = start(stack, args, path, settings, rows, losses)
+        started = start(stack, args, path, settings, rows, losses)
         differences = [f"relative difference, step {i}" for i in range(LOSSES)]
         timing.print_table(["", "threads", "loss", *differences], rows)
         cases = {"ours": run}
-        for name, worker in workers.items():
+        for name, worker in started.items():
             cases[name] = lambda worker=worker: worker.time("run", steps=5, every=5)
         series = timing.alternate(cases, args.rounds, per=5)
-    fastest = min(workers, key=lambda name: series[name].median())
+    if not started:
+        raise SystemExit("No PyTorch case could run; --torch_python needs torch.")
+    fastest = min(started, key=lambda name: series[name].median())
     timing.print_series(series, fastest)
 
 

@@ -56,8 +56,11 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
         # Statistics of half precision are taken in float32, as TensorFlow does.
         half = x.dtype in (tf.float16, tf.bfloat16)
         y = tf.cast(x, tf.float32) if half else x
-        mean = tf.reduce_mean(y, axes, keepdims=True)
-        variance = tf.reduce_mean(
+        # Sums, and not means: the derivative of a mean divides tensors of full size.
+        total = tf.reduce_sum(y, axes, keepdims=True)
+        share = tf.cast(tf.size(total), y.dtype) / tf.cast(tf.size(y), y.dtype)
+        mean = share * total
+        variance = share * tf.reduce_sum(
             tf.math.squared_difference(y, mean), axes, keepdims=keepdims
         )
         mean = mean if keepdims else tf.squeeze(mean, axes)

@@ -157,7 +157,7 @@ def test_bad_flags(arguments, message):
 def test_help_is_fast_and_names_every_setting():
     command = [sys.executable, str(REPOSITORY / "run.py"), "--help"]
     start = time.monotonic()
-    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     # An import of TensorFlow alone takes longer than this generous bound.
     assert time.monotonic() - start < 3
     for name in ("--source", "--teacher_checkpoint", "--[no]download", "--matching_start"):

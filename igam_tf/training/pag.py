@@ -1,5 +1,7 @@
 """Training towards perceptually aligned gradients (PAG)."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -98,6 +100,8 @@ class PAG(TrainingMethod):
 
     def prepare(self, images, labels, *, phase, seed):
         natural, targets = self._natural_and_targets(images, labels)
+        # A part of a batch comes without its shape, which crops and attacks need.
+        natural = tf.ensure_shape(natural, self.student.input_shape)
         keys = tf.random.experimental.stateless_split(seed, 4)
         images = self._with_noise(natural, keys[0])
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
@@ -134,7 +138,7 @@ class PAG(TrainingMethod):
             return images
         size = self.augmentation.noise
         noise = tf.random.stateless_uniform(tf.shape(images), seed, -size, size)
-        return tf.clip_by_value(images + noise, 0.0, 1.0)
+        return tf.ensure_shape(tf.clip_by_value(images + noise, 0.0, 1.0), images.shape)
 
     def _draw_classes(self, count, seed):
         num_classes = self.student.output_shape[-1]
@@ -187,7 +191,8 @@ def class_gradients(model, images, classes):
 def _log_odds(logits, classes):
     """log(p / (1 - p)) of some classes: their logit, less the others' logsumexp."""
     one_hot = tf.one_hot(classes, logits.shape[-1], on_value=True, off_value=False)
-    others = tf.where(one_hot, -float("inf"), logits[:, None])
+    nothing = tf.constant(-math.inf, logits.dtype)
+    others = tf.where(one_hot, nothing, logits[:, None])
     chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
     return chosen - tf.reduce_logsumexp(others, axis=-1)
 

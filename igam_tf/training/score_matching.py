@@ -74,7 +74,9 @@ def train_score_network(
         _corruption(low, high, label_dropout, num_classes, pixel_deviation(split), seed),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    network.fit(noisy, epochs=epochs, steps_per_epoch=steps, **fit_kwargs)
+    network.fit(
+        noisy, epochs=epochs, steps_per_epoch=steps, shuffle=False, **fit_kwargs
+    )
     return network
 
 
@@ -98,7 +100,8 @@ def _corruption(low, high, label_dropout, num_classes, deviation, seed):
         classes = tf.where(dropped, num_classes, labels)
         noisy = images + sigmas[:, None, None, None] * noise
         weights = (sigmas**2 + deviation**2) / (sigmas * deviation) ** 2
-        return (noisy, classes, sigmas), images, weights
+        # One weight an image, for the loss of each pixel.
+        return (noisy, classes, sigmas), images, weights[:, None, None]
 
     return corrupt
 

@@ -78,9 +78,8 @@ def test_input_pipeline_draws_what_the_steps_take(tfds_dir):
     )
     batches, _ = input_pipeline.real_batches(args)
     input_pipeline.only_input(batches, 2)()
-    assert batches.element_spec == networks.constant_batches(args).element_spec or [
-        s.shape[1:] for s in batches.element_spec
-    ] == [s.shape[1:] for s in networks.constant_batches(args).element_spec]
+    for real, fixed in zip(next(iter(batches)), networks.random_batch(args), strict=True):
+        assert (real.shape, real.dtype.as_numpy_dtype) == (fixed.shape, fixed.dtype)
 
 
 def test_startup_times_a_process_and_tells_of_its_failure():
@@ -113,8 +112,9 @@ def test_recursive_checkpoint_has_the_same_second_derivative():
     wanted = second(recompute.block)
     found = second(recompute.checkpoint(recompute.block))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * abs(wanted).max())
-    with pytest.raises(NotImplementedError):
-        tf.function(lambda: second(tf.recompute_grad(recompute.block)))()
+    # If TensorFlow learns it one day, the recursion is no longer needed.
+    with pytest.raises(NotImplementedError, match="recompute_grad"):
+        second(tf.recompute_grad(recompute.block))
 
 
 def test_forms_of_the_second_derivative_are_equal():

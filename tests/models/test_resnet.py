@@ -30,10 +30,9 @@ def test_the_default_is_preactresnet_18():
     assert model.get_layer("unit_last_activation").output.shape[1:] == (4, 4, 512)
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_second_derivatives(activation):
+def test_second_derivatives():
     check_second_derivatives(
-        lambda: models.preact_resnet(num_classes=3, activation=activation, **SMALL)
+        lambda: models.preact_resnet(num_classes=3, activation="gelu", **SMALL)
     )
 
 

@@ -89,12 +89,32 @@ def test_adversarial_training(digits, strategy, jit_compile):
     )
 
 
-def test_the_step_is_traced_once(make_igam, digits):
-    method = make_igam()
+@pytest.mark.parametrize(
+    "strategy, compile_args, traces_each",
+    [
+        (PLAIN, {}, 1),
+        (PLAIN, {"jit_compile": True}, 1),
+        # The loop over steps holds the step a second time.
+        (PLAIN, {"steps_per_execution": 3}, 2),
+        # One graph a replica.
+        (_two, {}, 2),
+    ],
+    ids=["one", "xla", "executions", "two"],
+)
+def test_nothing_is_traced_twice(
+    make_igam, digits, strategy, compile_args, traces_each
+):
+    """Not even for the last batch of an epoch, which is smaller."""
+    with strategy().scope():
+        method = make_igam(compile_args=compile_args)
     traces = []
     original = method.loss_terms
     method.loss_terms = lambda *args, **kwargs: (
         traces.append(kwargs["phase"]) or original(*args, **kwargs)
     )
-    method.fit(data.evaluation_batches(digits.train, 24), epochs=3, verbose=0)
-    assert sorted(traces) == ["matching", "plain"]
+    batches = data.evaluation_batches(digits.train, 24)
+    method.fit(batches, epochs=1, verbose=0)
+    after_one_epoch = len(traces)
+    method.fit(batches, epochs=2, verbose=0)
+    assert len(traces) == after_one_epoch
+    assert sorted(traces) == ["matching"] * traces_each + ["plain"] * traces_each

@@ -89,10 +89,8 @@ class Campaign:
             name: attack.for_classes(classes) for name, attack in attacks.items()
         }
         self.training, self.first_index = training, first_index
-        self._batch_size = batch_size
-        self._callback = callback
-        self._calls = Calls(model, training)
-        self._meter = Meter(attacks)
+        self._batch_size, self._callback = batch_size, callback
+        self._calls, self._meter = Calls(model, training), Meter(attacks)
         identity = [list(self.attacks.values()), training, first_index]
         if checkpoint_dir is not None:
             identity += [self.images, self.labels, *model_identity(model)]

@@ -180,20 +180,28 @@ def _window(u, v, side, shape):
 
 
 def _interval(u, side, length):
-    # The last corner is never drawn, as in the authors' code.
-    first = tf.floor(u * tf.cast(length - side, tf.float32))[:, None]
+    first = _first(u, side, length)
     pixels = tf.range(length, dtype=tf.float32)
     inside = (pixels >= first) & (pixels < first + tf.cast(side, tf.float32))
     return tf.cast(inside, tf.float32)
 
 
+def _first(u, side, length):
+    """First row (batch, 1) of a window; the last is never drawn, as by the authors."""
+    return tf.floor(u * tf.cast(length - side, tf.float32))[:, None]
+
+
 def _placed(pattern, draw, side):
-    """The pattern, in one of two orientations, at each image's corner."""
+    """The pattern, in one of two orientations, at each image's corner.
+
+    Outside of the window are copies of the pattern's edges: `_propose_l2` masks them.
+    """
     height, width = pattern.shape
-    turned = tf.where(draw[:, 4, None, None] > 0.5, _flipped(pattern), pattern)
-    rows = _shift(draw[:, 0], side, height)
-    columns = _shift(draw[:, 1], side, width)
-    return tf.einsum("nik,nkl,njl->nij", rows, turned, columns)
+    both = tf.reshape(tf.stack([pattern, _flipped(pattern)]), [-1])
+    turned = tf.cast(draw[:, 4] > 0.5, tf.int32)[:, None] * height
+    rows = turned + _shifted(draw[:, 0], side, height)
+    columns = _shifted(draw[:, 1], side, width)
+    return tf.gather(both, rows[:, :, None] * width + columns[:, None, :])
 
 
 def _flipped(pattern):
@@ -204,10 +212,10 @@ def _flipped(pattern):
     return tf.pad(flipped, [[0, height - least], [0, width - least]])
 
 
-def _shift(u, side, length):
-    """(batch, length, length): row i is 1 where pixel i comes from, 0 elsewhere."""
-    first = tf.cast(tf.floor(u * tf.cast(length - side, tf.float32)), tf.int32)
-    return tf.one_hot(tf.range(length)[None] - first[:, None], length)
+def _shifted(u, side, length):
+    """(batch, length): for each row of an image the row of the pattern."""
+    first = tf.cast(_first(u, side, length), tf.int32)
+    return tf.clip_by_value(tf.range(length) - first, 0, length - 1)
 
 
 def _tiles(seeds, shape):
