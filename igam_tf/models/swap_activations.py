@@ -6,21 +6,26 @@ from igam_tf.models.activations import ACTIVATIONS, activation
 
 # What stands between layers: by the name of a function, of a layer or of an operation.
 _HIDDEN = frozenset(
-    "relu relu6 leakyrelu prelu elu selu celu gelu silu swish softplus mish hardsilu "
-    "hardswish".split()
+    "relu relu6 leakyrelu prelu elu selu celu gelu silu swish softplus mish "
+    "hardsilu hardswish".split()
 )
-_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.PReLU)
+_LAYERS = (
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.ELU,
+    keras.layers.PReLU,
+)
 
 
 def swap_activations(model, name):
     """A copy of a network in which every hidden activation is another one.
 
-    Swapped are layers (`ReLU`, `LeakyReLU`, `ELU`, `PReLU` and `Activation`), `keras.ops`
-    (`ops.relu(x)`), and the `activation` argument of convolutions and dense layers, in
-    networks inside of the network too. Swapped is what rectifies (relu, leaky_relu,
-    elu, gelu, silu, softplus and their kin); softmax, sigmoid and tanh stay, and so
-    does an `activation` argument of the layer that gives the logits. GradNorm needs it:
-    with ReLU its penalty has no curvature to work on.
+    Swapped are layers (`ReLU`, `LeakyReLU`, `ELU`, `PReLU`, `Activation`), operations
+    (`keras.ops.relu(x)`) and the `activation` argument of convolutions and dense
+    layers, in networks inside of the network too. Swapped is what rectifies (relu,
+    leaky_relu, elu, gelu, silu, softplus and their kin); softmax, sigmoid and tanh
+    stay, and so does an `activation` argument of the layer that gives the logits.
+    GradNorm needs it: with ReLU its penalty has no curvature to work on.
 
     It cannot see into layers of someone's own that hold an activation inside; and
     MobileNetV3's gates, which are made of ReLU6, would be swapped.
@@ -62,7 +67,7 @@ def swap_activations(model, name):
     if not swapped:
         raise ValueError(
             f"model {model.name!r} has no hidden activation to swap; expected layers "
-            f"such as ReLU, or activation='relu' of a convolution."
+            "such as ReLU, or activation='relu' of a convolution."
         )
     for original, replaced in copies:
         if replaced.weights:

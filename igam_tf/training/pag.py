@@ -44,8 +44,8 @@ class PAG(TrainingMethod):
             replacement; None for all. The expectation of the loss and of its gradient
             stays, the time falls.
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
-            `TrainingMethod`. The attack sees the image before crop and flip; targets are
-            those of the natural image.
+            `TrainingMethod`. The attack sees the image before crop and flip; targets
+            are those of the natural image.
 
     Raises:
         ValueError: if the number of classes is not one the student has.

@@ -60,20 +60,13 @@ def train_score_network(
         data_deviation=pixel_deviation(split),
     )
     steps = data.steps_per_epoch(split, batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
-    network.compile(
-        keras.optimizers.Adam(
-            rate, global_clipnorm=1.0, use_ema=True, ema_momentum=_momentum(epochs * steps)
-        ),
-        loss="mse",
-    )
+    network.compile(_optimizer(learning_rate, epochs * steps), loss="mse")
     batches = data.training_batches(
         split, batch_size, augmentation=augmentation or data.Augmentation(), seed=seed
     )
-    noisy = batches.enumerate().map(
-        _corruption(low, high, label_dropout, num_classes, pixel_deviation(split), seed),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+    deviation = pixel_deviation(split)
+    corrupt = _corruption(low, high, label_dropout, num_classes, deviation, seed)
+    noisy = batches.enumerate().map(corrupt, num_parallel_calls=tf.data.AUTOTUNE)
     network.fit(
         noisy, epochs=epochs, steps_per_epoch=steps, shuffle=False, **fit_kwargs
     )
@@ -91,7 +84,8 @@ def _corruption(low, high, label_dropout, num_classes, deviation, seed):
 
     def corrupt(step, batch):
         images, labels = batch
-        keys = tf.random.experimental.stateless_split([seed, tf.cast(step, tf.int32)], 3)
+        seeds = [seed, tf.cast(step, tf.int32)]
+        keys = tf.random.experimental.stateless_split(seeds, 3)
         count = tf.shape(images)[0]
         position = tf.random.stateless_uniform([count], keys[0])
         sigmas = low * (high / low) ** position
@@ -106,16 +100,21 @@ def _corruption(low, high, label_dropout, num_classes, deviation, seed):
     return corrupt
 
 
-def _momentum(total_steps):
-    """Averages the last few percent of the training; at most 0.999."""
-    return min(0.999, 1.0 - 1.0 / max(2.0, 0.05 * total_steps))
+def _optimizer(learning_rate, total_steps):
+    """Adam; the weights are averaged over a twentieth of the steps, 1000 at most."""
+    return keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(learning_rate, total_steps),
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=1.0 - 1.0 / min(1000.0, max(2.0, 0.05 * total_steps)),
+    )
 
 
 def _check(low, high, label_dropout):
     if not 0 < low <= high:
         raise ValueError(
-            f"sigma={(low, high)}: expected positive noise levels, the lower one first, "
-            "in units of [0, 1] pixels."
+            f"sigma={(low, high)}: expected positive noise levels, the lower one "
+            "first, in units of [0, 1] pixels."
         )
     if not 0 < label_dropout < 1:
         raise ValueError(

@@ -45,7 +45,8 @@ def test_loads_without_this_package(tmp_path):
 def test_student_and_teacher_of_igam():
     images = np.random.default_rng(0).random((8, 8, 8, 3)).astype("float32")
     teacher = models.preact_resnet(num_classes=5, **SMALL)
-    check_trains_under_igam(models.preact_resnet(num_classes=2, **SMALL), teacher, images)
+    student = models.preact_resnet(num_classes=2, **SMALL)
+    check_trains_under_igam(student, teacher, images)
 
 
 @pytest.mark.parametrize("arguments", [

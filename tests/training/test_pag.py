@@ -41,7 +41,9 @@ def _targets(num_classes=10):
     return lambda images, labels: tf.cast(directions, images.dtype) - images[:, None]
 
 
-def _compiled(student=None, *, optimizer=None, compile_args=None, targets=..., **kwargs):
+def _compiled(
+    student=None, *, optimizer=None, compile_args=None, targets=..., **kwargs
+):
     student = student or _student()
     if targets is ...:
         targets = _targets(student.output_shape[-1])

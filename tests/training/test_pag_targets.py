@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import data, models, training
+from igam_tf import data, distribution, models, training
 from igam_tf.training import pag_targets
 
 
@@ -110,7 +110,9 @@ def test_scores_of_gaussians(split):
 ])  # fmt: skip
 def test_bad_score_based_targets(arguments, message):
     with pytest.raises(ValueError, match=message):
-        pag_targets.ScoreBased(**{"network": _Gaussians(), "num_classes": 3, **arguments})
+        pag_targets.ScoreBased(
+            **{"network": _Gaussians(), "num_classes": 3, **arguments}
+        )
 
 
 def test_cache_is_written_once_and_read_after(split, tmp_path):
@@ -156,7 +158,8 @@ def test_an_interrupted_cache_is_written_anew(split, tmp_path, monkeypatch):
 def test_batches_are_those_of_training_batches_with_their_targets(split):
     targets = np.arange(30, dtype=np.float16).reshape(30, 1, 1, 1, 1)
     settings = {"seed": 4, "first_epoch": 2, "repeat": False}
-    plain = data.training_batches(split, 8, augmentation=data.Augmentation(), **settings)
+    none = data.Augmentation()
+    plain = data.training_batches(split, 8, augmentation=none, **settings)
     floats = split.images / np.float32(255)
     for (images, labels), ((found, given), same) in zip(
         plain, pag_targets.batches(targets, split, 8, **settings), strict=True
@@ -224,8 +227,33 @@ def test_score_based_targets_lead_to_their_class(denoiser):
     assert "weights=" in repr(targets)
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_score_based_targets_on_two_replicas(precision):
+    digits = data.read("digits", train_examples=40, test_examples=40).train
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        with distribution.strategy("mirrored", devices=2).scope():
+            network = models.score_network(
+                num_classes=10, image_shape=(8, 8, 1), filters=(4,)
+            )
+            last = network.get_layer("last")
+            last.kernel.assign(keras.random.normal(last.kernel.shape))
+            student = models.small_cnn(filters=(4,), hidden_units=4)
+            targets = pag_targets.ScoreBased(network, 10)
+            method = training.PAG(student, targets, classes=2)
+            method.compile(keras.optimizers.SGD(0.01))
+        rows = data.evaluation_batches(digits, 16)
+        history = method.fit(rows, verbose=0).history
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert history["gradient_cosine"][0] != 0
+
+
 @pytest.mark.parametrize("arguments", [
-    {"sigma": (0.5, 0.1)}, {"sigma": 0.0}, {"label_dropout": 0.0}, {"label_dropout": 1.0},
+    {"sigma": (0.5, 0.1)}, {"sigma": 0.0}, {"label_dropout": 0.0},
+    {"label_dropout": 1.0},
 ])  # fmt: skip
 def test_bad_training_of_the_denoiser(split, arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
