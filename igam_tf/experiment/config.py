@@ -8,7 +8,12 @@ import dataclasses
 from igam_tf.attacks import names as attack_names
 from igam_tf.data import registry
 from igam_tf.experiment.run_settings import RunSettings
-from igam_tf.experiment.setting import check_limits, known_dataset, setting
+from igam_tf.experiment.setting import (
+    check_depth,
+    check_limits,
+    known_dataset,
+    setting,
+)
 from igam_tf.experiment.sister_settings import SisterSettings
 
 #: Rows of a table: method -> its name there.
@@ -20,9 +25,11 @@ LABELS = {
     "jarn": "JARN",
     "gradient_norm": "GradNorm",
     "edges": "EdgeReg",
+    "pag": "PAG",
     "pgd": "PGD",
 }
 METHODS = tuple(LABELS)
+NETWORKS = ("wide_resnet", "mnist_cnn", "small_cnn", "preact_resnet", "vit")
 WITH_TEACHER = ("finetune", "igam", "kdiga")
 
 
@@ -40,7 +47,7 @@ class Experiment(SisterSettings, RunSettings):
     methods: tuple = setting(
         ("standard", "finetune", "igam", "pgd"),
         "Rows of the table, separated by commas: standard, finetune (FT), igam, kdiga, "
-        "jarn, gradient_norm, edges, pgd.",
+        "jarn, gradient_norm, edges, pag, pgd.",
         may_change=True,
     )
     data_dir: str = setting(
@@ -74,13 +81,13 @@ class Experiment(SisterSettings, RunSettings):
     teacher_model: str = setting(
         "auto",
         "Network of a teacher trained here.",
-        choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
+        choices=("auto", *NETWORKS),
     )
-    teacher_depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet teacher.", at_least=8)
+    teacher_depth: int = setting(32, "Depth of the teacher, as --depth.", at_least=1)
     teacher_width: int = setting(
         10,
-        "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 32 k "
-        "hidden units of a small CNN.",
+        "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 16 k and on "
+        "of a preact_resnet, 48 k units of a vit, 32 k hidden units of a small CNN.",
         at_least=1,
     )
     teacher_epochs: int = setting(205, "Epochs of the teacher's training.", at_least=1)
@@ -113,9 +120,14 @@ class Experiment(SisterSettings, RunSettings):
     student_model: str = setting(
         "auto",
         "Network of the student.",
-        choices=("auto", "wide_resnet", "mnist_cnn", "small_cnn"),
+        choices=("auto", *NETWORKS),
     )
-    depth: int = setting(32, "Depth 6 n + 2 of a Wide-ResNet student.", at_least=8)
+    depth: int = setting(
+        32,
+        "Depth of the student: 6 n + 2 of a Wide-ResNet, 10, 18 or 34 of a "
+        "preact_resnet, blocks of a vit.",
+        at_least=1,
+    )
     width: int = setting(10, "Width k of the student, likewise.", at_least=1)
     activation: str = setting(
         "",
@@ -247,12 +259,8 @@ class Experiment(SisterSettings, RunSettings):
                 attack_names.check(attack)
             except ValueError as error:
                 raise ValueError(f"--attacks: {error}") from None
-        for role, depth in (("", self.depth), ("teacher_", self.teacher_depth)):
-            if (depth - 2) % 6:
-                raise ValueError(
-                    f"--{role}depth={depth}: a Wide-ResNet has depth 6 n + 2: 8, 14, "
-                    "20, 26, 32, ..."
-                )
+        for role, depth in (("student", self.depth), ("teacher", self.teacher_depth)):
+            check_depth(self.network(role), depth, "" if role == "student" else "teacher_")
 
     def label(self, method):
         """Name of a row in tables and figures."""

@@ -1,6 +1,9 @@
 """Rows of the table: how each method's training is made from an `Experiment`."""
 
+import dataclasses
+
 from igam_tf import attacks, training
+from igam_tf.data import registry
 from igam_tf.experiment import networks
 
 
@@ -99,6 +102,21 @@ def edges(experiment, student, teacher, total_steps):
     return _compiled(method, experiment, total_steps, clip_norm=experiment.clip_norm)
 
 
+def pag(experiment, student, teacher, total_steps, *, targets):
+    """Input gradients of every class along target gradients."""
+    del teacher
+    augmentation = registry.find(experiment.target).augmentation
+    method = training.PAG(
+        student,
+        targets,
+        weight=experiment.pag_weight,
+        classes=experiment.pag_classes or None,
+        augmentation=dataclasses.replace(augmentation, noise=experiment.image_noise),
+        **_common(experiment, matches=True, total_steps=total_steps),
+    )
+    return _compiled(method, experiment, total_steps)
+
+
 #: Rows that train a student; the row "finetune" is the teacher itself.
 TRAINED = {
     "standard": standard,
@@ -107,6 +125,7 @@ TRAINED = {
     "jarn": jarn,
     "gradient_norm": gradient_norm,
     "edges": edges,
+    "pag": pag,
     "pgd": pgd,
 }
 

@@ -6,15 +6,16 @@ from igam_tf import checkpoints, models, training, transforms
 from igam_tf.data import registry
 
 
-def student(experiment):
-    """A fresh student of the target task."""
+def student(experiment, method="igam"):
+    """A fresh student of the target task, for a method."""
     task = registry.find(experiment.target)
     return _classifier(
         experiment.network("student"),
         task,
         depth=experiment.depth,
         width=experiment.width,
-        normalization="zero_mean_unit_norm",
+        # PAG's targets lie along the image, which contrast normalisation removes.
+        normalization="none" if method == "pag" else "zero_mean_unit_norm",
         activation=experiment.activation,
     )
 
@@ -108,6 +109,14 @@ def _classifier(name, task, *, depth, width, normalization, activation):
     if name == "wide_resnet":
         return models.wide_resnet(
             depth=depth, width=width, normalization=normalization, **common
+        )
+    if name == "preact_resnet":
+        return models.preact_resnet(
+            depth=depth, width=16 * width, normalization=normalization, **common
+        )
+    if name == "vit":
+        return models.vit(
+            depth=depth, width=48 * width, normalization=normalization, **common
         )
     if name == "small_cnn":
         return models.small_cnn(hidden_units=32 * width, **common)

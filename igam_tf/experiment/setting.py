@@ -49,3 +49,20 @@ def check_limits(field, value):
     raise ValueError(
         f"--{field.name}={value!r}: expected {expected}. {field.metadata['help']}"
     )
+
+
+def check_depth(network, depth, prefix):
+    """Checks the depth of a network; a ValueError names the flag.
+
+    Args:
+        network: name of the network.
+        depth: integer.
+        prefix: of the flag, "" or "teacher_".
+    """
+    flag = f"--{prefix}depth={depth}"
+    if network == "wide_resnet" and (depth < 8 or (depth - 2) % 6):
+        raise ValueError(
+            f"{flag}: a Wide-ResNet has depth 6 n + 2: 8, 14, 20, 26, 32, ..."
+        )
+    if network == "preact_resnet" and depth not in (10, 18, 34):
+        raise ValueError(f"{flag}: a preact_resnet has depth 10, 18 or 34.")

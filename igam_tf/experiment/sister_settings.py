@@ -7,7 +7,7 @@ from igam_tf.experiment.setting import setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SisterSettings:
-    """Settings of the rows gradient_norm, edges, jarn and kdiga; see `Experiment`."""
+    """Settings of the rows beside IGAM's table; see `Experiment`."""
 
     # Gradient norm.
     cross_entropy_weight: float = setting(
@@ -69,3 +69,26 @@ class SisterSettings:
         0.5, "Its share of the distillation.", at_least=0, at_most=1
     )
     kdiga_temperature: float = setting(1.0, "Its temperature.", above=0)
+
+    # Perceptually aligned gradients.
+    pag_targets: str = setting(
+        "nn",
+        "Target gradients of the row pag: one image (oi), class mean (cm), nearest "
+        "neighbour (nn) or score (sbg) of each class.",
+        choices=("oi", "cm", "nn", "sbg"),
+    )
+    pag_weight: float = setting(
+        15.0, "Weight of its mean cosine over classes: C times lambda.", at_least=0
+    )
+    pag_classes: int = setting(
+        0, "Classes drawn for each image and step; 0 for all.", at_least=0
+    )
+    pag_per_class: int = setting(200, "Images a class that nn looks at.", at_least=1)
+    score_model: str = setting(
+        "", "Score network for sbg, a .keras file; trained here if left out."
+    )
+    score_epochs: int = setting(20, "Epochs of its training.", at_least=1)
+    score_sigma: float = setting(
+        0.25, "Noise level of sbg, in units of [0, 1] pixels.", above=0
+    )
+    score_draws: int = setting(1, "Draws of noise that sbg averages.", at_least=1)

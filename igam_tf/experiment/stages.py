@@ -6,11 +6,13 @@ on at the epoch where it stopped.
 
 import contextlib
 import dataclasses
+import functools
 import zlib
 
-from igam_tf import attacks, data, distribution, training
+from igam_tf import attacks, data, distribution, models, training
 from igam_tf.data import registry
 from igam_tf.experiment import checks, config, methods, networks, results
+from igam_tf.experiment.alignment import Alignment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks
 
@@ -205,26 +207,38 @@ class _Run:
         if (method_name, experiment.gradient_norm_start) == ("gradient_norm", "standard"):
             self.row("standard", teacher)
             initial = self.folder.load_model("standard/student.keras", self.strategy)
+        more, batches = {}, {}
+        if method_name == "pag":
+            aligned = Alignment(
+                experiment, self.folder, self.target, self.strategy, self._seed("pag")
+            )
+            more, batches = {"targets": aligned.targets}, {"batches": aligned.batches}
         batch_size, epochs = experiment.batch_size, experiment.epochs
         total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
         with self.strategy.scope():
             # One seed for all rows: they start from the same weights.
             distribution.set_seed(self._seed("student"))
-            student = networks.student(experiment)
+            student = networks.student(experiment, method_name)
             self.folder.require_space(student.count_params())
             if initial is not None:
                 student.set_weights(initial.get_weights())
             method = methods.TRAINED[method_name](
-                experiment, student, finetuned, total_steps
+                experiment, student, finetuned, total_steps, **more
             )
-        self._fit(method, method_name, self.target, epochs, batch_size)
+        self._fit(method, method_name, self.target, epochs, batch_size, **batches)
         return student
 
-    def _fit(self, method, stage, task, epochs, batch_size, augmentation=None):
+    def _fit(
+        self, method, stage, task, epochs, batch_size, augmentation=None, batches=None
+    ):
         """Trains from the newest checkpoint of the stage to its last epoch."""
         if augmentation is None:
             augmentation = dataclasses.replace(
                 registry.find(task.name).augmentation, noise=self.experiment.image_noise
+            )
+        if batches is None:
+            batches = functools.partial(
+                data.training_batches, task.train, augmentation=augmentation
             )
         self.folder.record(self.experiment, self.changes)
         steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
@@ -236,13 +250,6 @@ class _Run:
         first_epoch = checkpoint.restore(method)
         if first_epoch:
             self._print(f"{stage}: going on after epoch {first_epoch}")
-        batches = data.training_batches(
-            task.train,
-            batch_size,
-            augmentation=augmentation,
-            seed=self._seed("data"),
-            first_epoch=first_epoch,
-        )
         held_out = data.Split(
             task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
         )
@@ -252,7 +259,7 @@ class _Run:
             checkpoint,
         ]
         method.fit(
-            batches,
+            batches(batch_size, seed=self._seed("data"), first_epoch=first_epoch),
             epochs=epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps_per_epoch,
@@ -268,6 +275,9 @@ class _Run:
     def _finish(self, stage, model, name):
         """Saves the model of a stage; its checkpoints are needed no longer."""
         self.folder.record(self.experiment, self.changes)
+        if name.endswith("student.keras"):
+            # What is evaluated and what users load.
+            model = models.in_float32(model)
         self.folder.save_model(model, name)
         self.folder.remove(stage, "checkpoints")
         distribution.wait_for_all(self.strategy)

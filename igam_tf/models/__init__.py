@@ -7,6 +7,7 @@ from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.precision import in_float32
 from igam_tf.models.resnet import preact_resnet
 from igam_tf.models.score_network import score_network
 from igam_tf.models.small_cnn import small_cnn
@@ -20,6 +21,7 @@ __all__ = [
     "dense_discriminator",
     "discriminator",
     "freeze",
+    "in_float32",
     "mnist_cnn",
     "preact_resnet",
     "score_network",

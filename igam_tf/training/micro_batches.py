@@ -69,7 +69,9 @@ def run(function, tensors, seed, *args, size=None):
 
 def _rows(tensor, start, length):
     rest = tensor.shape.rank - 1
-    return tf.slice(tensor, [start, *[0] * rest], [length, *[-1] * rest])
+    cut = tf.slice(tensor, [start, *[0] * rest], [length, *[-1] * rest])
+    # A slice of unknown length forgets the other axes.
+    return tf.ensure_shape(cut, [None, *tensor.shape[1:]])
 
 
 def _concatenated(array, equal):

@@ -140,6 +140,30 @@ def test_every_other_method_adds_its_row(finished):
     assert losses[0] < float(list(csv.DictReader(start))[0]["cross_entropy"])
 
 
+def test_targets_of_scores_are_made_once(tmp_path):
+    settings = {**SMALL, "methods": ("pag",), "attacks": ("clean",), "epochs": 1}
+    settings.update(pag_targets="sbg", score_epochs=1, run_dir=str(tmp_path))
+    results = experiments.run(Experiment(**settings))
+    assert list(results["rows"]) == ["pag"]
+    targets = np.load(tmp_path / "pag" / "targets.npy", mmap_mode="r")
+    assert targets.shape == (96, 2, 8, 8, 1) and np.isfinite(targets).all()
+    shutil.rmtree(tmp_path / "pag" / "checkpoints", ignore_errors=True)
+    (tmp_path / "pag" / "student.keras").unlink()
+    kept = [tmp_path / "score_network.keras", tmp_path / "pag" / "targets.npy"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    experiments.run(Experiment(**settings))
+    assert before == [path.stat().st_mtime_ns for path in kept]
+
+
+@pytest.mark.parametrize("network, depth", [("preact_resnet", 10), ("vit", 1)])
+def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
+    settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
+    settings.update(student_model=network, teacher_model=network)
+    settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
+    results = experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
+    assert list(results["rows"]) == ["igam"]
+
+
 def test_a_finished_run_is_evaluated_anew_with_other_attacks(finished):
     folder, results = finished
     before = (folder / "igam" / "student.keras").stat().st_mtime_ns

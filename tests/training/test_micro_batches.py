@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import data, distribution
+from igam_tf import attacks, data, distribution, models, training
 from igam_tf.training import micro_batches
 
 
@@ -47,6 +47,20 @@ def test_both_players_step(make_igam, digits):
     assert np.isfinite(history["adversarial"]).all()
     after = [v.numpy() for v in method.discriminator.trainable_variables]
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def test_with_an_attack(digits):
+    def trained(micro_batch):
+        keras.utils.set_random_seed(3)
+        student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
+        attack = attacks.pgd(eps=0.1, num_steps=2, random_start=False)
+        method = training.AdversarialTraining(student, attack, micro_batch=micro_batch)
+        method.compile(keras.optimizers.SGD(0.05))
+        method.fit(data.evaluation_batches(digits.train, 24), verbose=0)
+        return student.get_weights()
+
+    for a, b in zip(trained(None), trained(5), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_parts_in_order_each_with_its_seed():

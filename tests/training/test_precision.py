@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from igam_tf import attacks, data, distribution, gradients, models, training
+from igam_tf.models.freezing import leaves
 
 HALVES = ("mixed_bfloat16", "mixed_float16")
 
@@ -101,6 +102,33 @@ def test_attacks_and_files(digits, precision, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(model(images), again(images))
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_a_copy_in_float32(digits, precision, tmp_path):
+    """Also of a network inside of a network, as finetuned teachers are."""
+    with distribution.precision(precision):
+        teacher = models.wide_resnet(depth=8, width=1, image_shape=(8, 8, 1))
+        model = training.with_new_logits(
+            teacher, num_classes=2, image_shape=(8, 8, 1)
+        )
+    images, _ = next(iter(data.evaluation_batches(digits.test, 8)))
+    copy = models.in_float32(model)
+    assert copy.compute_dtype == "float32" and model.compute_dtype != "float32"
+    assert {x.compute_dtype for x in leaves(copy)} == {"float32"}
+    np.testing.assert_allclose(copy(images), model(images), atol=0.02)
+    keras.config.set_dtype_policy("float32")
+    exact = training.with_new_logits(
+        models.wide_resnet(depth=8, width=1, image_shape=(8, 8, 1)),
+        num_classes=2,
+        image_shape=(8, 8, 1),
+    )
+    exact.set_weights(model.get_weights())
+    np.testing.assert_allclose(copy(images), exact(images), atol=1e-6)
+    copy.save(tmp_path / "copy.keras")
+    again = keras.models.load_model(tmp_path / "copy.keras")
+    np.testing.assert_array_equal(copy(images), again(images))
+    assert models.in_float32(exact) is exact
 
 
 def test_the_policy_is_put_back():

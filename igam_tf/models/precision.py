@@ -1,0 +1,34 @@
+"""Networks that compute in float32, whatever they were trained in."""
+
+import keras
+
+
+def in_float32(network):
+    """The network, or a copy of it that computes in float32.
+
+    A classifier trained in half precision is looked at and used in float32: attacks
+    that compute in float16 find gradients of zero at confident images, which passes
+    for robustness (PGD-20 left 61 % of the quickstart's plain student standing in
+    float16, and 26 % in float32).
+
+    Args:
+        network: functional or sequential keras.Model with float32 weights.
+
+    Returns:
+        keras.Model with the same weights; the network itself if it is in float32.
+    """
+    if network.compute_dtype == "float32":
+        return network
+    copy = keras.models.clone_model(
+        network, clone_function=_clone, recursive=True
+    )
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _clone(layer):
+    config = layer.get_config()
+    # Bare operations have no precision of their own.
+    if isinstance(layer, keras.Layer):
+        config["dtype"] = "float32"
+    return type(layer).from_config(config)
