@@ -8,7 +8,7 @@ input gradient (the nested tape of IGAM).
 import keras
 import tensorflow as tf
 
-from igam_tf import moments
+from igam_tf import models, moments
 
 OBJECTIVES = ("probability", "loss")
 
@@ -61,7 +61,7 @@ def input_gradient_and_logits(
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.
         objective = tf.reduce_sum(_objective(logits, labels, of))
-        scale = _SCALES.get(model.compute_dtype, 1.0)
+        scale = _SCALES.get(models.compute_dtype(model), 1.0)
         objective *= scale
     return tape.gradient(objective, images) / scale, logits
 

@@ -7,7 +7,7 @@ from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
-from igam_tf.models.precision import in_float32
+from igam_tf.models.precision import compute_dtype, in_float32
 from igam_tf.models.resnet import preact_resnet
 from igam_tf.models.score_network import score_network
 from igam_tf.models.small_cnn import small_cnn
@@ -18,6 +18,7 @@ from igam_tf.models.wide_resnet import wide_resnet
 __all__ = [
     "ACTIVATIONS",
     "NORMALIZATIONS",
+    "compute_dtype",
     "dense_discriminator",
     "discriminator",
     "freeze",

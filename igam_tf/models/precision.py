@@ -2,6 +2,24 @@
 
 import keras
 
+from igam_tf.models.freezing import leaves
+
+
+def compute_dtype(network):
+    """What a network computes in: "float16", "bfloat16" or "float32".
+
+    A loaded network says what is the policy now; its layers know.
+
+    Args:
+        network: keras.Model.
+
+    Returns:
+        The type of the narrowest of its layers.
+    """
+    found = {layer.compute_dtype for layer in leaves(network)}
+    halves = found & {"float16", "bfloat16"}
+    return min(halves, key=("float16", "bfloat16").index, default=network.compute_dtype)
+
 
 def in_float32(network):
     """The network, or a copy of it that computes in float32.
@@ -17,11 +35,9 @@ def in_float32(network):
     Returns:
         keras.Model with the same weights; the network itself if it is in float32.
     """
-    if network.compute_dtype == "float32":
+    if compute_dtype(network) not in ("float16", "bfloat16"):
         return network
-    copy = keras.models.clone_model(
-        network, clone_function=_clone, recursive=True
-    )
+    copy = keras.models.clone_model(network, clone_function=_clone, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from igam_tf import models
+
 
 @keras.saving.register_keras_serializable("igam_tf")
 class Momentum(keras.optimizers.SGD):
@@ -82,7 +84,7 @@ def with_loss_scale(optimizer, network):
     """
     optimizer = keras.optimizers.get(optimizer)
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if network.compute_dtype != "float16" or scales:
+    if models.compute_dtype(network) != "float16" or scales:
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
 

@@ -113,11 +113,15 @@ def test_a_copy_in_float32(digits, precision, tmp_path):
             teacher, num_classes=2, image_shape=(8, 8, 1)
         )
     images, _ = next(iter(data.evaluation_batches(digits.test, 8)))
+    # Loaded under another policy, it computes as it was saved.
+    model.save(tmp_path / "half.keras")
+    loaded = keras.models.load_model(tmp_path / "half.keras")
+    assert models.compute_dtype(loaded) == precision.removeprefix("mixed_")
+    assert {x.compute_dtype for x in leaves(models.in_float32(loaded))} == {"float32"}
     copy = models.in_float32(model)
     assert copy.compute_dtype == "float32" and model.compute_dtype != "float32"
     assert {x.compute_dtype for x in leaves(copy)} == {"float32"}
     np.testing.assert_allclose(copy(images), model(images), atol=0.02)
-    keras.config.set_dtype_policy("float32")
     exact = training.with_new_logits(
         models.wide_resnet(depth=8, width=1, image_shape=(8, 8, 1)),
         num_classes=2,
