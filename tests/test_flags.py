@@ -138,7 +138,6 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
         (["--source=mnist", "--target=digits"], "no recipe.*mnist -> cifar10"),
         (["--student_model=wide_resnet", "--depth=9"], "--depth=9.*6 n"),
         (["--student_model=preact_resnet", "--depth=12"], "--depth=12.*10, 18 or 34"),
-        (["--pag_targets=best"], "best"),
         (["--epochs=0"], "--epochs=0: expected at least 1"),
         (["--eps=8"], "--eps=8.0: expected at most 1"),
         (["--methods=igan"], "--methods: 'igan'"),

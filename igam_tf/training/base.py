@@ -13,7 +13,7 @@ import tensorflow as tf
 from igam_tf import distribution, transforms
 from igam_tf.data import check_count
 from igam_tf.training import checks, micro_batches, replicas
-from igam_tf.training.optimizers import with_loss_scale
+from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
 
 class TrainingMethod(keras.Model):
@@ -139,7 +139,8 @@ class TrainingMethod(keras.Model):
             size=self.micro_batch,
         )
         self.optimizer.apply(gradients, self.trained_variables)
-        report["gradient_norm"] = self._gradient_norm(gradients, report["loss"][1])
+        share = report["loss"][1]
+        report["gradient_norm"] = reported_norm(self.optimizer, gradients, share)
         zero = tf.zeros([], global_batch.dtype)
         report = {m.name: report.get(m.name, (zero, zero)) for m in self.means}
         return (report, logits, labels), tuple(prepared)
@@ -191,16 +192,6 @@ class TrainingMethod(keras.Model):
         kernels = [v for v in variables if v.name == "kernel"]
         decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
         return loss + self.weight_decay * share * decay, share
-
-    def _gradient_norm(self, gradients, share):
-        """Norm and weight of it. The sum over replicas bounds the norm of their sum;
-        for one replica it is equal."""
-        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
-        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            return norm, share
-        # A step of float16 that overflowed is skipped, and counts for nothing.
-        finite = tf.math.is_finite(norm)
-        return tf.where(finite, norm, 0.0), tf.where(finite, share, 0.0)
 
     def test_step(self, data, step):
         """Cross entropy in inference mode; same outputs as `train_step`."""

@@ -1,6 +1,7 @@
 """Optimizers and schedules of the TF1 originals."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from igam_tf import models
@@ -87,6 +88,27 @@ def with_loss_scale(optimizer, network):
     if models.compute_dtype(network) != "float16" or scales:
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def reported_norm(optimizer, gradients, share):
+    """Norm of gradients, and its weight in a running mean.
+
+    The sum over replicas bounds the norm of their sum; for one replica it is equal.
+
+    Args:
+        optimizer: compiled optimizer, which may have scaled the gradients.
+        gradients: list of tensors.
+        share: weight of the norm.
+
+    Returns:
+        Tuple (norm, weight) of scalars. A step of float16 that overflowed is skipped by
+        its optimizer, and counts for nothing.
+    """
+    norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(1.0)
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return norm, share
+    finite = tf.math.is_finite(norm)
+    return tf.where(finite, norm, 0.0), tf.where(finite, share, 0.0)
 
 
 def following(optimizer, *, start, every):
