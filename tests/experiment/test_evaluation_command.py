@@ -10,7 +10,7 @@ import time
 import pytest
 from small_models import digits_net, linear_model
 
-from igam_tf.evaluation import command
+from igam_tf.experiment import evaluation_command as command
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
