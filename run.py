@@ -3,15 +3,18 @@
 
     python run.py --flagfile=flags/quickstart.cfg
     python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
+    python run.py --flagfile=flags/table3.cfg --size=small --data_dir=DIR
 
-The recipe of a pair of tasks is taken from flags/ unless --flagfile names another; a
-flag on the command line wins over the recipe.
+The recipe of a pair of tasks is taken from flags/ unless --flagfile names another, or a
+table of the paper, whose rows have a recipe each. --size cuts them down to a laptop's
+size; a flag on the command line wins over both.
 """
 
 import dataclasses
 import fractions
 import os
 import pathlib
+import re
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,10 +24,13 @@ from absl import app, flags
 from igam_tf.errors import WorkerLostError
 from igam_tf.experiment.config import Experiment
 from igam_tf.experiment.setting import known_dataset
+from igam_tf.experiment.table import Row, Table
 
 FLAGS_DIR = pathlib.Path(__file__).resolve().parent / "flags"
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
+SIZES = ("paper", "small", "tiny")
 _SETTINGS = dataclasses.fields(Experiment)
+_COMPOSITION = ("size", "table", "columns", "row", "paper")
 
 
 class _FractionParser(flags.FloatParser):
@@ -47,7 +53,28 @@ class _IntegersParser(flags.ArgumentParser):
 
 
 def define_flags(flag_values=flags.FLAGS):
-    """One flag for every setting of `Experiment`."""
+    """One flag for every setting of `Experiment`, and those that put it together."""
+    define = {"flag_values": flag_values}
+    flags.DEFINE_enum(
+        "size",
+        "paper",
+        SIZES,
+        "The paper's networks and steps, a size for an hour on 2 cores, or a smoke test "
+        "(flags/sizes).",
+        **define,
+    )
+    flags.DEFINE_string("table", "", "Title of a table.", **define)
+    flags.DEFINE_list("columns", [], "Columns of --paper.", **define)
+    flags.DEFINE_multi_string(
+        "row",
+        [],
+        "A row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
+        "that part of the recipe's; {epochs} in a label stands for the value.",
+        **define,
+    )
+    flags.DEFINE_multi_string(
+        "paper", [], "The paper's numbers of a row, in the order of the rows.", **define
+    )
     for field in _SETTINGS:
         text, common = field.metadata["help"], {"flag_values": flag_values}
         default = field.default
@@ -83,7 +110,8 @@ def parse(arguments):
 
     Returns:
         Tuple (experiment, changes): an `Experiment`, and where it differs from its
-        recipe: cut sizes and anything else but the seed.
+        recipe: cut sizes and anything else but the seed. Of a table, a `Table`, whose
+        rows have them, and no changes.
 
     Raises:
         ValueError: if the pair has no recipe or a setting is wrong.
@@ -92,11 +120,82 @@ def parse(arguments):
     arguments = _joined(arguments)
     recipe = [a for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
+    given, composition = _read(own)
     if not recipe:
-        given = _read(own)
         recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
-    settings = _read([*recipe, *own])
-    return Experiment(**settings), _differences(_read(recipe), settings)
+    _, asked = _read(recipe)
+    if asked["row"]:
+        return _table(recipe, asked, own, composition["size"], given["run_dir"]), []
+    return _experiment(recipe, own, composition["size"])
+
+
+def _experiment(recipe, own, size):
+    """An `Experiment` and its changes, from a recipe, at a size, with further flags."""
+    recipe = [*recipe, *_overlays(recipe, size)]
+    settings, _ = _read([*recipe, *own])
+    changes = _differences(_read(recipe)[0], settings)
+    return Experiment(**settings), ([f"size {size}"] if size != "paper" else []) + changes
+
+
+def _overlays(recipe, size):
+    """Flag files that cut a recipe to a size: of all recipes, and its own."""
+    if size == "paper":
+        return []
+    names = ["common", *(pathlib.Path(r.split("=", 1)[1]).stem for r in recipe)]
+    files = [FLAGS_DIR / "sizes" / size / f"{name}.cfg" for name in names]
+    found = [f"--flagfile={path}" for path in files if path.exists()]
+    if names[1:] == ["quickstart"]:
+        raise ValueError(f"--size={size}: the quickstart has one size; leave it out.")
+    return found
+
+
+def _table(recipe, asked, own, size, run_dir):
+    """A `Table`, from its flag file and the flags of the command line."""
+    name = pathlib.Path(recipe[-1].split("=", 1)[1]).stem
+    published = asked["paper"] or [""] * len(asked["row"])
+    if len(published) != len(asked["row"]):
+        raise ValueError(
+            f"{name}: {len(asked['row'])} --row and {len(published)} --paper; expected "
+            "one --paper a row, in their order, or none."
+        )
+    pairs = zip(asked["row"], published, strict=True)
+    rows = (_row(name, text, numbers, own, size, asked["columns"]) for text, numbers in pairs)
+    return Table(name, asked["table"], tuple(rows), size, run_dir)
+
+
+def _row(name, text, numbers, own, size, columns):
+    """A `Row`, from the text of its --row and its --paper."""
+    label, found, rest = text.partition(": ")
+    base, *more = rest.split() if found else [""]
+    path = FLAGS_DIR / f"{base}.cfg"
+    if not path.is_file():
+        raise ValueError(
+            f"{name}: --row={text!r} names no recipe of {FLAGS_DIR}; expected "
+            "'label: recipe --flag=value ...'."
+        )
+    numbers = [float(number) for number in numbers.split()]
+    if numbers and len(numbers) != len(columns):
+        raise ValueError(
+            f"{name}: --paper={numbers} of {label!r}: expected {len(columns)} numbers, "
+            f"one for each of --columns={','.join(columns)}."
+        )
+    recipe = [f"--flagfile={path}"]
+    more = _in_parts(more, _experiment(recipe, own, size)[0])
+    experiment, changes = _experiment(recipe, [*more, *own], size)
+    label = label.format(**dataclasses.asdict(experiment))
+    return Row(label, experiment, tuple(changes), dict(zip(columns, numbers)))
+
+
+def _in_parts(arguments, experiment):
+    """Arguments with 0.25x written out: that part of the experiment's value."""
+    found = []
+    for argument in arguments:
+        part = re.fullmatch(r"--(\w+)=([\d.]+)x", argument)
+        if part:
+            value = float(part[2]) * getattr(experiment, part[1])
+            argument = f"--{part[1]}={value:g}"
+        found.append(argument)
+    return found
 
 
 def find_recipe(source, target):
@@ -114,7 +213,9 @@ def find_recipe(source, target):
         known_dataset(name, flag=f"--{role}")
     pairs = {}
     for path in sorted(FLAGS_DIR.glob("*.cfg"), key=lambda path: len(path.name)):
-        settings = _read([f"--flagfile={path}"])
+        settings, composition = _read([f"--flagfile={path}"])
+        if composition["row"]:
+            continue
         pairs.setdefault((settings["source"], settings["target"]), path)
     if (source, target) not in pairs:
         known = ", ".join(f"{s} -> {t}" for s, t in sorted(pairs))
@@ -148,7 +249,8 @@ def _read(arguments):
     if rest:
         raise flags.Error(f"Unexpected arguments: {' '.join(rest)}; flags begin with --.")
     settings = {field.name: values[field.name].value for field in _SETTINGS}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return settings, {name: values[name].value for name in _COMPOSITION}
 
 
 def _differences(recipe, settings):
@@ -188,7 +290,10 @@ def main(arguments):
         experiment, changes = parse(arguments)
         from igam_tf import experiment as experiments
 
-        experiments.run(experiment, changes=changes)
+        if isinstance(experiment, Table):
+            experiments.run_table(experiment)
+        else:
+            experiments.run(experiment, changes=changes)
     except WorkerLostError as error:
         restart(error)
     except KeyboardInterrupt:

@@ -59,13 +59,14 @@ def step_operations(method, images, labels, *, phase, num_steps=1):
 
 def discriminator_operations(method, images, labels):
     """Convolutions of one discriminator step of IGAM, with the teacher's gradient."""
-    return _traced(method, "_discriminator_gradients", (images, labels, images), 1)
+    batch = images, labels, images, {"student_player": images}
+    return _traced(method, "_discriminator_gradients", batch, 1)
 
 
 def _traced(method, name, batch, num_steps, **kwargs):
     def step():
         seed, count = tf.zeros([2], tf.int32), tf.constant(float(len(batch[0])))
-        tensors = tuple(tf.constant(t) for t in batch)
+        tensors = tf.nest.map_structure(tf.constant, batch)
         return getattr(method, name)(tensors, seed, count, **kwargs)
 
     graph = tf.function(step, autograph=False).get_concrete_function().graph

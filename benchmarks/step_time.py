@@ -3,9 +3,10 @@
     python -m benchmarks.step_time --depth=32 --width=10 --batch_size=8
 
 Teacher and student have the same network; the discriminator of Appendix A steps once
-in five, and whole cycles of it are timed. The paper's ratio IGAM / PGD-7 is 0.43 (347 s
-against 815 s an epoch). `--replicas=2` splits the CPU in two logical devices and adds
-the same steps on replicas of a MirroredStrategy, with the same global batch.
+in five, and whole cycles of IGAM are timed, of the others `--steps`. The paper's ratio
+IGAM / PGD-7 is 0.43 (347 s against 815 s an epoch). `--replicas=2` splits the CPU in two
+logical devices and adds the same steps on replicas of a MirroredStrategy, with the same
+global batch.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ def split_cpu(replicas):
 
 
 def make_cases(args, methods, replicas):
-    """Name -> (method, function that takes a cycle of steps)."""
+    """Name -> (method, function that takes steps, their number)."""
     from benchmarks import networks
     from igam_tf import distribution
 
@@ -37,13 +38,20 @@ def make_cases(args, methods, replicas):
     for name in methods:
         scope = strategy.scope() if strategy else contextlib.nullcontext()
         with scope, distribution.precision(args.precision):
-            method = networks.METHODS[name](args, micro_batch=args.micro_batch)
+            more = {"discriminator_input": args.discriminator_input}
+            method = networks.METHODS[name](
+                args,
+                micro_batch=args.micro_batch,
+                **(more if name == "IGAM" else {}),
+            )
             networks.compiled(method, jit_compile)
         batches = networks.constant_batches(args)
         if strategy:
             batches = strategy.experimental_distribute_dataset(batches)
             name = f"{name}, {replicas} replicas"
-        cases[name] = method, networks.steps(method, batches)
+        count = args.steps or networks.CYCLE
+        count = networks.CYCLE if "IGAM" in name else count
+        cases[name] = method, networks.steps(method, batches, count), count
     return cases
 
 
@@ -97,6 +105,13 @@ def main(arguments=None):
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16, ...")
     parser.add_argument("--micro_batch", type=int, help="images at once")
     parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="of plain and PGD-7 in a round")
+    parser.add_argument(
+        "--discriminator_input",
+        choices=("before_update", "after_update"),
+        default="before_update",
+        help="of the paper's Algorithm 1, or of the authors' code",
+    )
     args = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if args.replicas > 1:
@@ -105,13 +120,14 @@ def main(arguments=None):
 
     timing.print_setting(args)
     cases = make_cases(args, PASSES, replicas=1)
-    methods = {name: method for name, (method, _) in cases.items()}
+    methods = {name: method for name, (method, *_) in cases.items()}
     if args.micro_batch is None:
         print_passes(convolution_flops(args, methods))
     if args.replicas > 1:
         cases.update(make_cases(args, PASSES, args.replicas))
-    functions = {name: run for name, (_, run) in cases.items()}
-    series = timing.alternate(functions, args.rounds, per=networks.CYCLE)
+    functions = {name: run for name, (_, run, _) in cases.items()}
+    counts = {name: count for name, (*_, count) in cases.items()}
+    series = timing.alternate(functions, args.rounds, per=counts)
     timing.print_series(series, "plain", "PGD-7")
     print_schedule(series)
     if args.replicas > 1:

@@ -74,15 +74,17 @@ def alternate(cases, rounds, *, per=1):
         cases: dict of name -> function without arguments. It returns when its work is
             done; a `Sample` that it returns is taken as its time.
         rounds: number of rounds that count; one more comes first, to trace and compile.
-        per: steps in one call of a case, by which its seconds are divided.
+        per: steps in one call of a case, by which its seconds are divided; a number, or
+            a dict by name.
 
     Returns:
         dict of name -> `Series`.
     """
     series = {name: Series([]) for name in cases}
+    per = per if isinstance(per, dict) else dict.fromkeys(cases, per)
     for index in range(rounds + 1):
         for name, function in cases.items():
-            sample = once(function) / per
+            sample = once(function) / per[name]
             if index:
                 series[name].samples.append(sample)
             elif os.environ.get("BENCHMARK_VERBOSE"):

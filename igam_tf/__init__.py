@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "adapters",
     "attacks",
+    "cards",
     "checkpoints",
     "data",
     "distribution",
@@ -40,6 +41,7 @@ _NAMES = {
     "export_step": "igam_tf.export",
     "import_state": "igam_tf.export",
     "input_gradient": "igam_tf.gradients",
+    "load": "igam_tf.cards",
 }
 
 __all__ = sorted([*_ROOMS, *_NAMES, "__version__"])

@@ -14,7 +14,8 @@ from igam_tf.data import registry
 from igam_tf.experiment import methods, networks
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-RECIPES = sorted((REPOSITORY / "flags").glob("*.cfg"))
+TABLES = sorted((REPOSITORY / "flags").glob("[tf][ai][bg]*[0-9].cfg"))
+RECIPES = sorted(set((REPOSITORY / "flags").glob("*.cfg")) - set(TABLES))
 # Appendix A: experiment -> (lambda_adv, lambda_diff, channels, k, finetune epochs).
 APPENDIX_A = {
     "mnist_to_cifar10": (1, 100, (16, 32, 64, 128, 256), 10, 10),
@@ -71,6 +72,60 @@ def test_the_authors_code_is_one_overlay():
     assert {name: getattr(experiment, name) for name in expected} == expected
     assert experiment.learning_rate == training.reference.LEARNING_RATE
     assert (experiment.batch_norm, experiment.eval_batch_size) == ("batch", 100)
+
+
+def test_tables_have_the_papers_rows_and_numbers():
+    assert [p.stem for p in TABLES] == ["figure5", *(f"table{i}" for i in range(1, 6))]
+    tables = {p.stem: run.parse([f"--flagfile={p}"])[0] for p in TABLES}
+    rows = {name: {row.name: row for row in t.rows} for name, t in tables.items()}
+    # Table 2, and that only its transforms tell its students apart.
+    assert rows["table2"]["igam-pad"].paper["pgd100"] == 42.5
+    assert rows["table2"]["igam-pad"].experiment.input_transform == "centre_pad"
+    assert rows["table2"]["pgd7-trained"].paper["clean"] == 87.25
+    assert rows["table3"]["igam-mnist"].experiment.source == "mnist"
+    assert len(tables["table2"].runs()) == 4 and len(tables["table1"].runs()) == 1
+    # Tables 4 and 5: one weight changes, from none to the recipe's.
+    weights = [r.experiment.difference_weight for r in tables["table4"].rows]
+    assert weights == [0, 2.5, 5, 10]
+    assert [r.paper["pgd20"] for r in tables["table4"].rows] == [16.0, 16.3, 21.7, 21.7]
+    assert [r.experiment.adversarial_weight for r in tables["table5"].rows] == [0, .5, 1, 2]
+    assert list(rows["table5"])[1] == "lambda-adv-0.5"
+    assert all(row.experiment.width == 10 for t in tables.values() for row in t.rows)
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("size", ["small", "tiny"])
+def test_sizes_cut_every_table(path, size):
+    table, _ = run.parse([f"--flagfile={path}", f"--size={size}", "--seed=3"])
+    assert table.size == size
+    for row in table.rows:
+        assert row.experiment.epochs < 200 and row.experiment.seed == 3
+        assert row.changes[0] == f"size {size}"
+
+
+def test_a_size_cuts_a_recipe_and_the_command_line_wins():
+    pair = ["--source=cifar10", "--target=cifar100", "--size=tiny"]
+    experiment, changes = run.parse([*pair, "--epochs=7"])
+    assert (experiment.width, experiment.epochs) == (1, 7)
+    assert changes == ["size tiny", "epochs 7 (recipe: 1)"]
+
+
+@pytest.mark.parametrize("lines, message", [
+    (["--row=Standard"], "names no recipe"),
+    (["--row=Standard: nowhere --methods=igam"], "names no recipe"),
+    (["--row=A: mnist_to_cifar10 --methods=igam", "--paper=1", "--paper=2"], "1 --row"),
+    (["--row=A: mnist_to_cifar10 --methods=igam", "--paper=1"], "expected 0 numbers"),
+    (["--row=A: mnist_to_cifar10"], "each row of a table names one"),
+    (["--row=A: mnist_to_cifar10 --methods=igam",
+      "--row=A: mnist_to_cifar10 --methods=pgd"], "same label"),
+    (["--row=A: mnist_to_cifar10 --methods=igam",
+      "--row=B: mnist_to_cifar100 --methods=pgd"], "targets"),
+])  # fmt: skip
+def test_tables_that_make_no_sense(tmp_path, lines, message):
+    path = tmp_path / "table.cfg"
+    path.write_text("\n".join(["--table=Mine", *lines]))
+    with pytest.raises(ValueError, match=message):
+        run.parse([f"--flagfile={path}"])
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -3,8 +3,13 @@
 import importlib
 
 _NAMES = {
+    "alignment_bound": "alignment",
+    "correlation": "alignment",
     "evaluate": "accuracy",
+    "linearized_robustness": "alignment",
     "masking_panel": "panel",
+    "measure_alignment": "alignment",
+    "measured_robustness": "distance",
     "wilson_interval": "intervals",
 }
 

@@ -5,6 +5,7 @@ import importlib
 _NAMES = {
     "Experiment": "igam_tf.experiment.config",
     "run": "igam_tf.experiment.stages",
+    "run_table": "igam_tf.experiment.table_run",
 }
 
 __all__ = sorted(_NAMES)

@@ -29,7 +29,7 @@ LABELS = {
     "pgd": "PGD",
 }
 METHODS = tuple(LABELS)
-NETWORKS = ("wide_resnet", "mnist_cnn", "small_cnn", "preact_resnet", "vit")
+NETWORKS = ("wide_resnet", "conv_net", "mnist_cnn", "small_cnn", "preact_resnet", "vit")
 WITH_TEACHER = ("finetune", "igam", "kdiga")
 
 
@@ -87,7 +87,8 @@ class Experiment(SisterSettings, RunSettings):
     teacher_width: int = setting(
         10,
         "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 16 k and on "
-        "of a preact_resnet, 48 k units of a vit, 32 k hidden units of a small CNN.",
+        "of a preact_resnet and a conv_net, 48 k units of a vit, 32 k hidden units of a "
+        "small_cnn.",
         at_least=1,
     )
     teacher_epochs: int = setting(205, "Epochs of the teacher's training.", at_least=1)
@@ -190,6 +191,12 @@ class Experiment(SisterSettings, RunSettings):
     )
     discriminator_every: int = setting(
         5, "Student steps for each of its steps.", at_least=1
+    )
+    discriminator_input: str = setting(
+        "after_update",
+        "Student's gradients that it learns from: after the student's update (the "
+        "authors' code), or before it (the paper, and faster).",
+        choices=("after_update", "before_update"),
     )
     discriminator_learning_rate: float = setting(
         0.0,

@@ -16,23 +16,20 @@ import tensorflow as tf
 import igam_tf
 
 
-class RunFolder:
-    """Files of one run; everything is written to a temporary name and renamed.
+class Folder:
+    """Files below a path; everything is written to a temporary name and renamed.
 
     Args:
-        experiment: the settings, compared with those of an earlier run in the folder.
-        writes: False for all but one of the processes that share the folder: what
-            they would write is left out.
+        path: the folder.
+        writes: whether this process writes; what it would write is left out if not.
 
     Raises:
-        ValueError: if the folder holds a run of other settings.
         OSError: if the folder cannot be made or written.
     """
 
-    def __init__(self, experiment, *, writes=True):
+    def __init__(self, path, *, writes=True):
         self.writes = writes
-        self.path = pathlib.Path(experiment.run_dir or default_path(experiment))
-        self.path = self.path.expanduser()
+        self.path = pathlib.Path(path).expanduser()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if writes:
@@ -44,27 +41,6 @@ class RunFolder:
                 f"--run_dir: cannot write to {self.path} ({error.strerror}); pass a "
                 "folder that you may write to."
             ) from error
-        self._check_settings(experiment)
-
-    def record(self, experiment, changes):
-        """Writes what the run is, once; a later session adds its versions.
-
-        Args:
-            experiment: the settings.
-            changes: where they differ from the recipe, a tuple of texts.
-        """
-        now, stored = provenance(), self.read_json("flags.json")
-        if stored is None:
-            settings = dataclasses.asdict(experiment)
-            stored = {"settings": settings, "changes": list(changes), **now}
-        elif now != {name: stored[name] for name in now}:
-            later = stored.setdefault("resumed_with", [])
-            if now in later:
-                return
-            later.append(now)
-        else:
-            return
-        self.write_json("flags.json", stored)
 
     def file(self, *parts):
         """Path of a file; its folder is made."""
@@ -108,6 +84,44 @@ class RunFolder:
             return None
         with strategy.scope():
             return keras.models.load_model(path, compile=False)
+
+
+class RunFolder(Folder):
+    """Files of one run.
+
+    Args:
+        experiment: the settings, compared with those of an earlier run in the folder.
+        writes: False for all but one of the processes that share the folder: what
+            they would write is left out.
+
+    Raises:
+        ValueError: if the folder holds a run of other settings.
+        OSError: if the folder cannot be made or written.
+    """
+
+    def __init__(self, experiment, *, writes=True):
+        super().__init__(experiment.run_dir or default_path(experiment), writes=writes)
+        self._check_settings(experiment)
+
+    def record(self, experiment, changes):
+        """Writes what the run is, once; a later session adds its versions.
+
+        Args:
+            experiment: the settings.
+            changes: where they differ from the recipe, a tuple of texts.
+        """
+        now, stored = provenance(), self.read_json("flags.json")
+        if stored is None:
+            settings = dataclasses.asdict(experiment)
+            stored = {"settings": settings, "changes": list(changes), **now}
+        elif now != {name: stored[name] for name in now}:
+            later = stored.setdefault("resumed_with", [])
+            if now in later:
+                return
+            later.append(now)
+        else:
+            return
+        self.write_json("flags.json", stored)
 
     def require_space(self, num_parameters):
         """Checks that two checkpoints and the finished models fit on the disk.

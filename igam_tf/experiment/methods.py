@@ -37,6 +37,7 @@ def igam(experiment, student, teacher, total_steps):
         moving_variance=experiment.moving_variance,
         matching_start=round(experiment.matching_start * total_steps),
         discriminator_every=experiment.discriminator_every,
+        discriminator_input=experiment.discriminator_input,
         **_common(experiment, matches=True, total_steps=total_steps),
     )
     return _compiled_players(method, experiment, total_steps)
@@ -52,6 +53,7 @@ def jarn(experiment, student, teacher, total_steps):
         adversarial_weight=experiment.jarn_weight,
         matching_start=round(experiment.matching_start * total_steps),
         discriminator_every=experiment.jarn_discriminator_every,
+        discriminator_input=experiment.discriminator_input,
         **_common(experiment, matches=True, total_steps=total_steps),
     )
     return _compiled_players(method, experiment, total_steps)

@@ -118,6 +118,8 @@ def _classifier(name, task, *, depth, width, normalization, activation):
         return models.vit(
             depth=depth, width=48 * width, normalization=normalization, **common
         )
+    if name == "conv_net":
+        return models.conv_net(width=width, normalization=normalization, **common)
     if name == "small_cnn":
         return models.small_cnn(hidden_units=32 * width, **common)
     return models.mnist_cnn(**common)

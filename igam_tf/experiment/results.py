@@ -1,6 +1,6 @@
 """The last stages of a run: evaluation of its students, table and pictures."""
 
-from igam_tf import data, evaluation, models, reports
+from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment.config import METHODS
 from igam_tf.training import callbacks
 
@@ -58,7 +58,7 @@ def evaluate(experiment, folder, target, strategy):
 
 
 def report(results, folder, target, strategy):
-    """Writes the table and the picture of input gradients, and prints the table.
+    """Writes the table, the figures and a card of each student, and prints the table.
 
     Args:
         results: what `evaluate` returned.
@@ -66,13 +66,18 @@ def report(results, folder, target, strategy):
     """
     table = reports.format_table(results)
     folder.write_text("table.md", table)
-    rows = {
-        row["label"]: folder.load_model(f"{method}/student.keras", strategy)
-        for method, row in results["rows"].items()
+    students = {
+        name: row.get("student", f"{name}/student.keras")
+        for name, row in results["rows"].items()
     }
-    examples = data.evaluation_batches(target.test, FIGURE_EXAMPLES)
-    images, labels = next(iter(examples))
-    reports.plot_input_gradients(rows, images, labels, folder.file("input_gradients.png"))
+    models_of = {
+        name: folder.load_model(file, strategy) for name, file in students.items()
+    }
+    reports.write_figures(
+        results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
+    )
+    for name, file in students.items():
+        cards.write_card(folder.path / file, results, name, models_of[name])
     print(f"\n{table}\nRun folder: {folder.path}", flush=True)
 
 

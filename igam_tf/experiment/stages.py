@@ -70,6 +70,8 @@ class _Run:
         teacher = self.teacher() if needs_teacher else None
         for method in experiment.methods:
             self.row(method, teacher)
+        # Where a table has linked every stage, nothing has recorded the run yet.
+        self.folder.record(self.experiment, self.changes)
         found = self._results() if self.is_chief else {}
         distribution.wait_for_all(self.strategy)
         return {**found, "run_dir": str(self.folder.path)}

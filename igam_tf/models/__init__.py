@@ -2,6 +2,7 @@
 
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
+from igam_tf.models.conv_net import conv_net
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
@@ -19,6 +20,7 @@ __all__ = [
     "ACTIVATIONS",
     "NORMALIZATIONS",
     "compute_dtype",
+    "conv_net",
     "dense_discriminator",
     "discriminator",
     "freeze",

@@ -1,6 +1,29 @@
-"""Reports: tables and figures, made from results and models."""
+"""Reports: tables and figures, made from results and models.
 
-from igam_tf.reports.input_gradients import plot_input_gradients
-from igam_tf.reports.table import format_table
+    python -m igam_tf.reports RUN_FOLDER
+"""
 
-__all__ = ["format_table", "plot_input_gradients"]
+import importlib
+
+_NAMES = {
+    "format_table": "table",
+    "loss_surface": "landscape",
+    "plot_alignment": "alignment",
+    "plot_bars": "bars",
+    "plot_input_gradients": "input_gradients",
+    "plot_loss_surface": "surfaces",
+    "write_figures": "figures",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name):
+    # Lazy, so that `python -m igam_tf.reports --help` needs no TensorFlow.
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

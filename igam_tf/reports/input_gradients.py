@@ -1,15 +1,23 @@
 """Pictures of input gradients: Figures 1, 4 and 6 of the paper."""
 
-import textwrap
-
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.gradients import input_gradient
-from igam_tf.reports.style import FONT_SIZE, INK, new_figure, save_figure
+from igam_tf.reports.style import (
+    FONT_SIZE,
+    PAGE,
+    SMALL_SIZE,
+    dress,
+    new_figure,
+    save_figure,
+    wrap,
+)
 
-# Inches.
-_CELL, _GAP, _MARGIN, _LINE = 1.15, 0.07, 0.05, 0.19
+# Inches; cells are smaller where the page would be too narrow.
+_CELL, _GAP, _MARGIN, _LINE = 1.15, 0.05, 0.03, 0.15
+# Characters of a title on an inch.
+_CHARACTERS = 15
 
 
 def plot_input_gradients(models, images, labels, path=None, *, of="loss"):
@@ -73,10 +81,12 @@ def scaled_for_display(gradients):
 
 def _draw(columns):
     rows = len(columns["Image"])
-    titles = [textwrap.fill(title, 14) for title in columns]
+    cell = min(_CELL, (PAGE - 2 * _MARGIN + _GAP) / len(columns) - _GAP)
+    titles = [wrap(title, int(cell * _CHARACTERS)) for title in columns]
+    size = FONT_SIZE if cell == _CELL else SMALL_SIZE
     head = _GAP + _LINE * max(title.count("\n") + 1 for title in titles)
-    width = (_CELL + _GAP) * len(columns) - _GAP + 2 * _MARGIN
-    height = (_CELL + _GAP) * rows - _GAP + 2 * _MARGIN + head
+    width = (cell + _GAP) * len(columns) - _GAP + 2 * _MARGIN
+    height = (cell + _GAP) * rows - _GAP + 2 * _MARGIN + head
     figure = new_figure(width, height)
     axes = figure.subplots(
         rows,
@@ -87,12 +97,13 @@ def _draw(columns):
             "right": 1 - _MARGIN / width,
             "bottom": _MARGIN / height,
             "top": 1 - (_MARGIN + head) / height,
-            "wspace": _GAP / _CELL,
-            "hspace": _GAP / _CELL,
+            "wspace": _GAP / cell,
+            "hspace": _GAP / cell,
         },
     )
     for column, (title, pictures) in enumerate(zip(titles, columns.values())):
-        axes[0, column].set_title(title, fontsize=FONT_SIZE, color=INK, pad=5)
+        dress(axes[0, column])
+        axes[0, column].set_title(title, pad=3, fontsize=size)
         for axis, picture in zip(axes[:, column], pictures):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_axis_off()

@@ -1,5 +1,9 @@
 """What all figures share: how they look, and how they are written.
 
+Widths are those of a paper (one column, or the page), and text has the size it is read
+at: place figures unscaled. Colours are those of Okabe and Ito (2008), which
+colour-blind readers tell apart too.
+
 Figures are plain `matplotlib.figure.Figure` objects. pyplot and its global backend are
 left alone, so that a figure can be made in a notebook and on a machine without screen.
 matplotlib is imported when a figure is made, not before.
@@ -7,9 +11,25 @@ matplotlib is imported when a figure is made, not before.
 
 import os
 import pathlib
+import textwrap
 
-FONT_SIZE = 10
+# Points.
+FONT_SIZE = 8
+SMALL_SIZE = 7
+# Inches: a column of 8.5 cm, and two of them.
+COLUMN, PAGE = 3.35, 6.7
+
 INK = "#222222"
+FAINT = "#999999"
+PALETTE = (
+    "#0072B2",  # blue
+    "#E69F00",  # orange
+    "#009E73",  # green
+    "#D55E00",  # vermilion
+    "#56B4E9",  # sky blue
+    "#CC79A7",  # purple
+    "#F0E442",  # yellow
+)
 
 
 def new_figure(width, height):
@@ -17,6 +37,41 @@ def new_figure(width, height):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), facecolor="white")
+
+
+def panel_size(columns, *, margins, gap):
+    """Side in inches of square panels that fill the width of a paper.
+
+    Args:
+        columns: panels beside each other: up to two fill a column, more the page.
+        margins: inches left and right of them together.
+        gap: inches between them.
+
+    Returns:
+        Tuple (side, width of the figure).
+    """
+    width = COLUMN if columns <= 2 else PAGE
+    return (width - margins + gap) / columns - gap, width
+
+
+def wrap(title, characters):
+    """A title on lines of so many characters, broken between words and at hyphens."""
+    return textwrap.fill(title, characters, break_long_words=False)
+
+
+def dress(axis, *, spines=("left", "bottom")):
+    """Gives an axis the common look.
+
+    Args:
+        axis: matplotlib Axes.
+        spines: the sides that keep their line.
+    """
+    for side, spine in axis.spines.items():
+        spine.set_visible(side in spines)
+        spine.set(color=INK, linewidth=0.6)
+    axis.tick_params(labelsize=SMALL_SIZE, colors=INK, width=0.6, length=2.5, pad=2)
+    for name in (axis.xaxis.label, axis.yaxis.label, axis.title):
+        name.set(fontsize=FONT_SIZE, color=INK)
 
 
 def save_figure(figure, path):
@@ -46,11 +101,15 @@ def save_figure(figure, path):
 
 
 def _write(figure, path, kind):
+    import matplotlib
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # A PDF without its date: the same figure gives the same file.
     metadata = {"CreationDate": None} if kind == "pdf" else None
     try:
-        figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)
+        # TrueType: conferences refuse the default Type 3.
+        with matplotlib.rc_context({"pdf.fonttype": 42}):
+            figure.savefig(temporary, format=kind, dpi=300, metadata=metadata)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -98,7 +98,10 @@ def _line(cells, widths):
 
 def _percent(entry, published):
     ours = _MISSING if entry is None else f"{100 * entry['accuracy']:.1f}"
-    return ours if published is None else f"{ours} ({published:.1f})"
+    if published is None or entry is None:
+        return ours
+    difference = 100 * entry["accuracy"] - published
+    return f"{ours} ({published:.1f}, {difference:+.1f})"
 
 
 def _time_unit(rows):
@@ -116,7 +119,7 @@ def _captions(rows, paper):
     width = 100 * max(map(_half_width, rows.values()))
     lines = [
         f"Accuracy in percent (95 % intervals: up to {width:.1f} points on each side)"
-        + ("; in parentheses the paper's." if paper else ".")
+        + ("; in parentheses the paper's, and ours minus it." if paper else ".")
     ]
     for text, labels in by_text.items():
         lines.append(text if len(by_text) == 1 else f"{', '.join(labels)}: {text}")

@@ -40,6 +40,8 @@ class TrainingMethod(keras.Model):
     phases = ("train",)
     #: Names of the running means reported beside the total loss.
     reports = ("cross_entropy", "gradient_norm")
+    #: Names that `loss_terms` reports for `second_update`, and not for the log.
+    kept = ()
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class TrainingMethod(keras.Model):
         Returns:
             Tuple (terms, logits, report): weighted losses by name, each (batch,),
             whose mean over the global batch is minimised; logits (batch, classes);
-            and other values per image by name, for the log.
+            and other values per image by name, for the log or, of any shape, `kept`.
         """
         raise TypeError(f"{type(self).__name__} does not define its loss_terms.")
 
@@ -110,7 +112,7 @@ class TrainingMethod(keras.Model):
 
         Args:
             prepared: the batch of the student's update as `prepare` left it, a tuple
-                (images, labels, targets).
+                (images, labels, targets, kept), and a dict of what was `kept`.
             step: int64 tensor, the number of student updates before this batch.
         """
         raise TypeError(f"{type(self).__name__} does not define its second_update.")
@@ -166,10 +168,11 @@ class TrainingMethod(keras.Model):
             [v.value for v in variables],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+        kept = {name: report.pop(name) for name in self.kept if name in report}
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
         sums["loss"] = (loss, share)
-        return (gradients, sums), (logits, images, labels, targets)
+        return (gradients, sums), (logits, images, labels, targets, kept)
 
     def total(self, terms, variables, global_batch):
         """These images' share of the loss: mean over the global batch, and decay.

@@ -40,8 +40,8 @@ class IGAM(AdversarialMatching):
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the
             authors' code: `models.unbias_moving_variance` changes all three networks.
-        **kwargs: `matching_start`, `discriminator_every` of `AdversarialMatching`, and
-            what it takes of `TrainingMethod`.
+        **kwargs: `matching_start`, `discriminator_every`, `discriminator_input` of
+            `AdversarialMatching`, and what it takes of `TrainingMethod`.
 
     Raises:
         ValueError: if a choice is unknown or the three networks do not fit together.
@@ -124,10 +124,13 @@ class IGAM(AdversarialMatching):
             "gradient_cosine": gradients.per_image_cosine(
                 student_gradient, teacher_gradient
             ),
+            "student_player": student_gradient,
         }
         return terms, logits, report
 
-    def players(self, images, labels, targets):
+    def players(self, images, labels, targets, *, student_player=None):
+        if student_player is not None:
+            return student_player, targets
         student_gradient, _ = self.student_gradient(images, labels)
         if self.teacher_batch_norm == "batch":
             # The authors run the teacher anew, which moves its statistics once more.

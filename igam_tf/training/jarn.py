@@ -63,11 +63,17 @@ class JARN(AdversarialMatching):
             "cross_entropy": cross_entropy(labels, logits),
             "adversarial": -self.adversarial_weight * loss,
         }
-        report = {"discriminator_loss": loss, "discriminator_accuracy": correct}
+        report = {
+            "discriminator_loss": loss,
+            "discriminator_accuracy": correct,
+            "student_player": looks,
+        }
         return terms, logits, report
 
-    def players(self, images, labels, targets):
+    def players(self, images, labels, targets, *, student_player=None):
         del targets
+        if student_player is not None:
+            return student_player, images
         return self.gradient_as_image(images, labels)[0], images
 
     def gradient_as_image(self, images, labels):

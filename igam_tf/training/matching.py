@@ -7,8 +7,10 @@ from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
 from igam_tf.training import micro_batches
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.optimizers import following, with_loss_scale
+from igam_tf.training.teachers import check_choice
 
 PLAIN, MATCHING = "plain", "matching"
+DISCRIMINATOR_INPUTS = ("after_update", "before_update")
 
 
 class AdversarialMatching(TrainingMethod):
@@ -23,6 +25,9 @@ class AdversarialMatching(TrainingMethod):
             1 the model's to be like. See `igam_tf.models.discriminator`.
         matching_start: number of steps of plain training before matching begins.
         discriminator_every: k, student steps per discriminator step.
+        discriminator_input: what the discriminator learns from: the student's gradients
+            "after_update" of the student (the authors' code), which takes two more
+            passes, or those of its step, "before_update" (the paper's Algorithm 1).
         **kwargs: `attack`, `weight_decay` (of discriminator and student), `penalty`,
             `micro_batch`, `seed` of `TrainingMethod`.
 
@@ -32,10 +37,20 @@ class AdversarialMatching(TrainingMethod):
 
     phases = (PLAIN, MATCHING)
 
+    kept = ("student_player",)
+
     def __init__(
-        self, student, discriminator, *, matching_start=0, discriminator_every=5, **kwargs
+        self,
+        student,
+        discriminator,
+        *,
+        matching_start=0,
+        discriminator_every=5,
+        discriminator_input="after_update",
+        **kwargs,
     ):
         super().__init__(student, **kwargs)
+        check_choice("discriminator_input", discriminator_input, DISCRIMINATOR_INPUTS)
         if discriminator_every < 1 or matching_start < 0:
             raise ValueError(
                 f"discriminator_every={discriminator_every}, matching_start="
@@ -44,6 +59,7 @@ class AdversarialMatching(TrainingMethod):
         self.discriminator = discriminator
         self.matching_start = matching_start
         self.discriminator_every = discriminator_every
+        self.discriminator_input = discriminator_input
 
     def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
         """Configures training with two optimizers.
@@ -66,11 +82,13 @@ class AdversarialMatching(TrainingMethod):
         )
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def players(self, images, labels, targets):
+    def players(self, images, labels, targets, *, student_player=None):
         """What the discriminator sees of the student, and of what it is to be like.
 
         Args:
             images, labels, targets: as `loss_terms` gets them in the phase MATCHING.
+            student_player: what `loss_terms` reported by this name; None to compute it
+                with the student as it is now.
 
         Returns:
             Tuple of two tensors (batch, ...) of one shape.
@@ -98,8 +116,11 @@ class AdversarialMatching(TrainingMethod):
         )
 
     def _discriminator_gradients(self, prepared, seed, global_batch):
+        *batch, kept = prepared
+        if self.discriminator_input == "after_update":
+            kept = {}
         with transforms.random_offsets(seed):
-            first, second = self.players(*prepared)
+            first, second = self.players(*batch, **kept)
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])

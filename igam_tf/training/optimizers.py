@@ -16,9 +16,21 @@ class Momentum(keras.optimizers.SGD):
 
     Keras' SGD stores the product with the learning rate instead: after a change of
     the learning rate the two differ.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: share of the accumulator that is kept.
+        **kwargs: further arguments of `keras.optimizers.SGD`, such as `clipnorm`.
     """
 
+    def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):
+        super().__init__(learning_rate, momentum, **kwargs)
+
     def update_step(self, gradient, variable, learning_rate):
+        if not self.momentum:
+            # Keras makes no accumulators then.
+            super().update_step(gradient, variable, learning_rate)
+            return
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
         accumulator = self.momentums[self._get_variable_index(variable)]

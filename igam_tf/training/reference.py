@@ -33,6 +33,7 @@ def arguments(total_steps=TOTAL_STEPS):
         "moving_variance": "unbiased",
         "matching_start": total_steps * 7 // 8,
         "discriminator_every": 5,
+        "discriminator_input": "after_update",
         "weight_decay": 2e-4,
     }
 

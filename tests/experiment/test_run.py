@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+import igam_tf
 from igam_tf import experiment as experiments
 from igam_tf.experiment.config import METHODS, Experiment
 from igam_tf.training import callbacks
@@ -77,11 +78,14 @@ def test_the_folder_holds_everything(finished):
     folder, results = finished
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert names == {
-        "flags.json", "results.json", "table.md", "input_gradients.png",
+        "flags.json", "results.json", "table.md",
+        *(f"{figure}.{kind}" for figure in ("input_gradients", "surfaces", "bars")
+          for kind in ("png", "pdf")),
         "teacher.keras", "teacher/history.csv", "finetuned.keras",
         "finetuned/history.csv",
         *(f"{row}/{file}" for row in ("standard", "finetune", "igam", "pgd")
-          for file in ("student.keras", "history.csv", "evaluation.json")),
+          for file in ("student.keras", "student.card.md", "history.csv",
+                       "evaluation.json")),
     }  # fmt: skip
     stored = json.loads((folder / "results.json").read_text())
     assert stored["rows"] == results["rows"]
@@ -93,6 +97,14 @@ def test_the_folder_holds_everything(finished):
         assert row["label"] in table
         assert row["training_seconds"] > 0
         assert set(row["evaluation"]["attacks"]) == {"clean", "fgsm", "pgd5"}
+
+
+def test_students_carry_their_cards(finished):
+    folder, results = finished
+    _, card = igam_tf.load(folder / "igam" / "student.keras")
+    found = results["rows"]["igam"]["evaluation"]["attacks"]["pgd5"]["accuracy"]
+    assert card["method"] == "igam"
+    assert card["results"]["attacks"]["pgd5"]["accuracy"] == found
 
 
 def test_results_are_those_of_the_saved_student(finished):

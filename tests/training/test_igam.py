@@ -107,6 +107,20 @@ def test_discriminator_steps_once_in_k_steps_and_only_while_matching(digits, mak
     assert stepped == [6, 9]
 
 
+def test_discriminator_input_before_or_after_the_students_update(digits, make_igam):
+    def discriminator(learning_rate, **kwargs):
+        method = make_igam(discriminator_every=1, **kwargs)
+        method.compile(keras.optimizers.SGD(learning_rate), keras.optimizers.SGD(0.1))
+        method.fit(data.evaluation_batches(digits.train, 8), steps_per_epoch=2, verbose=0)
+        return np.concatenate([v.ravel() for v in method.discriminator.get_weights()])
+
+    before = {"discriminator_input": "before_update"}
+    # A student that stands still has the same gradients before and after its update.
+    still = discriminator(0.0), discriminator(0.0, **before)
+    np.testing.assert_allclose(*still, atol=1e-6)
+    assert np.abs(discriminator(1.0) - discriminator(1.0, **before)).max() > 1e-4
+
+
 def test_before_matching_it_is_standard_training(digits, make_igam):
     method = make_igam(matching_start=100)
     plain = training.StandardTraining(keras.models.clone_model(method.student))

@@ -19,6 +19,16 @@ def test_momentum_keeps_the_gradient_not_its_product_with_the_rate():
         np.testing.assert_allclose(variable.numpy(), [value], rtol=1e-6)
 
 
+def test_momentum_by_default_and_without():
+    for arguments, second in (({}, 0.2 + 0.38), ({"momentum": 0.0}, 0.4)):
+        optimizer = training.Momentum(0.1, **arguments)
+        variable = keras.Variable([1.0])
+        optimizer.build([variable])
+        for _ in range(2):
+            optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])
+        np.testing.assert_allclose(variable.numpy(), [1 - second], rtol=1e-6)
+
+
 def test_piecewise_constant_drops_at_half_and_three_quarters():
     schedule = training.piecewise_constant(0.1, 8)
     rates = [float(schedule(step)) for step in range(8)]

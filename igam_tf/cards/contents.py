@@ -1,0 +1,102 @@
+"""What a card says: a dict made from the results of a run."""
+
+import pathlib
+
+# Paths of the machine that trained: nobody else's business, and of no use elsewhere.
+_PRIVATE = ("data_dir", "run_dir")
+# Of these files only the name.
+_FILES = ("teacher_checkpoint", "score_model")
+_FROM_EVALUATION = (
+    "threat_model",
+    "eps",
+    "step_size",
+    "batch_norm",
+    "seed",
+    "num_examples",
+)
+
+
+def make_card(results, row, model):
+    """The card of one row of a run.
+
+    Args:
+        results: dict as of `results.json`: "rows", "settings", and where it was made.
+            A row may hold "method", if that is not its name, and "settings" of its own.
+        row: name of the row, such as "igam".
+        model: Keras model of that row, from images to logits.
+
+    Returns:
+        Dict that is JSON as it stands:
+            "method": {"name", "label"};
+            "task": {"name", "source", "num_classes", "input_shape", "input_range",
+                "output"}; None in a shape stands for any size;
+            "num_parameters";
+            "results": the evaluation's threat model and settings, "attacks": a dict
+                from name to {"accuracy", "interval_95", "num_correct",
+                "num_examples", "attack"}, "worst_case", "panel" (which checks warned;
+                None if it was not run) and "warnings", sentences;
+            "training": {"seconds", "train_examples", "teacher_seconds"};
+            "settings": the run's flags, without paths of the machine; "changes", where
+                they differ from the recipe;
+            "versions", "git_revision", "machine".
+
+    Raises:
+        ValueError: if there is no such row.
+    """
+    if row not in results["rows"]:
+        raise ValueError(f"row {row!r}: expected one of {list(results['rows'])}.")
+    found = results["rows"][row]
+    # In a table of several runs, the settings of this row stand in the row.
+    settings = {**results["settings"], **found.get("settings", {})}
+    shape = model.input_shape[1:]
+    return {
+        "method": {"name": found.get("method", row), "label": found["label"]},
+        "task": {
+            "name": settings["target"],
+            "source": settings["source"],
+            "num_classes": int(model.output_shape[-1]),
+            "input_shape": list(shape),
+            "input_range": [0.0, 1.0],
+            "output": "logits",
+        },
+        "num_parameters": int(model.count_params()),
+        "results": _measured(found["evaluation"]),
+        "training": {
+            "seconds": found.get("training_seconds"),
+            "train_examples": results.get("train_examples"),
+            "teacher_seconds": results.get("teacher_seconds"),
+        },
+        "settings": _public(settings),
+        "changes": list(results.get("changes") or []),
+        "versions": results.get("versions"),
+        "git_revision": results.get("git_revision"),
+        "machine": results.get("machine"),
+    }
+
+
+def _public(settings):
+    return {
+        name: pathlib.PurePath(value).name if name in _FILES else value
+        for name, value in settings.items()
+        if name not in _PRIVATE
+    }
+
+
+def _measured(evaluation):
+    panel = evaluation.get("panel")
+    if panel:
+        panel = {
+            "num_examples": panel["num_examples"],
+            "checks": list(panel["checks"]),
+            "warns": list(panel["warns"]),
+        }
+    return {
+        **{name: evaluation.get(name) for name in _FROM_EVALUATION},
+        "attacks": {
+            name: {key: value for key, value in entry.items() if key != "seconds"}
+            for name, entry in evaluation["attacks"].items()
+        },
+        "worst_case": evaluation.get("worst_case"),
+        "panel": panel,
+        "warnings": list(evaluation.get("warnings", [])),
+    }

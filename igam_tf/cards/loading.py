@@ -1,0 +1,55 @@
+"""Loading a student with its card, and writing the card of one."""
+
+import os
+import pathlib
+
+import keras
+
+from igam_tf.cards.archive import attach_card, read_card
+from igam_tf.cards.contents import make_card
+from igam_tf.cards.text import format_card
+
+
+def load(path):
+    """Loads a student and its card.
+
+    `keras.models.load_model(path, compile=False)` loads the same model where this
+    package is not installed.
+
+    Args:
+        path: `.keras` file of a row of a finished `run.py`.
+
+    Returns:
+        Tuple (keras.Model from images in [0, 1] to logits, dict as of `make_card`).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no `.keras` file, or has no card.
+    """
+    card = read_card(path)
+    return keras.models.load_model(path, compile=False), card
+
+
+def write_card(path, results, row, model):
+    """Puts the card of a row into its `.keras` file, and as Markdown beside it.
+
+    Args:
+        path: the row's `student.keras`; `student.card.md` is written beside it.
+        results: dict as of `results.json`.
+        row: name of the row.
+        model: the model of that file.
+
+    Returns:
+        Path of the Markdown file.
+
+    Raises:
+        FileNotFoundError, ValueError: as `attach_card` and `make_card`.
+    """
+    path = pathlib.Path(path)
+    card = make_card(results, row, model)
+    attach_card(path, card)
+    text = path.with_name(f"{path.stem}.card.md")
+    temporary = text.with_name(f"incomplete-{text.name}")
+    temporary.write_text(format_card(card, path.name))
+    os.replace(temporary, text)
+    return text

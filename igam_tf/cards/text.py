@@ -1,0 +1,185 @@
+"""A card as Markdown, with code to paste."""
+
+import json
+import re
+
+from igam_tf.attacks.fractions import fraction
+from igam_tf.reports.table import attack_title
+
+# Attacks of minutes, which the pasted code runs; AutoAttack takes hours.
+_QUICK = re.compile(r"clean|fgsm|(pgd|cw)\d+")
+
+_LOAD = """\
+```python
+import keras
+import numpy as np
+
+model = keras.models.load_model("{file}", compile=False)
+images = np.zeros({shape}, "float32")  # yours, in [0, 1]
+logits = model.predict(images)
+classes = logits.argmax(axis=1)
+```"""
+_ATTACK = """\
+```python
+import igam_tf
+
+model, card = igam_tf.load("{file}")
+data_dir = None  # or a folder of TFDS-prepared data
+task = igam_tf.data.read(
+    "{task}", data_dir, train_examples=1, test_examples={count}
+)
+results = igam_tf.evaluate(
+    model,
+    igam_tf.data.evaluation_batches(task.test, {batch_size}),
+    attacks={attacks},
+    eps={eps!r},
+    step_size={step_size!r},
+    norm="{norm}",
+    batch_size={batch_size},
+    batch_norm="{batch_norm}",
+    seed={seed},
+)
+for name, found in results["attacks"].items():
+    on_card = card["results"]["attacks"][name]
+    print(name, found["accuracy"], "on the card:", on_card["accuracy"])
+```"""
+
+
+def format_card(card, file="student.keras"):
+    """A card as Markdown.
+
+    Args:
+        card: dict as of `make_card`.
+        file: name of the model's file, for the code.
+
+    Returns:
+        Text.
+    """
+    return "\n".join(
+        [
+            f"# {card['method']['label']} for {card['task']['name']}",
+            "",
+            *_what(card),
+            "",
+            "## Results",
+            "",
+            *_results(card["results"]),
+            "",
+            "## Load it",
+            "",
+            "Plain Keras, without any other package:",
+            "",
+            _LOAD.format(file=file, shape=_batch_shape(card)),
+            "",
+            "## Attack it",
+            "",
+            "With igam_tf, which measured the table above:",
+            "",
+            _attack(card, file),
+            "",
+            "## How it was made",
+            "",
+            *_making(card),
+            "",
+        ]
+    )
+
+
+def _what(card):
+    task = card["task"]
+    shape = " x ".join(str(size or "any") for size in task["input_shape"])
+    yield (
+        f"An image classifier of {task['num_classes']} classes with "
+        f"{card['num_parameters']:,} parameters: the row {card['method']['name']!r} of "
+        f"the run {task['source']} -> {task['name']}."
+    )
+    yield ""
+    yield f"- Input: images {shape}, float32 in [0, 1], without preprocessing."
+    yield f"- Output: logits of the classes 0 to {task['num_classes'] - 1}."
+
+
+def _results(found):
+    yield "| attack | accuracy (%) | 95 % interval |"
+    yield "| --- | ---: | ---: |"
+    for name, entry in found["attacks"].items():
+        low, high = (100 * end for end in entry["interval_95"])
+        accuracy = f"{100 * entry['accuracy']:.1f}"
+        yield f"| {attack_title(name)} | {accuracy} | {low:.1f} to {high:.1f} |"
+    yield ""
+    step = found["step_size"]
+    step = "" if step is None else f", step {fraction(step)}"
+    yield (
+        f"- {found['threat_model']}, eps {fraction(found['eps'])}{step}; "
+        f"{found['num_examples']} test images; seed {found['seed']}; batch norm: "
+        f"{found['batch_norm']}."
+    )
+    if found["worst_case"]:
+        worst = 100 * found["worst_case"]["accuracy"]
+        yield f"- Under all attacks and the masking panel's together: {worst:.1f}."
+    yield from _warnings(found)
+
+
+def _warnings(found):
+    panel = found["panel"]
+    if panel is None:
+        yield "- The panel that looks for masked gradients was not run."
+    elif not panel["warns"]:
+        yield (
+            f"- The masking panel ({len(panel['checks'])} checks on "
+            f"{panel['num_examples']} images) did not warn, which is no proof."
+        )
+    for sentence in found["warnings"]:
+        yield f"- Warning: {sentence}"
+
+
+def _attack(card, file):
+    found, settings = card["results"], card["settings"]
+    quick = [name for name in found["attacks"] if _QUICK.fullmatch(name)]
+    return _ATTACK.format(
+        file=file,
+        task=card["task"]["name"],
+        count=found["num_examples"],
+        batch_size=settings.get("eval_batch_size", 100),
+        attacks=json.dumps(quick or ["clean"]),
+        eps=found["eps"],
+        step_size=found["step_size"],
+        norm=found["threat_model"].lower(),
+        batch_norm=found["batch_norm"],
+        seed=found["seed"],
+    )
+
+
+def _making(card):
+    training = card["training"]
+    if training["seconds"] is not None:
+        yield f"- Trained in {training['seconds']:.0f} s{_machine(card['machine'])}."
+    if training["train_examples"]:
+        yield f"- Training images: {training['train_examples']}."
+    spent = {k: s for k, s in (training["teacher_seconds"] or {}).items() if s}
+    if spent:
+        listed = ", ".join(f"{stage} {s:.0f} s" for stage, s in spent.items())
+        yield f"- Trained before it, for all rows: {listed}."
+    if card["git_revision"]:
+        yield f"- Git revision: {card['git_revision']}."
+    if card["versions"]:
+        versions = ", ".join(f"{name} {v}" for name, v in card["versions"].items())
+        yield f"- Versions: {versions}."
+    if card["changes"]:
+        yield f"- Not the recipe: {', '.join(card['changes'])}."
+    yield ""
+    yield "Flags of the run:"
+    yield ""
+    for name, value in card["settings"].items():
+        value = ",".join(map(str, value)) if isinstance(value, list) else value
+        yield f"    --{name}={value}"
+
+
+def _machine(machine):
+    if not machine:
+        return ""
+    return f" on a machine with {machine['cpus']} CPUs and {machine['gpus']} GPUs"
+
+
+def _batch_shape(card):
+    # 32 where the network takes any size.
+    return (1, *(size or 32 for size in card["task"]["input_shape"]))

@@ -1,0 +1,92 @@
+"""A table of the paper: rows that may come from several experiments."""
+
+import dataclasses
+import re
+
+from igam_tf.experiment.config import Experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row: one method of one experiment.
+
+    Args:
+        label: its name in the table.
+        experiment: `Experiment` with one method.
+        changes: where it differs from its recipe, texts.
+        paper: the published percents by attack; empty if there are none.
+    """
+
+    label: str
+    experiment: Experiment
+    changes: tuple = ()
+    paper: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def method(self):
+        return self.experiment.methods[0]
+
+    @property
+    def name(self):
+        """The label as a key of `results.json`: "IGAM, Pad" is "igam-pad"."""
+        return re.sub(r"[^a-z0-9.]+", "-", self.label.lower()).strip("-")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of one target task.
+
+    Args:
+        name: such as "table1", for its run folder.
+        title: text above the table.
+        rows: tuple of `Row`, in order.
+        size: "paper", "small" or "tiny".
+        run_dir: run folder; runs/NAME-SIZE if empty.
+
+    Raises:
+        ValueError: if a row has several methods, two rows are the same, or they have
+            different target tasks.
+    """
+
+    name: str
+    title: str
+    rows: tuple
+    size: str = "paper"
+    run_dir: str = ""
+
+    def __post_init__(self):
+        for row in self.rows:
+            if len(row.experiment.methods) != 1:
+                raise ValueError(
+                    f"{self.name}: the row {row.label!r} has the methods "
+                    f"{row.experiment.methods}; each row of a table names one, so "
+                    "leave --methods out."
+                )
+        targets = {row.experiment.target for row in self.rows}
+        if len(targets) != 1:
+            raise ValueError(
+                f"{self.name}: rows of the targets {sorted(targets)}; expected one."
+            )
+        names = [row.name for row in self.rows]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: rows of the same label among {names}.")
+
+    def runs(self):
+        """The experiments to run: rows that differ in their method only are one.
+
+        Returns:
+            List of tuples (experiment, rows).
+        """
+        groups = {}
+        for row in self.rows:
+            alone = dataclasses.replace(row.experiment, methods=("standard",))
+            groups.setdefault(alone, []).append(row)
+        return [
+            (
+                dataclasses.replace(
+                    alone, methods=tuple(dict.fromkeys(row.method for row in rows))
+                ),
+                tuple(rows),
+            )
+            for alone, rows in groups.items()
+        ]

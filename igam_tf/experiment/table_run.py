@@ -1,0 +1,176 @@
+"""Runs a table: its experiments in turn, in one folder, and their rows together.
+
+Each experiment has a folder inside the table's. What another experiment has finished
+with the same settings, in this table or in one beside it, is linked and not trained
+again: teachers, finetuned teachers, plain and adversarial students.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+import keras
+
+from igam_tf import data, distribution
+from igam_tf.experiment import results, stages
+from igam_tf.experiment.folder import Folder, default_path
+
+_TEACHER = (
+    *("source", "source_train_examples", "teacher_checkpoint", "teacher_model"),
+    *("teacher_depth", "teacher_width", "teacher_epochs", "teacher_batch_size"),
+    *("teacher_optimizer", "teacher_learning_rate", "teacher_weight_decay"),
+    *("teacher_eps", "teacher_step_size", "teacher_steps"),
+    *("seed", "precision", "micro_batch"),
+)
+_TARGET = ("target", "train_examples", "image_noise", "batch_size")
+_FINETUNED = (*_TEACHER, *_TARGET, "input_transform", "teacher_batch_norm")
+_STUDENT = (
+    *_TARGET,
+    *("student_model", "depth", "width", "activation", "epochs", "optimizer"),
+    *("learning_rate", "weight_decay", "seed", "precision", "micro_batch"),
+)
+#: Stage -> its model, and the settings that decide it.
+SHARED = {
+    "teacher": ("teacher.keras", _TEACHER),
+    "finetuned": ("finetuned.keras", (*_FINETUNED, "finetune_epochs")),
+    "finetune": ("finetune/student.keras", (*_FINETUNED, "baseline_finetune_epochs")),
+    "standard": ("standard/student.keras", _STUDENT),
+    "pgd": (
+        "pgd/student.keras",
+        (*_STUDENT, "adversarial_steps", "eps", "step_size", "norm"),
+    ),
+}
+
+
+def run_table(table):
+    """Runs a table of the paper.
+
+    Args:
+        table: `igam_tf.experiment.table.Table`.
+
+    Returns:
+        The contents of `results.json`, and under "run_dir" where it lies.
+
+    Raises:
+        ValueError, OSError: as `igam_tf.experiment.run`; data that is missing is found
+            before anything is trained.
+    """
+    if "TF_CONFIG" in os.environ:
+        raise ValueError(
+            "A table runs on one machine: unset TF_CONFIG, or run its recipes one by one."
+        )
+    folder = Folder(table.run_dir or f"runs/{table.name}-{table.size}")
+    runs = [
+        (dataclasses.replace(experiment, run_dir=str(folder.path / name)), rows)
+        for experiment, rows in table.runs()
+        for name in [default_path(experiment).name]
+    ]
+    target = _read_all(runs)
+    found = []
+    for experiment, rows in runs:
+        share_finished(experiment)
+        changes = dict.fromkeys(change for row in rows for change in row.changes)
+        done = stages.run(experiment, changes=tuple(changes))
+        found.append((experiment, rows, done))
+        keras.utils.clear_session(free_memory=True)
+    together = _together(table, folder, found)
+    folder.write_json("results.json", together)
+    results.report(together, folder, target, distribution.strategy("one"))
+    return {**together, "run_dir": str(folder.path)}
+
+
+def share_finished(experiment):
+    """Links what other experiments have finished with the same settings.
+
+    Args:
+        experiment: `Experiment` whose run folder lies in that of a table; looked
+            through are its neighbours there, and those of the tables beside.
+    """
+    own = Folder(experiment.run_dir)
+    mine = dataclasses.asdict(experiment)
+    table = own.path.parent
+    for flags in sorted([*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]):
+        other = Folder(flags.parent, writes=False)
+        theirs = other.read_json("flags.json")["settings"]
+        for stage, (model, deciding) in SHARED.items():
+            same = all(_plain(mine[name]) == theirs.get(name) for name in deciding)
+            is_finished = (other.path / model).exists()
+            if same and is_finished and not (own.path / model).exists():
+                # The history first: a stage with a model is finished.
+                for name in (f"{stage}/history.csv", model):
+                    if (other.path / name).exists():
+                        _link(other.path / name, own.file(name))
+
+
+def _plain(value):
+    """A setting as JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without links.
+        temporary = target.with_name(f"incomplete-{target.name}")
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+
+
+def _read_all(runs):
+    """Looks for the data of all rows; the target task is returned."""
+    for experiment, _ in runs:
+        options = {"download": experiment.download, "train_examples": 1}
+        place = experiment.data_dir or None
+        data.read(experiment.source, place, test_examples=1, **options)
+        target = data.read(
+            experiment.target,
+            place,
+            test_examples=experiment.eval_examples or None,
+            **options,
+        )
+    return target
+
+
+def _together(table, folder, found):
+    """`results.json` of the table, from those of its runs."""
+    rows, paper, teachers = {}, {}, {}
+    for experiment, own_rows, done in found:
+        inside = pathlib.Path(experiment.run_dir).relative_to(folder.path)
+        for stage, seconds in done["teacher_seconds"].items():
+            teachers[f"{experiment.source} {stage}, {inside.name[-8:]}"] = seconds
+        for row in own_rows:
+            rows[row.name] = {
+                **done["rows"][row.method],
+                "label": row.label,
+                "method": row.method,
+                "student": f"{inside}/{row.method}/student.keras",
+                "settings": done["settings"],
+            }
+            paper[row.name] = row.paper
+    common = _common([row["settings"] for row in rows.values()])
+    for row in rows.values():
+        own = row["settings"].items()
+        row["settings"] = {name: value for name, value in own if name not in common}
+    last = found[-1][-1]
+    return {
+        "title": table.title + (f" (size {table.size})" if table.size != "paper" else ""),
+        "rows": {row.name: rows[row.name] for row in table.rows},
+        "paper": {name: numbers for name, numbers in paper.items() if numbers},
+        "size": table.size,
+        "settings": common,
+        "teacher_seconds": teachers,
+        "train_examples": last["train_examples"],
+        **{name: last[name] for name in ("versions", "machine", "git_revision")},
+    }
+
+
+def _common(settings):
+    """Settings that all runs share; what names one run folder is not among them."""
+    first, *others = settings
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in others)
+    }

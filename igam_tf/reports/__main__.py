@@ -1,0 +1,8 @@
+"""Command line: `python -m igam_tf.reports RUN_FOLDER`."""
+
+import sys
+
+from igam_tf.reports.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

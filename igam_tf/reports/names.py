@@ -1,0 +1,3 @@
+"""Names of the figures of a run. Nothing here imports TensorFlow."""
+
+FIGURES = ("input_gradients", "surfaces", "bars", "alignment")
