@@ -138,15 +138,15 @@ def _experiment(recipe, own, size):
 
 
 def _overlays(recipe, size):
-    """Flag files that cut a recipe to a size: of all recipes, and its own."""
+    """Flag files that cut a recipe to a size: of all recipes, its source, its target."""
     if size == "paper":
         return []
-    names = ["common", *(pathlib.Path(r.split("=", 1)[1]).stem for r in recipe)]
-    files = [FLAGS_DIR / "sizes" / size / f"{name}.cfg" for name in names]
-    found = [f"--flagfile={path}" for path in files if path.exists()]
-    if names[1:] == ["quickstart"]:
+    settings, _ = _read(recipe)
+    if settings["source"].startswith("digits"):
         raise ValueError(f"--size={size}: the quickstart has one size; leave it out.")
-    return found
+    names = ["common", *(f"{role}_{settings[role]}" for role in ("source", "target"))]
+    files = [FLAGS_DIR / "sizes" / size / f"{name}.cfg" for name in names]
+    return [f"--flagfile={path}" for path in files if path.exists()]
 
 
 def _table(recipe, asked, own, size, run_dir):

@@ -1,5 +1,6 @@
 """Networks, methods and batches of the benchmarks, all of one size."""
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,8 +38,8 @@ def plain(args, **kwargs):
     return training.StandardTraining(network(args), weight_decay=WEIGHT_DECAY, **kwargs)
 
 
-def pgd7(args, **kwargs):
-    attack = attacks.pgd(eps=8 / 255, step_size=2 / 255, num_steps=7)
+def pgd(args, *, num_steps=7, **kwargs):
+    attack = attacks.pgd(eps=8 / 255, step_size=2 / 255, num_steps=num_steps)
     return training.AdversarialTraining(
         network(args), attack, weight_decay=WEIGHT_DECAY, **kwargs
     )
@@ -53,7 +54,17 @@ def igam(args, **kwargs):
     return training.IGAM(network(args), teacher, models.discriminator(), **settings)
 
 
-METHODS = {"plain": plain, "IGAM": igam, "PGD-7": pgd7}
+def gradient_norm(args, **kwargs):
+    return training.GradNorm(network(args), weight_decay=WEIGHT_DECAY, **kwargs)
+
+
+METHODS = {
+    "plain": plain,
+    "IGAM": igam,
+    "GradNorm": gradient_norm,
+    "PGD-3": functools.partial(pgd, num_steps=3),
+    "PGD-7": pgd,
+}
 
 
 def compiled(method, jit_compile="auto"):

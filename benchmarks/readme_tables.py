@@ -12,6 +12,10 @@ NAME.json is the results.json of a run, or a file of `python -m benchmarks.seeds
 second run of the same students on fewer images, such as AutoAttack's, adds its columns:
 
     <!-- generated from results/NAME.json + results/NAME_autoattack.json -->
+
+and all tables of a size give the paper's claims (`benchmarks.claims`):
+
+    <!-- generated from results/*_small.json -->
 """
 
 import argparse
@@ -22,10 +26,11 @@ import re
 import sys
 import textwrap
 
-from benchmarks import seeds_summary
+from benchmarks import claims, seeds_summary
 from igam_tf.reports.table import attack_title, format_table
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+FILES = [REPOSITORY / "README.md", REPOSITORY / "results" / "README.md"]
 WIDTH = 88
 START = "<!-- generated from "
 BLOCK = re.compile(
@@ -79,6 +84,9 @@ def block_text(files, root=REPOSITORY):
         ValueError: if a file is no results, or two files do not fit.
         FileNotFoundError: if a file is not there.
     """
+    if "*" in files:
+        size = re.fullmatch(r"results/\*_(\w+)\.json", files)[1]
+        return f"\n{claims.markdown(size)}\n"
     names = [name.strip() for name in files.split(" + ")]
     contents = [_read(root / name) for name in names]
     has_seeds = ["seeds" in content for content in contents]
@@ -184,8 +192,8 @@ def main(arguments=None):
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument(
-        "files", nargs="*", type=pathlib.Path, default=[REPOSITORY / "README.md"],
-        help="Markdown files; README.md if left out",
+        "files", nargs="*", type=pathlib.Path, default=FILES,
+        help="Markdown files; README.md and results/README.md if left out",
     )  # fmt: skip
     args = parser.parse_args(arguments)
     found = 0

@@ -1,6 +1,7 @@
-"""Seconds of one training step: plain, IGAM and PGD-7, side by side on one network.
+"""Seconds of one training step of several methods, side by side on one network.
 
-    python -m benchmarks.step_time --depth=32 --width=10 --batch_size=8
+    python -m benchmarks.step_time --depth=32 --width=10 --batch_size=32 --steps=1
+    python -m benchmarks.step_time --methods=plain,GradNorm,PGD-3
 
 Teacher and student have the same network; the discriminator of Appendix A steps once
 in five, and whole cycles of IGAM are timed, of the others `--steps`. The paper's ratio
@@ -15,7 +16,8 @@ import os
 from benchmarks import timing
 
 MATCHING_SHARE = 1 / 8
-PASSES = {"plain": 3, "IGAM": 8, "PGD-7": 17}
+TRANSFER = ("plain", "IGAM", "PGD-7")
+PASSES = {"plain": 3, "IGAM": 8, "GradNorm": 6, "PGD-3": 9, "PGD-7": 17}
 
 
 def split_cpu(replicas):
@@ -61,7 +63,8 @@ def convolution_flops(args, methods):
 
     batch, counted = networks.random_batch(args), {}
     for name, method in methods.items():
-        phase, num_steps = method.phases[-1], 7 if name == "PGD-7" else 1
+        phase = method.phases[-1]
+        num_steps = int(name[-1]) if name.startswith("PGD") else 1
         found = convolutions.step_operations(
             method, *batch, phase=phase, num_steps=num_steps
         )
@@ -76,11 +79,12 @@ def print_passes(counted):
     """Passes through the network, and the operations counted in the graphs."""
     rows = []
     for name, value in counted.items():
-        passes, reference = PASSES[name], PASSES["PGD-7"]
-        ratio = value / counted["PGD-7"]
+        passes, reference = PASSES[name], PASSES[list(counted)[-1]]
+        ratio = value / list(counted.values())[-1]
         cells = [f"{passes / reference:.2f}", f"{value / 1e9:.2f}", f"{ratio:.3f}"]
         rows.append([name, passes, *cells])
-    header = ["", "passes", "/ PGD-7", "convolution GFLOP a step", "/ PGD-7"]
+    last = f"/ {list(counted)[-1]}"
+    header = ["", "passes", last, "convolution GFLOP a step", last]
     timing.print_table(header, rows)
     print(
         "A pass is a forward pass, or a backward one to the inputs or to the kernels. "
@@ -92,7 +96,7 @@ def print_schedule(series):
     """The whole training over PGD-7's: plain steps, and the last eighth matching."""
     rows = []
     for clock in ("wall", "cpu"):
-        plain, igam, pgd = (series[n].median(clock) for n in PASSES)
+        plain, igam, pgd = (series[n].median(clock) for n in TRANSFER)
         schedule = (1 - MATCHING_SHARE) * plain + MATCHING_SHARE * igam
         rows.append([clock, f"{schedule / pgd:.3f}", f"{igam / pgd:.3f}", "0.43"])
     header = ["seconds", "schedule / PGD-7", "IGAM / PGD-7", "in the paper"]
@@ -105,6 +109,12 @@ def main(arguments=None):
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16, ...")
     parser.add_argument("--micro_batch", type=int, help="images at once")
     parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument(
+        "--methods",
+        type=lambda text: text.split(","),
+        default=list(TRANSFER),
+        help=f"of {', '.join(PASSES)}; the last one is compared with",
+    )
     parser.add_argument("--steps", type=int, help="of plain and PGD-7 in a round")
     parser.add_argument(
         "--discriminator_input",
@@ -116,23 +126,22 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if args.replicas > 1:
         split_cpu(args.replicas)
-    from benchmarks import networks
-
     timing.print_setting(args)
-    cases = make_cases(args, PASSES, replicas=1)
+    cases = make_cases(args, args.methods, replicas=1)
     methods = {name: method for name, (method, *_) in cases.items()}
     if args.micro_batch is None:
         print_passes(convolution_flops(args, methods))
     if args.replicas > 1:
-        cases.update(make_cases(args, PASSES, args.replicas))
+        cases.update(make_cases(args, args.methods, args.replicas))
     functions = {name: run for name, (_, run, _) in cases.items()}
     counts = {name: count for name, (*_, count) in cases.items()}
     series = timing.alternate(functions, args.rounds, per=counts)
-    timing.print_series(series, "plain", "PGD-7")
-    print_schedule(series)
+    timing.print_series(series, args.methods[0], args.methods[-1])
+    if args.methods == list(TRANSFER):
+        print_schedule(series)
     if args.replicas > 1:
         rows = []
-        for name in PASSES:
+        for name in args.methods:
             many = series[f"{name}, {args.replicas} replicas"]
             ratios = (many.ratio(series[name], clock) for clock in ("wall", "cpu"))
             rows.append([name, *(f"{ratio:.2f}" for ratio in ratios)])

@@ -33,7 +33,7 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
         a [0, 1] pixel.
 
     Raises:
-        ValueError: if `of` is unknown.
+        ValueError: if `of` is unknown, or the images are whole numbers.
     """
     gradient, _ = input_gradient_and_logits(
         model, images, labels, of=of, training=training
@@ -53,6 +53,12 @@ def input_gradient_and_logits(
         raise ValueError(
             f"input gradient of {of!r}: expected one of {OBJECTIVES}; "
             "pass of='probability' (the authors' code) or of='loss' (the paper)."
+        )
+    images = tf.convert_to_tensor(images)
+    if not images.dtype.is_floating:
+        raise ValueError(
+            f"images are {images.dtype.name}: expected float32 in [0, 1]; pass "
+            "images / 255 of grey levels, as float32."
         )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)

@@ -101,3 +101,9 @@ def test_unknown_objective():
     model, (images, labels) = _network(), _batch("float32")
     with pytest.raises(ValueError, match="of='probability'"):
         gradients.input_gradient(model, images, labels, of="logit")
+
+
+def test_grey_levels_are_refused():
+    images = np.zeros((1, 4, 4, 2), "uint8")
+    with pytest.raises(ValueError, match="images are uint8: expected float32"):
+        gradients.input_gradient(_network(), images, tf.constant([0]))
