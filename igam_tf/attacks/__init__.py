@@ -11,30 +11,21 @@ the same inside a `tf.function` (adversarial training).
 below import it when they are first used.
 """
 
-import importlib
+from igam_tf import lazy
 
-_NAMES = {
-    "APGD": "autoattack",
-    "Attack": "attack",
-    "AutoAttack": "autoattack",
-    "FAB": "autoattack",
-    "GradientAttack": "gradient_attack",
-    "Restarts": "restarts",
-    "Square": "autoattack",
-    "fgsm": "gradient_attack",
-    "parse": "naming",
-    "pgd": "gradient_attack",
-    "restart_seed": "restarts",
-}
-
-__all__ = sorted(_NAMES)
-
-
-def __getattr__(name):
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__all__, __getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "APGD": "autoattack",
+        "Attack": "attack",
+        "AutoAttack": "autoattack",
+        "FAB": "autoattack",
+        "GradientAttack": "gradient_attack",
+        "Restarts": "restarts",
+        "Square": "autoattack",
+        "fgsm": "gradient_attack",
+        "parse": "naming",
+        "pgd": "gradient_attack",
+        "restart_seed": "restarts",
+    },
+)

@@ -6,25 +6,16 @@ The card travels inside the `.keras` file; beside it stands `student.card.md`, t
 for people.
 """
 
-import importlib
+from igam_tf import lazy
 
-_NAMES = {
-    "attach_card": "archive",
-    "format_card": "text",
-    "load": "loading",
-    "make_card": "contents",
-    "read_card": "archive",
-    "write_card": "loading",
-}
-
-__all__ = sorted(_NAMES)
-
-
-def __getattr__(name):
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__all__, __getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "attach_card": "archive",
+        "format_card": "text",
+        "load": "loading",
+        "make_card": "contents",
+        "read_card": "archive",
+        "write_card": "loading",
+    },
+)

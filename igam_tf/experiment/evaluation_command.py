@@ -2,10 +2,9 @@
 
 import argparse
 import fractions
-import os
 import pathlib
-import sys
 
+from igam_tf import commands
 from igam_tf.attacks import names
 from igam_tf.data import registry
 
@@ -31,31 +30,16 @@ def main(arguments=None):
         int: exit status, 0 or 1.
     """
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        _run(options)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("IGAM_TF_TRACEBACK"):
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 1
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
+    return commands.run(
+        lambda: _run(options), interrupted="the same command goes on from here"
+    )
 
 
 def _parser():
-    parser = _Parser(
+    parser = commands.Parser(
         prog="python -m igam_tf.evaluate",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("model", help=".keras file, or TensorFlow 1 checkpoint of MadryLab's networks; "

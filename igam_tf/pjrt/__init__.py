@@ -8,15 +8,17 @@ Whole trainings: `python -m igam_tf.pjrt --help`. Nothing here imports TensorFlo
 Keras: JAX and NumPy are all it needs, and JAX is imported when something is run.
 """
 
-import importlib
+from igam_tf import lazy
 
-_NAMES = {
-    "ExportedAttack": "attack",
-    "ExportedStep": "step",
-    "Losses": "losses",
-}
-
-__all__ = sorted([*_NAMES, "load"])
+__all__, __getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "ExportedAttack": "attack",
+        "ExportedStep": "step",
+        "Losses": "losses",
+    },
+    defined=["load"],
+)
 
 
 def load(path):
@@ -39,12 +41,3 @@ def load(path):
     kind = {"step": "ExportedStep", "attack": "ExportedAttack"}[manifest["kind"]]
     return __getattr__(kind)(path, manifest)
 
-
-def __getattr__(name):
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__

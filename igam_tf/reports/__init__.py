@@ -3,27 +3,17 @@
     python -m igam_tf.reports RUN_FOLDER
 """
 
-import importlib
+from igam_tf import lazy
 
-_NAMES = {
-    "format_table": "table",
-    "loss_surface": "landscape",
-    "plot_alignment": "alignment",
-    "plot_bars": "bars",
-    "plot_input_gradients": "input_gradients",
-    "plot_loss_surface": "surfaces",
-    "write_figures": "figures",
-}
-
-__all__ = sorted(_NAMES)
-
-
-def __getattr__(name):
-    # Lazy, so that `python -m igam_tf.reports --help` needs no TensorFlow.
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__all__, __getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        "format_table": "table",
+        "loss_surface": "landscape",
+        "plot_alignment": "alignment",
+        "plot_bars": "bars",
+        "plot_input_gradients": "input_gradients",
+        "plot_loss_surface": "surfaces",
+        "write_figures": "figures",
+    },
+)

@@ -4,8 +4,8 @@ import argparse
 import json
 import os
 import pathlib
-import sys
 
+from igam_tf import commands
 from igam_tf.reports.names import FIGURES
 
 _DESCRIPTION = """\
@@ -34,32 +34,16 @@ def main(arguments=None):
         int: exit status, 0 or 1.
     """
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        for path in _run(options):
-            print(path, flush=True)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("IGAM_TF_TRACEBACK"):
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command starts again", file=sys.stderr)
-        return 1
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
+    return commands.run(
+        lambda: _run(options), interrupted="the same command starts again"
+    )
 
 
 def _parser():
-    parser = _Parser(
+    parser = commands.Parser(
         prog="python -m igam_tf.reports",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("folder", metavar="RUN_FOLDER", type=pathlib.Path,
@@ -80,7 +64,7 @@ def _parser():
 
 
 def _run(options):
-    """Writes everything; returns the paths."""
+    """Writes everything, and prints the paths."""
     results = _read_results(options.folder)
     rows = _chosen_rows(results, options.rows)
     students = _students(options.folder, rows)
@@ -114,7 +98,7 @@ def _run(options):
         alignment_examples=options.alignment_examples,
         seed=options.seed,
     )
-    return [table, *figures]
+    print(*[table, *figures], sep="\n", flush=True)
 
 
 def _read_results(folder):

@@ -1,0 +1,42 @@
+"""What the commands `python -m igam_tf.X` share: bad input ends in one sentence."""
+
+import argparse
+import os
+import sys
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that keeps the layout of its texts and answers errors in one line."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
+def run(work, *, interrupted):
+    """Runs a command.
+
+    `IGAM_TF_TRACEBACK=1` in the environment shows where an error came from.
+
+    Args:
+        work: function without arguments.
+        interrupted: what Ctrl-C leaves, a text.
+
+    Returns:
+        int: exit status, 0 or 1.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        work()
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("IGAM_TF_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"interrupted; {interrupted}", file=sys.stderr)
+        return 1
+    return 0
