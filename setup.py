@@ -16,6 +16,16 @@ setup(
     description="Robustness transfer through input gradients, for Keras and TensorFlow 2",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    author="the igam_tf authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    keywords=["adversarial robustness", "input gradients", "robustness transfer"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
     packages=find_packages(include=["igam_tf", "igam_tf.*"]),
     python_requires=">=3.11",
     install_requires=[
@@ -35,10 +45,14 @@ setup(
         # Runs exported steps (igam_tf.pjrt); on a machine that trains with them only,
         # install JAX and NumPy and put this package on the path, without TensorFlow.
         "jax": ["jax>=0.5"],
+        # API pages from docstrings. pdoc has no configuration to keep up to date and
+        # reads our docstrings (format google) as they are; igam_tf.pjrt names JAX.
+        "docs": ["pdoc>=16", "jax>=0.5"],
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
-        # notebooks. JAX runs exported steps.
+        # notebooks. JAX runs exported steps. pdoc builds the API pages.
         "tests": [
             "pytest", "pytest-xdist", "nbclient", "nbformat", "ipykernel", "jax>=0.5",
+            "pdoc>=16",
         ],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],

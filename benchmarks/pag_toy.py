@@ -133,7 +133,7 @@ def figure(models, *, seed=0):
             for images, marker in ((test.images, "."), (adversarial, "x")):
                 places = images[chosen, 0, 0]
                 panel.plot(*places.T, marker, color=colour, markersize=3)
-        panel.set_title(f"{title}: {counts['attacked']} of {counts['points']} attacked")
+        panel.set_title(f"{title}: {counts['attacked']} of {counts['points']} right under attack")
         panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="x1", ylabel="x2")
     return figure
 
