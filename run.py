@@ -30,7 +30,15 @@ FLAGS_DIR = pathlib.Path(__file__).resolve().parent / "flags"
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
 SIZES = ("paper", "small", "tiny")
 _SETTINGS = dataclasses.fields(Experiment)
-_COMPOSITION = ("size", "table", "columns", "row", "paper")
+#: Flags that put settings together, and are none themselves.
+_HELP = {
+    "size": "The paper's networks and steps, minutes a row on 2 cores, or a smoke test.",
+    "table": "Title of a table.",
+    "columns": "Columns of --paper.",
+    "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
+    "that part of the recipe's; {epochs} in a label stands for the value.",
+    "paper": "The paper's numbers of a row, in the order of the rows.",
+}
 
 
 class _FractionParser(flags.FloatParser):
@@ -54,30 +62,14 @@ class _IntegersParser(flags.ArgumentParser):
 
 def define_flags(flag_values=flags.FLAGS):
     """One flag for every setting of `Experiment`, and those that put it together."""
-    define = {"flag_values": flag_values}
-    flags.DEFINE_enum(
-        "size",
-        "paper",
-        SIZES,
-        "The paper's networks and steps, a size for an hour on 2 cores, or a smoke test "
-        "(flags/sizes).",
-        **define,
-    )
-    flags.DEFINE_string("table", "", "Title of a table.", **define)
-    flags.DEFINE_list("columns", [], "Columns of --paper.", **define)
-    flags.DEFINE_multi_string(
-        "row",
-        [],
-        "A row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
-        "that part of the recipe's; {epochs} in a label stands for the value.",
-        **define,
-    )
-    flags.DEFINE_multi_string(
-        "paper", [], "The paper's numbers of a row, in the order of the rows.", **define
-    )
+    common = {"flag_values": flag_values}
+    flags.DEFINE_enum("size", "paper", SIZES, _HELP["size"], **common)
+    flags.DEFINE_string("table", "", _HELP["table"], **common)
+    flags.DEFINE_list("columns", [], _HELP["columns"], **common)
+    flags.DEFINE_multi_string("row", [], _HELP["row"], **common)
+    flags.DEFINE_multi_string("paper", [], _HELP["paper"], **common)
     for field in _SETTINGS:
-        text, common = field.metadata["help"], {"flag_values": flag_values}
-        default = field.default
+        text, default = field.metadata["help"], field.default
         if isinstance(default, bool):
             flags.DEFINE_bool(field.name, default, text, **common)
         elif isinstance(default, int):
@@ -250,7 +242,7 @@ def _read(arguments):
         raise flags.Error(f"Unexpected arguments: {' '.join(rest)}; flags begin with --.")
     settings = {field.name: values[field.name].value for field in _SETTINGS}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return settings, {name: values[name].value for name in _COMPOSITION}
+    return settings, {name: values[name].value for name in _HELP}
 
 
 def _differences(recipe, settings):
