@@ -14,6 +14,7 @@ import keras
 
 from igam_tf import data, distribution
 from igam_tf.experiment import results, stages
+from igam_tf.experiment.config import METHODS
 from igam_tf.experiment.folder import Folder, default_path
 
 _TEACHER = (
@@ -93,7 +94,11 @@ def share_finished(experiment):
     for flags in sorted([*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]):
         other = Folder(flags.parent, writes=False)
         theirs = other.read_json("flags.json")["settings"]
-        for stage, (model, deciding) in SHARED.items():
+        shared = SHARED
+        if other.path.name == own.path.name:
+            # The same settings altogether: every row.
+            shared = SHARED | {m: (f"{m}/student.keras", ()) for m in METHODS}
+        for stage, (model, deciding) in shared.items():
             same = all(_plain(mine[name]) == theirs.get(name) for name in deciding)
             is_finished = (other.path / model).exists()
             if same and is_finished and not (own.path / model).exists():
