@@ -72,7 +72,7 @@ def main(arguments=None):
     timing.print_setting(args)
     python = sys.executable
     cases = {
-        "run.py --help": lambda: run([python, "run.py", "--help"], expected=1),
+        "run.py --help": lambda: run([python, "run.py", "--help"]),
         "import igam_tf": lambda: run([python, "-c", "import igam_tf"]),
         "import tensorflow": lambda: run([python, "-c", "import tensorflow"]),
         "quickstart, first step": lambda: first_step(args.flagfile),
