@@ -14,7 +14,6 @@ import dataclasses
 import fractions
 import os
 import pathlib
-import re
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app, flags
 
 from igam_tf.errors import WorkerLostError
+from igam_tf.experiment import table_text
 from igam_tf.experiment.config import Experiment
 from igam_tf.experiment.setting import known_dataset
 from igam_tf.experiment.table import Row, Table
@@ -115,9 +115,13 @@ def parse(arguments):
     given, composition = _read(own)
     if not recipe:
         recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
-    _, asked = _read(recipe)
-    if asked["row"]:
-        return _table(recipe, asked, own, composition["size"], given["run_dir"]), []
+    for flagfile in recipe:
+        _, asked = _read([flagfile])
+        if asked["row"]:
+            # Other flag files are further flags of its rows.
+            own = [*(other for other in recipe if other != flagfile), *own]
+            name = pathlib.Path(flagfile.split("=", 1)[1]).stem
+            return _table(name, asked, own, composition["size"], given["run_dir"]), []
     return _experiment(recipe, own, composition["size"])
 
 
@@ -141,9 +145,8 @@ def _overlays(recipe, size):
     return [f"--flagfile={path}" for path in files if path.exists()]
 
 
-def _table(recipe, asked, own, size, run_dir):
-    """A `Table`, from its flag file and the flags of the command line."""
-    name = pathlib.Path(recipe[-1].split("=", 1)[1]).stem
+def _table(name, asked, own, size, run_dir):
+    """A `Table`, from what its flag file asks for and the flags of the command line."""
     published = asked["paper"] or [""] * len(asked["row"])
     if len(published) != len(asked["row"]):
         raise ValueError(
@@ -151,43 +154,24 @@ def _table(recipe, asked, own, size, run_dir):
             "one --paper a row, in their order, or none."
         )
     pairs = zip(asked["row"], published, strict=True)
-    rows = (_row(name, text, numbers, own, size, asked["columns"]) for text, numbers in pairs)
+    rows = (_row(text, numbers, own, size, asked["columns"]) for text, numbers in pairs)
     return Table(name, asked["table"], tuple(rows), size, run_dir)
 
 
-def _row(name, text, numbers, own, size, columns):
+def _row(text, numbers, own, size, columns):
     """A `Row`, from the text of its --row and its --paper."""
-    label, found, rest = text.partition(": ")
-    base, *more = rest.split() if found else [""]
+    label, base, more = table_text.split(text)
     path = FLAGS_DIR / f"{base}.cfg"
     if not path.is_file():
         raise ValueError(
-            f"{name}: --row={text!r} names no recipe of {FLAGS_DIR}; expected "
+            f"--row={text!r} names no recipe of {FLAGS_DIR}; expected "
             "'label: recipe --flag=value ...'."
         )
-    numbers = [float(number) for number in numbers.split()]
-    if numbers and len(numbers) != len(columns):
-        raise ValueError(
-            f"{name}: --paper={numbers} of {label!r}: expected {len(columns)} numbers, "
-            f"one for each of --columns={','.join(columns)}."
-        )
     recipe = [f"--flagfile={path}"]
-    more = _in_parts(more, _experiment(recipe, own, size)[0])
+    more = table_text.in_parts(more, _experiment(recipe, own, size)[0])
     experiment, changes = _experiment(recipe, [*more, *own], size)
-    label = label.format(**dataclasses.asdict(experiment))
-    return Row(label, experiment, tuple(changes), dict(zip(columns, numbers)))
-
-
-def _in_parts(arguments, experiment):
-    """Arguments with 0.25x written out: that part of the experiment's value."""
-    found = []
-    for argument in arguments:
-        part = re.fullmatch(r"--(\w+)=([\d.]+)x", argument)
-        if part:
-            value = float(part[2]) * getattr(experiment, part[1])
-            argument = f"--{part[1]}={value:g}"
-        found.append(argument)
-    return found
+    label = table_text.label_of(label, experiment)
+    return Row(label, experiment, tuple(changes), table_text.published(columns, numbers))
 
 
 def find_recipe(source, target):

@@ -93,6 +93,14 @@ def test_tables_have_the_papers_rows_and_numbers():
     assert all(row.experiment.width == 10 for t in tables.values() for row in t.rows)
 
 
+def test_overlays_change_every_row_of_a_table():
+    flags = REPOSITORY / "flags"
+    table, _ = run.parse([f"--flagfile={flags}/table1.cfg",
+                          f"--flagfile={flags}/overlays/authors_code.cfg"])  # fmt: skip
+    assert table.name == "table1"
+    assert {row.experiment.batch_norm for row in table.rows} == {"batch"}
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", ["small", "tiny"])
 def test_sizes_cut_every_table(path, size):
@@ -116,6 +124,7 @@ def test_a_size_cuts_a_recipe_and_the_command_line_wins():
     (["--row=A: mnist_to_cifar10 --methods=igam", "--paper=1", "--paper=2"], "1 --row"),
     (["--row=A: mnist_to_cifar10 --methods=igam", "--paper=1"], "expected 0 numbers"),
     (["--row=A: mnist_to_cifar10"], "each row of a table names one"),
+    (["--row=A {lambda}: mnist_to_cifar10 --methods=igam"], "'A {lambda}' names no"),
     (["--row=A: mnist_to_cifar10 --methods=igam",
       "--row=A: mnist_to_cifar10 --methods=pgd"], "same label"),
     (["--row=A: mnist_to_cifar10 --methods=igam",

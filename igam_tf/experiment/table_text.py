@@ -1,0 +1,78 @@
+"""How the flag file of a table writes a row.
+
+    --row=lambda_diff {difference_weight:g}: cifar10_to_cifar100 --difference_weight=0.25x
+    --paper=61.8 16.3
+"""
+
+import dataclasses
+import re
+
+
+def split(text):
+    """Label, recipe and flags of a row.
+
+    Args:
+        text: "label: recipe --flag=value ...".
+
+    Returns:
+        Tuple (label, recipe, list of flags); without a recipe it is "".
+    """
+    label, found, rest = text.partition(": ")
+    recipe, *flags = rest.split() if found and rest.strip() else [""]
+    return label, recipe, flags
+
+
+def in_parts(flags, experiment):
+    """Flags with values such as 0.25x written out: that part of the experiment's.
+
+    Args:
+        flags: list such as ["--difference_weight=0.25x"].
+        experiment: `Experiment` of the row's recipe.
+
+    Returns:
+        List of flags.
+    """
+    settings, found = dataclasses.asdict(experiment), []
+    for flag in flags:
+        part = re.fullmatch(r"--(\w+)=(\d+\.?\d*)x", flag)
+        if part and part[1] in settings:
+            flag = f"--{part[1]}={float(part[2]) * settings[part[1]]:g}"
+        found.append(flag)
+    return found
+
+
+def label_of(label, experiment):
+    """The label with {settings} filled in.
+
+    Raises:
+        ValueError: if it names what is no setting.
+    """
+    try:
+        return label.format(**dataclasses.asdict(experiment))
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"--row: the label {label!r} names no setting ({error}); expected such as "
+            "'lambda_diff {difference_weight:g}'."
+        ) from error
+
+
+def published(columns, numbers):
+    """The paper's numbers of a row.
+
+    Args:
+        columns: list of attacks.
+        numbers: text, percents in the order of the columns; empty for none.
+
+    Returns:
+        Dict from attack to percent.
+
+    Raises:
+        ValueError: if there are not as many numbers as columns.
+    """
+    values = [float(number) for number in numbers.split()]
+    if values and len(values) != len(columns):
+        raise ValueError(
+            f"--paper={numbers}: expected {len(columns)} numbers, one for each of "
+            f"--columns={','.join(columns)}."
+        )
+    return dict(zip(columns, values))
