@@ -98,8 +98,10 @@ def _line(cells, widths):
 
 def _percent(entry, published):
     ours = _MISSING if entry is None else f"{100 * entry['accuracy']:.1f}"
-    if published is None or entry is None:
+    if published is None:
         return ours
+    if entry is None:
+        return f"{ours} ({published:.1f})"
     difference = 100 * entry["accuracy"] - published
     return f"{ours} ({published:.1f}, {difference:+.1f})"
 

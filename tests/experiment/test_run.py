@@ -103,7 +103,7 @@ def test_students_carry_their_cards(finished):
     folder, results = finished
     _, card = igam_tf.load(folder / "igam" / "student.keras")
     found = results["rows"]["igam"]["evaluation"]["attacks"]["pgd5"]["accuracy"]
-    assert card["method"] == "igam"
+    assert card["method"] == {"name": "igam", "label": "IGAM"}
     assert card["results"]["attacks"]["pgd5"]["accuracy"] == found
 
 

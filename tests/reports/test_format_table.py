@@ -68,7 +68,7 @@ def test_changed_runs_warnings_and_the_paper(results):
     results["rows"]["igam"]["evaluation"]["warnings"] = ["pgd20 does worse than fgsm."]
     results["paper"] = {"igam": {"clean": 62.39, "fgsm": 34.31}}
     text = format_table(results)
-    assert "62.4 (62.4)" in text and "- (34.3)" in text
+    assert "62.4 (62.4, +0.0)" in text and "- (34.3)" in text
     assert "in parentheses the paper's" in text
     changes = "epochs 3 (recipe: 40), width 1 (recipe: 10)"
     assert f"- Not the recipe: {changes}.\n" in text
