@@ -289,10 +289,7 @@ class TrainingMethod(keras.Model):
         return super().fit(x, y, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `compile` has built everything.
-
-        Keras would build from a batch, which fails with several workers.
-        """
+        """Nothing: `compile` built all; from a batch it fails with several workers."""
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
