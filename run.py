@@ -244,7 +244,7 @@ def _differences(recipe, settings):
 
 def _shown(name, value):
     if name.endswith("_examples") and not value:
-        return "all"
+        return "none" if name == "panel_examples" else "all"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"

@@ -99,6 +99,9 @@ def share_finished(experiment):
             # The same settings altogether: every row.
             shared = SHARED | {m: (f"{m}/student.keras", ()) for m in METHODS}
         for stage, (model, deciding) in shared.items():
+            if stage in METHODS and stage not in experiment.methods:
+                # A row that nobody asked for would be evaluated.
+                continue
             same = all(_plain(mine[name]) == theirs.get(name) for name in deciding)
             is_finished = (other.path / model).exists()
             if same and is_finished and not (own.path / model).exists():

@@ -81,6 +81,8 @@ def test_experiments_share_what_is_equal(finished):
     assert _inode(folder, "igam/history.csv", first) != _inode(
         folder, "igam/history.csv", second
     )
+    # Standard was asked of one of them only.
+    assert len(list(folder.glob("*/standard/student.keras"))) == 1
 
 
 def test_a_table_beside_it_trains_only_what_is_new(finished):
