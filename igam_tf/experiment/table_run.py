@@ -21,11 +21,11 @@ _TEACHER = (
     *("source", "source_train_examples", "teacher_checkpoint", "teacher_model"),
     *("teacher_depth", "teacher_width", "teacher_epochs", "teacher_batch_size"),
     *("teacher_optimizer", "teacher_learning_rate", "teacher_weight_decay"),
-    *("teacher_eps", "teacher_step_size", "teacher_steps"),
+    *("teacher_eps", "teacher_step_size", "teacher_steps", "teacher_batch_norm"),
     *("seed", "precision", "micro_batch"),
 )
 _TARGET = ("target", "train_examples", "image_noise", "batch_size")
-_FINETUNED = (*_TEACHER, *_TARGET, "input_transform", "teacher_batch_norm")
+_FINETUNED = (*_TEACHER, *_TARGET, "input_transform")
 _STUDENT = (
     *_TARGET,
     *("student_model", "depth", "width", "activation", "epochs", "optimizer"),
