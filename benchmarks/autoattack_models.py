@@ -2,11 +2,13 @@
 
     python -m benchmarks.autoattack_models --data_dir=DIR --out_dir=models
 
-A robust and a naturally trained CIFAR-10 net of 24,506 parameters, and a robust MNIST
-net: a few minutes on 2 CPU cores. Students of IGAM come from run folders.
+A robust and a naturally trained CIFAR-10 net of 24,506 parameters and a robust MNIST
+net, a few minutes on 2 CPU cores, and a robust WRN-16-4 of CIFAR-10, half an hour:
+`--models` takes some of them. Students of IGAM come from run folders.
 """
 
 import argparse
+import dataclasses
 import os
 import pathlib
 
@@ -16,7 +18,7 @@ import keras
 import numpy as np
 
 import igam_tf
-from igam_tf import attacks, training
+from igam_tf import attacks, models, training
 
 
 def small_net(image_shape, filters=(16, 24, 24)):
@@ -32,27 +34,60 @@ def small_net(image_shape, filters=(16, 24, 24)):
     return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(10)])
 
 
-def train(data, *, eps, epochs, num_warmup=2, batch_size=64):
-    """A small net trained naturally for a while, then by PGD up to a size eps.
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """A network and how it is trained: naturally for a while, then by PGD up to eps.
 
     So small a net does not learn anything from adversarial images alone.
 
     Args:
-        data: arrays (images, labels).
+        data_set: name of its data set.
         eps: radius of the adversarial images (Linf), 0 for natural training.
-        epochs: number of epochs after the first ones.
+        network: takes a shape of images and gives the network.
+        num_train: number of training images; None for all that are loaded.
         num_warmup: number of natural epochs.
-        batch_size: images a step.
+        num_steps: steps of PGD.
+        epochs: number of epochs after the first ones; None for the command's.
     """
+
+    data_set: str
+    eps: float
+    network: callable = small_net
+    num_train: int | None = None
+    num_warmup: int = 2
+    num_steps: int = 4
+    epochs: int | None = None
+
+
+def wide_resnet_16_4(image_shape):
+    """What the literature calls WRN-16-4, 2.7 million parameters."""
+    return models.wide_resnet(depth=14, width=4, image_shape=image_shape)
+
+
+NETS = {
+    "cifar10_natural": Net("cifar10", 0),
+    "cifar10_robust": Net("cifar10", 8 / 255),
+    "mnist_robust": Net("mnist", 0.2),
+    "cifar10_wide_resnet": Net(
+        "cifar10", 4 / 255, wide_resnet_16_4, 2500, num_warmup=3, num_steps=2, epochs=1
+    ),
+}
+
+
+def train(net, data, *, epochs, batch_size=64):
+    """The trained network of a `Net` from arrays (images, labels)."""
     keras.utils.set_random_seed(0)
-    images, labels = data
-    network = small_net(images.shape[1:])
-    sizes = [(0, num_warmup)]
+    images, labels = (array[: net.num_train] for array in data)
+    network = net.network(images.shape[1:])
+    epochs, eps = net.epochs or epochs, net.eps
+    sizes = [(0, net.num_warmup)]
     sizes += [(eps / 3, 1), (2 * eps / 3, 1), (eps, epochs)] if eps else [(0, epochs)]
     for size, num_epochs in sizes:
         method = training.StandardTraining(network)
         if size:
-            attack = attacks.pgd(eps=size, step_size=0.5 * size, num_steps=4)
+            attack = attacks.pgd(
+                eps=size, step_size=2 * size / net.num_steps, num_steps=net.num_steps
+            )
             method = training.AdversarialTraining(network, attack)
         method.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=["accuracy"])
         method.fit(
@@ -82,29 +117,20 @@ def main():
     )
     parser.add_argument("--data_dir", required=True)
     parser.add_argument("--out_dir", required=True)
+    parser.add_argument("--models", nargs="*", choices=NETS, default=list(NETS))
     parser.add_argument("--num_train", type=int, default=20000)
     parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
     out = pathlib.Path(args.out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    radii = {"cifar10": {"natural": 0, "robust": 8 / 255}, "mnist": {"robust": 0.2}}
-    for name in ("cifar10", "cifar100", "mnist"):
-        train_data, (images, labels) = arrays(name, args.data_dir, args.num_train)
-        np.savez(out / f"{name}.npz", images=images[:1000], labels=labels[:1000])
-        for kind, eps in radii.get(name, {}).items():
-            model = train(train_data, eps=eps, epochs=args.epochs)
-            model.save(out / f"{name}_{kind}.keras")
-            print(f"{name}_{kind}: {model.count_params()} parameters", flush=True)
-    save_wide_resnet(out, np.load(out / "cifar10.npz")["images"][:64])
-
-
-def save_wide_resnet(out, images):
-    """An untrained WRN-16-4, to measure seconds on; its labels are its predictions."""
-    keras.utils.set_random_seed(0)
-    model = igam_tf.models.wide_resnet(depth=14, width=4)
-    model.save(out / "wide_resnet.keras")
-    labels = model.predict(images, verbose=0).argmax(axis=1)
-    np.savez(out / "wide_resnet.npz", images=images, labels=labels)
+    for data_set in ("cifar10", "cifar100", "mnist"):
+        train_data, (images, labels) = arrays(data_set, args.data_dir, args.num_train)
+        np.savez(out / f"{data_set}.npz", images=images[:1000], labels=labels[:1000])
+        for name in args.models:
+            if NETS[name].data_set == data_set:
+                model = train(NETS[name], train_data, epochs=args.epochs)
+                model.save(out / f"{name}.keras")
+                print(f"{name}: {model.count_params()} parameters", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "FAB": "autoattack",
         "GradientAttack": "gradient_attack",
         "Restarts": "restarts",
+        "SPSA": "spsa",
         "Square": "autoattack",
         "fgsm": "gradient_attack",
         "parse": "naming",

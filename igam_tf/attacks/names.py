@@ -13,13 +13,14 @@ _FIXED = (
     "apgd-dlr",
     "apgd-t",
     "fab-t",
+    "spsa",
 )
 _FORM = re.compile("|".join([*map(re.escape, _FIXED), _PGD, _SQUARE]))
 
 EXPECTED = (
     "'clean', 'fgsm', 'pgdK' or 'cwK' with K steps, either with N restarts as in "
     "'pgd20x5', 'autoattack', 'apgd-ce', 'apgd-dlr', 'apgd-t', 'fab-t', 'square' (or "
-    "'squareN' with N queries) or 'autoattack-rand'"
+    "'squareN' with N queries), 'spsa' or 'autoattack-rand'"
 )
 
 

@@ -3,6 +3,7 @@
 from igam_tf.attacks import names
 from igam_tf.attacks.autoattack import APGD, FAB, AutoAttack, Square
 from igam_tf.attacks.gradient_attack import fgsm, pgd
+from igam_tf.attacks.spsa import SPSA
 
 _LOSSES = {"pgd": "cross_entropy", "cw": "cw_margin"}
 _APGD_LOSSES = {
@@ -19,7 +20,7 @@ def parse(name, *, eps, step_size=None, norm="linf", seed=0):
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
             "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
-            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries.
+            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa".
         eps: radius of the ball, as a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of `pgd`.
         norm: "linf" or "l2".
@@ -41,6 +42,8 @@ def parse(name, *, eps, step_size=None, norm="linf", seed=0):
         return APGD(loss=_APGD_LOSSES[kind], **settings)
     if kind == "fab-t":
         return FAB(**settings)
+    if kind == "spsa":
+        return SPSA(**settings)
     if kind == "square":
         queries = 5000 if form["queries"] is None else form["queries"]
         return Square(num_queries=queries, **settings)

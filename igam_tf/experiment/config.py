@@ -221,7 +221,7 @@ class Experiment(SisterSettings, RunSettings):
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK, apgd-ce, "
-        "apgd-t, fab-t, square, autoattack.",
+        "apgd-t, fab-t, square, spsa, autoattack.",
         may_change=True,
         decides=True,
     )

@@ -52,7 +52,7 @@ def _parser():
     add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
         "N restarts, autoattack, autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab-t, "
-        "square (default: clean,fgsm,pgd20)")  # fmt: skip
+        "square, spsa (default: clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=_fraction,
         help="radius of the ball (default: 8/255)")  # fmt: skip
     add("--step_size", type=_fraction, help="step of PGD (default: eps / 4 for Linf)")

@@ -17,6 +17,7 @@ _TITLES = {
     "apgd-dlr": "APGD-DLR",
     "apgd-t": "APGD-T",
     "fab-t": "FAB-T",
+    "spsa": "SPSA",
     "square": "Square",
 }
 

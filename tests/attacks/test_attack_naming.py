@@ -36,6 +36,7 @@ def test_autoattack_and_its_parts():
         "apgd-dlr": attacks.APGD(loss="dlr", **plain),
         "apgd-t": attacks.APGD(loss="dlr_targeted", **plain),
         "fab-t": attacks.FAB(**plain),
+        "spsa": attacks.SPSA(**plain),
         "square": attacks.Square(**plain),
         "square200": attacks.Square(num_queries=200, **plain),
     }.items():

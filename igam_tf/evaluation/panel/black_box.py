@@ -13,6 +13,8 @@ _SHARE = 0.02
 _NOISE_DRAWS = 20
 # A fifth of AutoAttack's, about as costly as the gradient steps of the panel.
 _QUERIES = 1000
+# Without and with target classes; ten times the queries of Square.
+_SAMPLES, _TARGETS = 32, 3
 
 
 def square(subject):
@@ -62,6 +64,26 @@ def transfer(subject, sources):
         "though attacks on the model itself left them standing: "
         + _verdict(missed[worst]),
         source="Athalye et al. 2018; Croce et al. 2022",
+    )
+
+
+def spsa(subject):
+    """Estimated gradients, on what everything before left standing."""
+    before = after = subject.stands
+    for num_targets in (0, _TARGETS):
+        attack = attacks.SPSA(
+            num_samples=_SAMPLES, num_targets=num_targets, **subject.ball
+        )
+        after = subject.attack_rows(attack, after)
+    missed = share(before & ~after)
+    return Check(
+        name="spsa",
+        values={"before": share(before), "after": share(after), "missed": missed},
+        threshold=_SHARE,
+        warns=missed > _SHARE,
+        sentence=f"SPSA, which estimates the gradient from outputs, breaks {missed:.0%} "
+        "of the images though all before left them standing: " + _verdict(missed),
+        source="Uesato et al. 2018",
     )
 
 

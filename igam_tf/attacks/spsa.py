@@ -1,0 +1,172 @@
+"""SPSA (Uesato et al. 2018): PGD along a gradient estimated from the model's outputs."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from igam_tf.attacks import checks
+from igam_tf.attacks.autoattack.losses import margin, margin_targeted
+from igam_tf.attacks.autoattack.stepwise import (
+    Passes,
+    StepwiseAttack,
+    bounds,
+    is_wrong,
+    per_image,
+    where,
+    within,
+)
+from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.attacks.steps import STEPS
+
+MOMENTUM = 0.9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class SPSA(StepwiseAttack):
+    """Ascends the margin without its gradient: what rounding or a ripple hides it finds.
+
+    Simultaneous perturbation (Spall 1992) as an attack (Uesato et al. 2018): at each
+    step the difference of the margin between image + delta v and image - delta v, with
+    signs v drawn at random for all pixels at once, estimates the slope along v; the
+    gradient is the mean over `num_samples` draws. Differences over a good part of the
+    ball look past steps and waves that are smaller. Where Uesato et al. follow the
+    estimate by Adam, here it is averaged over steps with momentum and followed as by
+    PGD; steps begin at eps / 4 and shrink to nothing, linearly.
+
+    An image costs 2 * num_samples + 1 forward passes a step.
+
+    Args:
+        eps: radius of the ball, as a fraction such as 8/255.
+        norm: "linf" or "l2".
+        num_targets: 0 to ascend the lead of the best wrong class, else the number of
+            classes, those next to the true one in the clean logits, whose lead is
+            ascended, a run for each; fewer if the model has fewer.
+        num_steps: number of steps.
+        num_samples: number of pairs of queries whose differences are averaged.
+        delta: length of v in the norm, or None for eps / 2.
+        seed: integer, seed of the signs.
+
+    Raises:
+        ValueError: if a hyper-parameter is outside its range.
+    """
+
+    eps: float
+    norm: str = "linf"
+    num_targets: int = 0
+    num_steps: int = 40
+    num_samples: int = 64
+    delta: float = None
+    seed: int = 0
+
+    name = "spsa"
+    random_start = True
+    begin_passes = Passes(1, 0)
+
+    def __post_init__(self):
+        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.radius("eps", self.eps, self.norm)
+        if self.delta is not None:
+            checks.radius("delta", self.delta, self.norm)
+        checks.whole_number("num_targets", self.num_targets, 0)
+        for name in ("num_steps", "num_samples"):
+            checks.whole_number(name, getattr(self, name), 1)
+        checks.seed(self.seed)
+
+    @property
+    def structure(self):
+        return ("spsa", self.norm, self.num_targets > 0)
+
+    @property
+    def passes(self):
+        return Passes(2 * self.num_samples + 1, 0)
+
+    def tensors(self):
+        delta = self.eps / 2 if self.delta is None else self.delta
+        counts = {"num_steps": self.num_steps, "num_samples": self.num_samples}
+        return {
+            **{name: np.float32(x) for name, x in (("eps", self.eps), ("delta", delta))},
+            **{name: np.int32(count) for name, count in counts.items()},
+        }
+
+    def chunks(self):
+        return [*range(5, self.num_steps, 5), self.num_steps]
+
+    def begin(self, model, start, tensors, training):
+        images, labels = start["images"], start["labels"]
+        logits = logits_of(model, images, training)
+        return {
+            **bounds(images, tensors["eps"], self.norm),
+            "labels": labels,
+            "targets": start["targets"],
+            "seeds": start["seeds"],
+            "adversarial": images,
+            "found": images,
+            "velocity": tf.zeros_like(images),
+            "lead": margin(logits, labels),
+            "broken": is_wrong(logits, labels),
+        }
+
+    def advance(self, model, state, step, draws, tensors, training):
+        eps, point = tensors["eps"], state["adversarial"]
+        velocity = MOMENTUM * state["velocity"] + self._slope(
+            model, state, step, tensors, training
+        )
+        left = 1.0 - tf.cast(step, tf.float32) / tf.cast(
+            tensors["num_steps"], tf.float32
+        )
+        moved = point + 0.25 * eps * left * STEPS[self.norm](velocity)
+        moved = within(moved, state, eps, self.norm)
+        logits, labels = logits_of(model, moved, training), state["labels"]
+        lead, wrong = margin(logits, labels), is_wrong(logits, labels)
+        take = ~state["broken"] & (wrong | (lead > state["lead"]))
+        return {
+            **state,
+            "adversarial": moved,
+            "velocity": velocity,
+            "found": where(take, moved, state["found"]),
+            "lead": tf.where(take, lead, state["lead"]),
+            "broken": state["broken"] | wrong,
+        }
+
+    def _slope(self, model, state, step, tensors, training):
+        """The estimated gradient, scaled to a mean of 1 without sign."""
+        point, count = state["adversarial"], tensors["num_samples"]
+        size = math.prod(point.shape[1:]) ** 0.5 if self.norm == "l2" else 1.0
+        length = tensors["delta"] / size
+
+        def score(images):
+            logits = logits_of(model, tf.clip_by_value(images, 0.0, 1.0), training)
+            if self.num_targets:
+                return margin_targeted(logits, state["labels"], state["targets"])
+            return margin(logits, state["labels"])
+
+        def add(sample, total):
+            # An odd constant: int32 wraps around, and no two draws meet.
+            salt = (step * count + sample + 1) * 0x3C6EF373
+            seeds = state["seeds"] + tf.stack([salt, 0])
+            signs = tf.sign(uniform_in_ball(point, seeds, "linf"))
+            slope = score(point + length * signs) - score(point - length * signs)
+            return sample + 1, total + per_image(slope, point) * signs
+
+        _, total = tf.while_loop(
+            lambda sample, _: sample < count,
+            add,
+            (0, tf.zeros_like(point)),
+            parallel_iterations=1,
+        )
+        axes = list(range(1, point.shape.rank))
+        mean = tf.reduce_mean(tf.abs(total), axis=axes, keepdims=True)
+        return tf.math.divide_no_nan(total, mean)
+
+    def __repr__(self):
+        targets = f", num_targets={self.num_targets}" if self.num_targets else ""
+        delta = "" if self.delta is None else f", delta={fraction(self.delta)}"
+        return (
+            f"SPSA(eps={fraction(self.eps)}, norm={self.norm!r}{targets}, "
+            f"num_steps={self.num_steps}, num_samples={self.num_samples}{delta}, "
+            f"seed={self.seed})"
+        )
