@@ -79,8 +79,8 @@ def loss(subject):
         f"PGD-20 leaves {share(entropy):.0%} standing on the cross entropy and "
         f"{share(margin):.0%} on the margin of the logits: "
     ) + (
-        "the cross entropy hides what the logits show (are they very large?); numbers "
-        "of attacks on it alone do not count."
+        "the cross entropy hides what the logits show (are they very large or "
+        "very small?); numbers of attacks on it alone do not count."
         if warns
         else "the loss does not matter much."
     )
