@@ -1,11 +1,11 @@
-"""Networks of keras.applications as students."""
+"""Networks of keras.applications as students, fresh and pretrained."""
 
 import keras
 import numpy as np
 import pytest
 from network_checks import check_trains_under_igam
 
-from igam_tf import models
+from igam_tf import attacks, data, models, training
 
 MOBILE_NET = keras.applications.mobilenet_v2
 
@@ -32,6 +32,78 @@ def test_mobilenet_is_a_student_of_igam():
     np.testing.assert_allclose(student(images), expected, atol=1e-5)
     teacher = models.small_cnn(num_classes=5, image_shape=(32, 32, 3), filters=(4,))
     check_trains_under_igam(student, teacher, images)
+
+
+def _digits_of(split):
+    """A split of the digits as arrays: [0, 1] images and labels."""
+    return next(data.evaluation_batches(split, len(split.labels)).as_numpy_iterator())
+
+
+def _student(weights=None):
+    """The first blocks behind their preprocessing, for 8x8 digits, shown at 32x32."""
+    backbone = _first_blocks()
+    if weights is not None:
+        backbone.load_weights(weights)
+    return models.with_backbone(
+        backbone, num_classes=2, image_shape=(8, 8, 1),
+        preprocess=MOBILE_NET.preprocess_input,
+    )  # fmt: skip
+
+
+def _fit(method, images, labels, epochs):
+    method.compile(keras.optimizers.Adam(2e-3), metrics=["accuracy"])
+    return method.fit(images, labels, batch_size=32, epochs=epochs, verbose=0).history
+
+
+def _igam(student, teacher):
+    keras.utils.set_random_seed(3)
+    return training.IGAM(
+        student, teacher, models.discriminator(gradient_shape=(8, 8, 1), channels=(4,)),
+        pixel_range=1.0, input_gradient_of="loss", difference_reduction="mean",
+        difference_weight=1.0, adversarial_weight=0.1,
+    )  # fmt: skip
+
+
+def test_igam_with_a_pretrained_backbone(tmp_path):
+    """Pretrained here on reading digits, saved, loaded; then parity of 320 images.
+
+    No weights of ImageNet: tests download nothing.
+    """
+    source = data.read("digits", None)
+    images, digit = _digits_of(source.train)
+    keras.utils.set_random_seed(1)
+    trained = models.with_backbone(
+        _first_blocks(), num_classes=10, image_shape=(8, 8, 1),
+        preprocess=MOBILE_NET.preprocess_input,
+    )  # fmt: skip
+    history = _fit(training.StandardTraining(trained), images, digit, epochs=6)
+    assert history["accuracy"][-1] > 0.95
+    (backbone,) = [x for x in trained.layers if isinstance(x, keras.Model)]
+    backbone.save_weights(tmp_path / "backbone.weights.h5")
+
+    teacher = models.small_cnn(num_classes=10, image_shape=(8, 8, 1), filters=(8, 16))
+    attack = attacks.pgd(eps=0.1, num_steps=3)
+    _fit(training.AdversarialTraining(teacher, attack), images, digit, epochs=4)
+    teacher = training.with_new_logits(teacher, num_classes=2, image_shape=(8, 8, 1))
+    parity = digit % 2
+    _fit(training.StandardTraining(teacher), images, parity, epochs=2)
+
+    reached = {}
+    for name, weights in (
+        ("pretrained", tmp_path / "backbone.weights.h5"),
+        ("fresh", None),
+    ):
+        student = _student(weights)
+        (inside,) = [x for x in student.layers if isinstance(x, keras.Model)]
+        before = inside.get_weights()
+        if weights:
+            for a, b in zip(before, backbone.get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+        history = _fit(_igam(student, teacher), images[:320], parity[:320], epochs=2)
+        assert all(np.isfinite(values).all() for values in history.values())
+        assert any((a != b).any() for a, b in zip(before, inside.get_weights()))
+        reached[name] = history["accuracy"][-1]
+    assert reached["pretrained"] > reached["fresh"] + 0.05, reached
 
 
 def test_size_and_channels_are_fitted():
