@@ -22,15 +22,12 @@ def square(subject):
     before = subject.white_box
     attack = attacks.Square(num_queries=_QUERIES, **subject.ball)
     after = subject.attack_rows(attack, before)
-    missed = share(before & ~after)
-    return Check(
-        name="square",
-        values={"before": share(before), "after": share(after), "missed": missed},
-        threshold=_SHARE,
-        warns=missed > _SHARE,
-        sentence=f"Square Attack, which needs no gradient, breaks {missed:.0%} of the "
-        "images though gradient attacks left them standing: " + _verdict(missed),
-        source="Athalye et al. 2018; Croce & Hein 2020 (AutoAttack warns from 0.2 %)",
+    return _finds_more(
+        "square",
+        before,
+        after,
+        "Square Attack, which needs no gradient,",
+        "Athalye et al. 2018; Croce & Hein 2020 (AutoAttack warns from 0.2 %)",
     )
 
 
@@ -75,15 +72,12 @@ def spsa(subject):
             num_samples=_SAMPLES, num_targets=num_targets, **subject.ball
         )
         after = subject.attack_rows(attack, after)
-    missed = share(before & ~after)
-    return Check(
-        name="spsa",
-        values={"before": share(before), "after": share(after), "missed": missed},
-        threshold=_SHARE,
-        warns=missed > _SHARE,
-        sentence=f"SPSA, which estimates the gradient from outputs, breaks {missed:.0%} "
-        "of the images though all before left them standing: " + _verdict(missed),
-        source="Uesato et al. 2018",
+    return _finds_more(
+        "spsa",
+        before,
+        after,
+        "SPSA, which estimates the gradient from outputs,",
+        "Uesato et al. 2018",
     )
 
 
@@ -113,6 +107,28 @@ def noise(subject):
         f"{missed:.0%} of the images though attacks left them standing: "
         + _verdict(missed),
         source="Athalye et al. 2018; Carlini et al. 2019",
+    )
+
+
+def _finds_more(name, before, after, finder, source):
+    """The check that an attack breaks little of what others left standing.
+
+    Args:
+        name: name of the check.
+        before: bool array (n,): what stood.
+        after: bool array (n,): what of it still stands.
+        finder: the attack, as the sentence's subject.
+        source: who proposed the check.
+    """
+    missed = share(before & ~after)
+    return Check(
+        name=name,
+        values={"before": share(before), "after": share(after), "missed": missed},
+        threshold=_SHARE,
+        warns=missed > _SHARE,
+        sentence=f"{finder} breaks {missed:.0%} of the images though attacks before "
+        f"left them standing: {_verdict(missed)}",
+        source=source,
     )
 
 
