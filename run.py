@@ -37,7 +37,8 @@ _HELP = {
     "columns": "Columns of --paper.",
     "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
     "that part of the recipe's; {epochs} in a label stands for the value.",
-    "paper": "The paper's numbers of a row, in the order of the rows.",
+    "paper": "One for each --row, in the same order: the paper's numbers, in the order "
+    "of --columns.",
 }
 
 

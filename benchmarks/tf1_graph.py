@@ -1,6 +1,6 @@
 """The step of IGAM as TensorFlow 1 code is written: one static graph, two session calls.
 
-Our own code after `shared/papers/reference.md`: grey levels through a feed, variables
+Our own code after what theirs does: grey levels through a feed, variables
 by name, fused batch norm in training mode for all three networks, whose statistics
 every run updates in place; the student's step and the discriminator's each compute
 both input gradients. It runs on `tf.compat.v1` inside of TensorFlow 2.

@@ -1,7 +1,7 @@
 """This package's classifiers in other attack libraries.
 
-    fmodel = igam_tf.adapters.to_foolbox(model)  # pip install "igam_tf[foolbox]"
-    classifier = igam_tf.adapters.to_art(model)  # pip install "igam_tf[art]"
+    fmodel = igam_tf.adapters.to_foolbox(model)  # pip install -e ".[foolbox]"
+    classifier = igam_tf.adapters.to_art(model)  # pip install -e ".[art]"
 
 Both get the logits of inference mode, for images in [0, 1]. A model that returns
 probabilities is refused: either library would quietly report false robustness.
@@ -73,7 +73,7 @@ def _installed(module, *, extra):
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{error}: expected {module.split('.')[0]!r} to be installed; "
-            f'pip install "igam_tf[{extra}]".',
+            f'pip install -e ".[{extra}]" in the repository.',
             name=error.name,
         ) from error
 

@@ -174,8 +174,8 @@ def precision(name):
 def resolve_jit_compile(value):
     """Whether to compile with XLA: "auto" is yes on a GPU, no on the CPU.
 
-    On the CPU XLA is slower than the oneDNN kernels (IGAM step 0.24 s against 0.12 s,
-    `shared/design.md`).
+    On the CPU XLA is slower than the oneDNN kernels (an IGAM step of 0.24 s
+    against 0.12 s).
     """
     if value in (True, False):
         return value

@@ -24,7 +24,7 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
         images: float tensor (batch, height, width, channels) in [0, 1].
         labels: integer tensor (batch,).
         of: "probability", the softmax probability of the true class (the authors'
-            code, `shared/papers/reference.md`), "loss", the cross entropy (Eq. 8 and 9
+            code), "loss", the cross entropy (Eq. 8 and 9
             of the paper), or a function of (logits, labels) to numbers (batch,).
         training: mode of the model's batch normalisation.
 

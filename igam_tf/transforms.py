@@ -2,7 +2,7 @@
 
 Each transform is affine, x' = A x + b, and made of keras layers, so that the teacher's
 input gradient flows back through it to the target image (Eq. 17). Names compose with
-"+", in the order of application: "mean_channels+centre_crop".
+"+", in the order of application: "mean_channels+center_crop".
 """
 
 import contextlib
@@ -19,8 +19,8 @@ TRANSFORMS = (
     "resize",
     "legacy_resize",
     "average_pool",
-    "centre_crop",
-    "centre_pad",
+    "center_crop",
+    "center_pad",
     "random_pad",
     "transpose_conv",
     "mean_channels",
@@ -71,7 +71,7 @@ def gradient_window(name, image_shape, teacher_shape):
         (height, width) of the central window that a cropping transform keeps: outside
         of it the teacher's gradient is zero. None where nothing is cropped.
     """
-    if "centre_crop" not in _parts(name, image_shape, teacher_shape):
+    if "center_crop" not in _parts(name, image_shape, teacher_shape):
         return None
     return tuple(min(i, t) for i, t in zip(image_shape[:2], teacher_shape[:2]))
 
@@ -197,7 +197,7 @@ def _automatic_parts(image_shape, teacher_shape):
         return [*parts, "resize"]
     if all(i % t == 0 for i, t in zip(image, teacher)):
         return [*parts, "average_pool"]
-    return [*parts, "centre_crop"]
+    return [*parts, "center_crop"]
 
 
 def _apply(part, x, teacher_shape):
@@ -213,12 +213,12 @@ def _apply(part, x, teacher_shape):
         _require(larger and not (size[0] % target[0] or size[1] % target[1]), part, x)
         pool = (size[0] // target[0], size[1] // target[1])
         return keras.layers.AveragePooling2D(pool, name=part)(x)
-    if part == "centre_crop":
+    if part == "center_crop":
         _require(larger, part, x)
         excess = [s - t for s, t in zip(size, target)]
         borders = [(e // 2, e - e // 2) for e in excess]
         return keras.layers.Cropping2D(borders, name=part)(x)
-    if part == "centre_pad":
+    if part == "center_pad":
         _require(smaller, part, x)
         free = [t - s for s, t in zip(size, target)]
         borders = [(f // 2, f - f // 2) for f in free]

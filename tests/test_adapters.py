@@ -100,5 +100,5 @@ def test_probabilities_are_refused(convert, module):
 )
 def test_a_missing_library_is_named(monkeypatch, convert, module, extra):
     monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=rf"pip install .igam_tf\[{extra}\]"):
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install -e .\.\[{extra}\]"):
         convert(digits_net())

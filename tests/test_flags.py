@@ -80,7 +80,7 @@ def test_tables_have_the_papers_rows_and_numbers():
     rows = {name: {row.name: row for row in t.rows} for name, t in tables.items()}
     # Table 2, and that only its transforms tell its students apart.
     assert rows["table2"]["igam-pad"].paper["pgd100"] == 42.5
-    assert rows["table2"]["igam-pad"].experiment.input_transform == "centre_pad"
+    assert rows["table2"]["igam-pad"].experiment.input_transform == "center_pad"
     assert rows["table2"]["pgd7-trained"].paper["clean"] == 87.25
     assert rows["table3"]["igam-mnist"].experiment.source == "mnist"
     assert len(tables["table2"].runs()) == 4 and len(tables["table1"].runs()) == 1

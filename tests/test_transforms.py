@@ -47,10 +47,10 @@ CASES = {
     "resize down": ("resize", (16, 16, 3), (8, 8, 3), _bilinear_axis, _SAME),
     "legacy": ("legacy_resize", (8, 8, 3), (12, 12, 3), _legacy_axis, _SAME),
     "pool": ("average_pool", (16, 16, 3), (8, 8, 3), _pool_axis, _SAME),
-    "crop": ("centre_crop", (11, 11, 3), (8, 8, 3), _crop_axis, _SAME),
-    "pad": ("centre_pad", (8, 8, 3), (13, 13, 3), _pad_axis, _SAME),
+    "crop": ("center_crop", (11, 11, 3), (8, 8, 3), _crop_axis, _SAME),
+    "pad": ("center_pad", (8, 8, 3), (13, 13, 3), _pad_axis, _SAME),
     "random_pad": ("random_pad", (8, 8, 3), (13, 13, 3), _pad_axis, _SAME),
-    "mnist": ("mean_channels+centre_crop", (32, 32, 3), (28, 28, 1), _crop_axis, _MEAN),
+    "mnist": ("mean_channels+center_crop", (32, 32, 3), (28, 28, 1), _crop_axis, _MEAN),
     "grey to colour": ("resize", (8, 8, 1), (16, 16, 3), _bilinear_axis, _REPEAT),
     "auto": ("auto", (16, 16, 3), (8, 8, 1), _pool_axis, _MEAN),
 }
@@ -82,7 +82,7 @@ def test_transform_is_its_matrix(case):
 
 def test_auto_follows_the_paper():
     cases = {
-        ((32, 32, 3), (28, 28, 1)): ["mean_channels", "centre_crop"],
+        ((32, 32, 3), (28, 28, 1)): ["mean_channels", "center_crop"],
         ((64, 64, 3), (32, 32, 3)): ["average_pool"],
         ((32, 32, 3), (64, 64, 3)): ["resize"],
         ((32, 32, 3), (32, 32, 3)): [],
@@ -115,17 +115,17 @@ def test_random_pad_draws_one_offset_an_image_and_none_outside_of_training():
 def test_the_discriminator_sees_the_window_that_cropping_keeps():
     window = transforms.gradient_window
     assert window("auto", (32, 32, 3), (28, 28, 1)) == (28, 28)
-    assert window("centre_crop", (64, 64, 3), (32, 32, 3)) == (32, 32)
+    assert window("center_crop", (64, 64, 3), (32, 32, 3)) == (32, 32)
     assert window("average_pool", (64, 64, 3), (32, 32, 3)) is None
-    assert window("centre_pad", (32, 32, 3), (64, 64, 3)) is None
+    assert window("center_pad", (32, 32, 3), (64, 64, 3)) is None
 
 
 @pytest.mark.parametrize(
     "name, image_shape, teacher_shape",
     [
-        ("centre_crop", (8, 8, 3), (16, 16, 3)),
+        ("center_crop", (8, 8, 3), (16, 16, 3)),
         ("average_pool", (9, 9, 3), (4, 4, 3)),
-        ("centre_pad", (16, 16, 3), (8, 8, 3)),
+        ("center_pad", (16, 16, 3), (8, 8, 3)),
         ("transpose_conv", (8, 8, 3), (24, 24, 3)),
         ("none", (8, 8, 3), (16, 16, 3)),
         ("rotate", (8, 8, 3), (8, 8, 3)),

@@ -25,7 +25,7 @@ class Augmentation:
         ValueError: if a value is out of its range.
 
     Source: MadryLab `cifar10_challenge` (pad 2, crop, flip); `image_noise` is
-    `train_igam.py` of the authors' code (shared/papers/reference.md).
+    `train_igam.py` of the authors' code.
     """
 
     pad: int = 0

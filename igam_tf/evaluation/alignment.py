@@ -58,14 +58,16 @@ def linearized_robustness(model, images, *, norm="l2", batch_size=128):
     """Distance at which the top two logits meet, were they linear: Psi(x) / ||g||.
 
     Args:
-        model, images, batch_size: as `alignment`.
+        model: Keras model from images to logits (batch, classes).
+        images: float32 array (n, height, width, channels) in [0, 1].
         norm: norm of the perturbation, "l2" or "linf"; g is measured in its dual.
+        batch_size: images at once.
 
     Returns:
         float64 array (n,); infinite where g vanishes.
 
     Raises:
-        ValueError: as `alignment`.
+        ValueError: if the images do not fit the model, or the norm is unknown.
 
     Source: rho of Eq. 18; Etmann et al. 2019.
     """
@@ -86,7 +88,7 @@ def alignment_bound(model, images, *, constant=None, norm="l2", batch_size=128):
         float64 array (n,); infinite where g vanishes.
 
     Raises:
-        ValueError: as `alignment`, or if the constant is negative.
+        ValueError: as `linearized_robustness`, or if the constant is negative.
     """
     if constant is not None and not constant >= 0:
         raise ValueError(f"constant is {constant}: expected a number of 0 or more.")

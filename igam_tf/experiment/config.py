@@ -75,8 +75,8 @@ class Experiment(SisterSettings, RunSettings):
     # Teacher.
     teacher_checkpoint: str = setting(
         "",
-        "Robust teacher: a MadryLab TensorFlow 1 folder or a .keras file; trained here "
-        "by PGD if left out.",
+        "Robust teacher: a MadryLab TensorFlow 1 checkpoint (folder, prefix, .index file "
+        "or zip) or a .keras file; trained here by PGD if left out.",
     )
     teacher_model: str = setting(
         "auto",
@@ -97,24 +97,24 @@ class Experiment(SisterSettings, RunSettings):
         "momentum", "Optimizer of the teacher.", choices=("momentum", "adam")
     )
     teacher_learning_rate: float = setting(
-        0.1, "Its learning rate; momentum drops it as the student's.", above=0
+        0.1, "The teacher's; momentum drops it as the student's.", above=0
     )
-    teacher_weight_decay: float = setting(2e-4, "Its weight decay.", at_least=0)
+    teacher_weight_decay: float = setting(2e-4, "The teacher's.", at_least=0)
     teacher_eps: float = setting(
-        8 / 255, "Radius of its adversarial training (Linf).", at_least=0, at_most=1
+        8 / 255, "Radius of the teacher's PGD training (Linf).", at_least=0, at_most=1
     )
-    teacher_step_size: float = setting(2 / 255, "Its PGD step.", above=0)
-    teacher_steps: int = setting(7, "Its PGD steps.", at_least=1)
+    teacher_step_size: float = setting(2 / 255, "The teacher's PGD step.", above=0)
+    teacher_steps: int = setting(7, "The teacher's PGD steps.", at_least=1)
 
     # Finetuning.
     input_transform: str = setting(
         "auto",
         "Target image to teacher input: names joined by '+', such as "
-        "mean_channels+centre_crop; auto chooses by the sizes.",
+        "mean_channels+center_crop; auto chooses by the sizes.",
     )
     finetune_epochs: int = setting(6, "Epochs of the teacher's new logits.", at_least=1)
     baseline_finetune_epochs: int = setting(
-        100, "The same for the table's row FT.", at_least=1
+        100, "Epochs of the teacher's new logits in the row FT.", at_least=1
     )
 
     # Student.
@@ -129,7 +129,7 @@ class Experiment(SisterSettings, RunSettings):
         "preact_resnet, blocks of a vit.",
         at_least=1,
     )
-    width: int = setting(10, "Width k of the student, likewise.", at_least=1)
+    width: int = setting(10, "Width k of the student, as --teacher_width.", at_least=1)
     activation: str = setting(
         "",
         "Activation of the student; the network's own if left out.",
@@ -141,7 +141,9 @@ class Experiment(SisterSettings, RunSettings):
         "momentum", "Optimizer of the student.", choices=("momentum", "adam")
     )
     learning_rate: float = setting(
-        0.1, "At the start; a tenth of it from half, and again from 3/4.", above=0
+        0.1,
+        "Of the student at the start; a tenth of it from half, and again from 3/4.",
+        above=0,
     )
     weight_decay: float = setting(2e-4, "On convolution and dense kernels.", at_least=0)
 
@@ -187,10 +189,12 @@ class Experiment(SisterSettings, RunSettings):
         choices=("conv", "dense"),
     )
     discriminator_channels: tuple = setting(
-        (16, 32, 64, 128, 256), "Channels of its convolutions, or units, with commas."
+        (16, 32, 64, 128, 256),
+        "Channels of the discriminator's convolutions, or units of its dense layers, "
+        "with commas.",
     )
     discriminator_every: int = setting(
-        5, "Student steps for each of its steps.", at_least=1
+        5, "Student steps for each step of the discriminator.", at_least=1
     )
     discriminator_input: str = setting(
         "after_update",
@@ -208,7 +212,8 @@ class Experiment(SisterSettings, RunSettings):
     adversarial_steps: int = setting(7, "PGD steps of the row pgd.", at_least=1)
     matching_attack_steps: int = setting(
         0,
-        "PGD steps of the images that the other methods train on; 0: natural images.",
+        "PGD steps of the images that igam, kdiga, jarn, gradient_norm, edges and pag "
+        "train on; 0: natural images.",
         at_least=0,
     )
 
@@ -220,8 +225,9 @@ class Experiment(SisterSettings, RunSettings):
     norm: str = setting("linf", "Norm of the attacks.", choices=("linf", "l2"))
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
-        "Columns of the table: clean, fgsm, pgdK, pgdKxR (R restarts), cwK, apgd-ce, "
-        "apgd-t, fab-t, square, spsa, autoattack.",
+        "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), apgd-ce, "
+        "apgd-dlr, apgd-t, fab-t, square, squareN (N queries), spsa, autoattack, "
+        "autoattack-rand.",
         may_change=True,
         decides=True,
     )

@@ -104,23 +104,23 @@ class RunFolder(Folder):
         self._check_settings(experiment)
 
     def record(self, experiment, changes):
-        """Writes what the run is, once; a later session adds its versions.
+        """Writes what the run is; a later session adds its versions.
+
+        Settings that may change between sessions (attacks, rows) are those of the last.
 
         Args:
             experiment: the settings.
             changes: where they differ from the recipe, a tuple of texts.
         """
-        now, stored = provenance(), self.read_json("flags.json")
-        if stored is None:
-            settings = dataclasses.asdict(experiment)
-            stored = {"settings": settings, "changes": list(changes), **now}
-        elif now != {name: stored[name] for name in now}:
-            later = stored.setdefault("resumed_with", [])
-            if now in later:
-                return
-            later.append(now)
-        else:
-            return
+        now, before = provenance(), self.read_json("flags.json")
+        told = {
+            "settings": dataclasses.asdict(experiment),
+            "changes": list(changes),
+        }
+        stored = {**told, **now, **(before or {}), **told}
+        if before and now != {name: before[name] for name in now}:
+            later = before.get("resumed_with", [])
+            stored["resumed_with"] = later if now in later else [*later, now]
         self.write_json("flags.json", stored)
 
     def require_space(self, num_parameters):

@@ -10,7 +10,10 @@ class RunSettings:
     """Settings that say little about what is trained; see `Experiment`."""
 
     run_dir: str = setting(
-        "", "Run folder; runs/SOURCE_to_TARGET-HASH if left out.", may_change=True
+        "",
+        "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if left "
+        "out.",
+        may_change=True,
     )
     seed: int = setting(
         0, "Seed of everything random.", at_least=0, at_most=2**31 - 1

@@ -17,7 +17,9 @@ class SisterSettings:
         1.2, "lambda_GN of the row gradient_norm.", at_least=0
     )
     gradient_norm_penalty: float = setting(
-        0.0, "lambda_GN of the same penalty, added to the other rows.", at_least=0
+        0.0,
+        "lambda_GN of the same penalty in the rows igam, kdiga, jarn, edges and pag.",
+        at_least=0,
     )
     gradient_norm_eps: float = setting(
         4 / 255, "Radius in the L1 penalty.", at_least=0, at_most=1
@@ -29,7 +31,10 @@ class SisterSettings:
         choices=("l1", "squared_l2"),
     )
     gradient_norm_ramp: float = setting(
-        0.0, "Fraction of the steps over which it grows.", at_least=0, at_most=1
+        0.0,
+        "Fraction of the steps over which the gradient norm penalty grows.",
+        at_least=0,
+        at_most=1,
     )
     gradient_norm_batch_norm: str = setting(
         "inference",
@@ -57,18 +62,19 @@ class SisterSettings:
     edge_weight_start: float = setting(
         1.0, "Weight of the edge term at the first step.", at_least=0
     )
-    edge_weight: float = setting(10.0, "Weight of it at the last step.", at_least=0)
+    edge_weight: float = setting(10.0, "Weight of the edge term at the last step.", at_least=0
+    )
 
     # JARN and KDIGA.
     jarn_weight: float = setting(1.0, "lambda and gamma of the row jarn.", at_least=0)
     jarn_discriminator_every: int = setting(
-        20, "Its student steps for each discriminator step.", at_least=1
+        20, "Student steps for each discriminator step of the row jarn.", at_least=1
     )
     kdiga_weight: float = setting(10.0, "gamma of the row kdiga.", at_least=0)
     kdiga_alpha: float = setting(
-        0.5, "Its share of the distillation.", at_least=0, at_most=1
+        0.5, "kdiga's share of the distillation.", at_least=0, at_most=1
     )
-    kdiga_temperature: float = setting(1.0, "Its temperature.", above=0)
+    kdiga_temperature: float = setting(1.0, "kdiga's temperature.", above=0)
 
     # Perceptually aligned gradients.
     pag_targets: str = setting(
@@ -78,7 +84,10 @@ class SisterSettings:
         choices=("oi", "cm", "nn", "sbg"),
     )
     pag_weight: float = setting(
-        15.0, "Weight of its mean cosine over classes: C times lambda.", at_least=0
+        15.0,
+        "Weight of the row pag's mean cosine over classes: number of classes times the "
+        "paper's lambda.",
+        at_least=0,
     )
     pag_classes: int = setting(
         0, "Classes drawn for each image and step; 0 for all.", at_least=0
@@ -87,7 +96,7 @@ class SisterSettings:
     score_model: str = setting(
         "", "Score network for sbg, a .keras file; trained here if left out."
     )
-    score_epochs: int = setting(20, "Epochs of its training.", at_least=1)
+    score_epochs: int = setting(20, "Epochs of training the score network.", at_least=1)
     score_sigma: float = setting(
         0.25, "Noise level of sbg, in units of [0, 1] pixels.", above=0
     )

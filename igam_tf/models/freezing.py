@@ -12,7 +12,7 @@ def freeze(network, *, batch_norm="inference"):
         network: keras.Model.
         batch_norm: "inference": moving statistics, whatever the call says; "batch":
             statistics of the batch in training mode, which also moves the moving
-            statistics (the authors' teacher, `shared/papers/reference.md`).
+            statistics (the teacher in the authors' code).
 
     Returns:
         The network.

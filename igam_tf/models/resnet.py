@@ -25,8 +25,8 @@ def preact_resnet(
     `depth=18, width=64` is the PreActResNet-18 of the CIFAR literature: a 3x3
     convolution, four stages of two units with 64, 128, 256 and 512 filters, 1x1
     convolutions on the shortcuts where the size changes, batch norm and activation
-    before the pooling (that of the GradNorm configuration in
-    `shared/papers/gradnorm.md`).
+    before the pooling (that of the GradNorm configuration of
+    Rodriguez-Munoz et al. 2024).
 
     Args:
         depth: 10, 18 or 34.

@@ -22,8 +22,8 @@ def vit(
 ):
     """Vision transformer with a class token and learned positions, without dropout.
 
-    The defaults are the ViT of PAG (`shared/papers/pag.md`): 4x4 patches, 7 layers,
-    384 units throughout, 12 heads. Where that file says nothing: layer normalisation
+    The defaults are the ViT of PAG (GitHub `royg27/PAG-ROB`): 4x4 patches, 7 layers,
+    384 units throughout, 12 heads. What they do not state: layer normalisation
     comes first in each block and once before the logits, with epsilon 1e-5.
 
     Args:

@@ -22,7 +22,7 @@ class PAG(TrainingMethod):
 
     J_t is the gradient of log softmax_t(f(A x)) w.r.t. the natural image x, through
     the random crop and flip A, so that target and gradient share coordinates. Natural
-    images only; Ganz, Kawar, Elad, ICML 2023 (`shared/papers/pag.md`). Batch norm is in
+    images only; Ganz, Kawar, Elad, ICML 2023 (code: GitHub `royg27/PAG-ROB`). Batch norm is in
     training mode, and its moving statistics see each batch once.
 
     The paper's formula sums over the C classes of a task, its released code takes the

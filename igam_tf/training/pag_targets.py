@@ -14,7 +14,7 @@ from igam_tf.training.teachers import check_choice
 
 __all__ = [
     "ClassMean",
-    "NearestNeighbour",
+    "NearestNeighbor",
     "OneImage",
     "ScoreBased",
     "batches",
@@ -60,7 +60,7 @@ def make(
     if name == "cm":
         return ClassMean(split, num_classes)
     if name == "nn":
-        return NearestNeighbour(split, num_classes, per_class=per_class, seed=seed)
+        return NearestNeighbor(split, num_classes, per_class=per_class, seed=seed)
     return ScoreBased(
         score_network, num_classes, sigma=sigma, num_draws=num_draws, seed=seed
     )
@@ -106,7 +106,7 @@ class ClassMean(_Representatives):
         super().__init__([_floats(split.images[i]).mean(axis=0) for i in indices])
 
 
-class NearestNeighbour:
+class NearestNeighbor:
     """NN: r is the image of the class closest to x among some, but not x itself.
 
     Images at distance zero are left out. Where a class has no other image among the
@@ -141,7 +141,7 @@ class NearestNeighbour:
         return tf.gather(steps, chosen, axis=2, batch_dims=2)
 
     def __repr__(self):
-        return f"NearestNeighbour(per_class={self.images.shape[1]})"
+        return f"NearestNeighbor(per_class={self.images.shape[1]})"
 
 
 class ScoreBased:

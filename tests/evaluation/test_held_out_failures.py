@@ -118,7 +118,7 @@ FAILURES = {
     wrong_gradient: {"square", "spsa", "pgd_steps", "eps_sweep"},
     steep_stairs: {"vanishing_gradients", "square", "spsa"},
     few_bits: {"vanishing_gradients"},
-    dropout: {"randomised"},
+    dropout: {"randomized"},
     centred_batch: {"batch_dependent"},
     confident: {"loss_function", "vanishing_gradients"},
     timid: {"loss_function"},

@@ -15,7 +15,7 @@ from igam_tf.evaluation.panel.check import clearly_more
 from igam_tf.evaluation.panel.subject import Subject
 
 CHECKS = [
-    "logits", "randomised", "batch_dependent", "vanishing_gradients", "pgd_steps",
+    "logits", "randomized", "batch_dependent", "vanishing_gradients", "pgd_steps",
     "starting_point", "loss_function", "batch_norm", "eps_sweep", "noise", "square",
     "transfer", "local_linearity",
 ]  # fmt: skip

@@ -89,7 +89,7 @@ FAILURES = [
     (rippled, (repr(NAIVE), "pgd20"), "square", "masked"),
     (stopped, (repr(NAIVE), "pgd20"), "vanishing_gradients", "exactly zero"),
     (planted.large_logits, (repr(NAIVE), "pgd20"), "loss_function", "very large"),
-    (randomised, ("square",), "randomised", "version 'rand'"),
+    (randomised, ("square",), "randomized", "version 'rand'"),
     (alarmed, (repr(NAIVE), "pgd20"), "batch_dependent", "neighbours"),
     (flat_at_the_image, (repr(NAIVE),), "starting_point", "without a random start"),
     (planted.sigmoid, (repr(NAIVE), "pgd20"), "logits", "look like probabilities"),

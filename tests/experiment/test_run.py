@@ -180,8 +180,11 @@ def test_a_finished_run_is_evaluated_anew_with_other_attacks(finished):
     folder, results = finished
     before = (folder / "igam" / "student.keras").stat().st_mtime_ns
     settings = {**SMALL, "attacks": ("clean", "pgd3"), "run_dir": str(folder)}
-    found = experiments.run(Experiment(**settings))["rows"]["igam"]["evaluation"]
+    anew = experiments.run(Experiment(**settings))
+    found = anew["rows"]["igam"]["evaluation"]
     assert set(found["attacks"]) == {"clean", "pgd3"}
+    # The record says what was evaluated last.
+    assert list(anew["settings"]["attacks"]) == ["clean", "pgd3"]
     assert (folder / "igam" / "student.keras").stat().st_mtime_ns == before
     again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
     clean = [r["rows"]["igam"]["evaluation"]["attacks"]["clean"] for r in (again, results)]
@@ -228,7 +231,7 @@ def _run_settings(folder):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"input_transform": "centre_crop+resize+rotate"}, "--input_transform.*rotate"),
+        ({"input_transform": "center_crop+resize+rotate"}, "--input_transform.*rotate"),
         ({"teacher_checkpoint": "/nowhere/adv_trained"}, "/nowhere/adv_trained"),
         ({"run_dir": "/proc/igam"}, "--run_dir: cannot write to /proc/igam"),
         ({"devices": 64}, "--devices.*64"),

@@ -15,11 +15,11 @@ CASES = {
     "resize_bilinear_64_to_32": ("legacy_resize", "x64", LARGE, SMALL),
     "resize_halfpixel_32_to_64_NOT_THE_REFERENCE": ("resize", "x32", SMALL, LARGE),
     "avg_pool2_64_to_32": ("average_pool", "x64", LARGE, SMALL),
-    "centre_crop_64_to_32": ("centre_crop", "x64", LARGE, SMALL),
-    "slice_crop_64_to_32": ("centre_crop", "x64", LARGE, SMALL),
-    "pad_32_to_64": ("centre_pad", "x32", SMALL, LARGE),
-    "pad_32_to_36": ("centre_pad", "x32", SMALL, (36, 36, 3)),
-    "pad_64_to_68": ("centre_pad", "x64", LARGE, (68, 68, 3)),
+    "centre_crop_64_to_32": ("center_crop", "x64", LARGE, SMALL),
+    "slice_crop_64_to_32": ("center_crop", "x64", LARGE, SMALL),
+    "pad_32_to_64": ("center_pad", "x32", SMALL, LARGE),
+    "pad_32_to_36": ("center_pad", "x32", SMALL, (36, 36, 3)),
+    "pad_64_to_68": ("center_pad", "x64", LARGE, (68, 68, 3)),
 }
 
 

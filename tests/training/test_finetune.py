@@ -71,7 +71,7 @@ def test_a_finetuned_teacher_is_saved_and_loaded(tmp_path):
     images = np.random.default_rng(0).random((3, 12, 12, 3)).astype("float32")
     model = training.with_new_logits(
         _teacher(), num_classes=2, image_shape=(12, 12, 3),
-        input_transform="mean_channels+centre_crop",
+        input_transform="mean_channels+center_crop",
     )  # fmt: skip
     model.save(tmp_path / "finetuned.keras")
     loaded = keras.models.load_model(tmp_path / "finetuned.keras", compile=False)

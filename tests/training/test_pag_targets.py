@@ -60,13 +60,13 @@ def test_nearest_neighbour_that_is_not_the_image_itself(split, mode):
 
 def test_nearest_neighbour_searches_a_limited_set(split):
     images, labels = _batch(split)
-    targets = pag_targets.NearestNeighbour(split, 3, per_class=2)
+    targets = pag_targets.NearestNeighbor(split, 3, per_class=2)
     assert targets.images.shape == (3, 2, 4, 4, 2)
     ends = targets(images, labels) + images[:, None]
     gap = tf.reduce_max(tf.abs(ends[:, :, None] - targets.images[None]), [3, 4, 5])
     np.testing.assert_allclose(tf.reduce_min(gap, 2), 0, atol=1e-6)
     with pytest.raises(ValueError, match="per_class=1"):
-        pag_targets.NearestNeighbour(split, 3, per_class=1)
+        pag_targets.NearestNeighbor(split, 3, per_class=1)
 
 
 def test_a_class_without_images(split):

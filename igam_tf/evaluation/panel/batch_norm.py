@@ -47,5 +47,5 @@ def batch_norm(subject):
         threshold="difference beyond chance (McNemar, 95 %)",
         warns=warns,
         sentence=sentence,
-        source="the authors' evaluation in training mode (papers/reference.md)",
+        source="the authors' evaluation in training mode (IGAM, CVPR 2020)",
     )

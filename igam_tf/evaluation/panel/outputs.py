@@ -30,7 +30,7 @@ def logits(subject):
     )
 
 
-def randomised(subject):
+def randomized(subject):
     """The same images again: do they get the same logits?"""
     first, distance = subject.clean_logits, np.zeros(len(subject))
     for _ in range(_CALLS - 1):
@@ -45,7 +45,7 @@ def randomised(subject):
         else "the same outputs."
     )
     return Check(
-        name="randomised",
+        name="randomized",
         values={"largest_distance": float(distance.max())},
         threshold=_DISTANCE,
         warns=warns,

@@ -20,7 +20,7 @@ from igam_tf.evaluation.panel.batch_norm import has_batch_norm
 from igam_tf.evaluation.panel.subject import Subject
 
 # Checks whose warning says nothing of gradients: the costliest does not follow them.
-NOT_MASKING = {"randomised", "batch_dependent"}
+NOT_MASKING = {"randomized", "batch_dependent"}
 
 
 def masking_panel(
@@ -130,9 +130,9 @@ def _checks(subject, sources, entries):
     `entries` are those of the checks so far: the costliest waits for one to warn.
     """
     yield outputs.logits(subject)
-    randomised = outputs.randomised(subject)
-    yield randomised
-    if not randomised.warns:
+    randomized = outputs.randomized(subject)
+    yield randomized
+    if not randomized.warns:
         yield outputs.batch_dependent(subject)
     yield gradients.vanishing(subject)
     yield strength.steps(subject)
