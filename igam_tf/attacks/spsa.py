@@ -19,7 +19,6 @@ from igam_tf.attacks.autoattack.stepwise import (
 )
 from igam_tf.attacks.classifier import logits_of
 from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.initialization import uniform_in_ball
 from igam_tf.attacks.steps import STEPS
 
 MOMENTUM = 0.9
@@ -135,6 +134,7 @@ class SPSA(StepwiseAttack):
     def _slope(self, model, state, step, tensors, training):
         """The estimated gradient, scaled to a mean of 1 without sign."""
         point, count = state["adversarial"], tensors["num_samples"]
+        bits = _bits(state["seeds"], step, count, math.prod(point.shape[1:]))
         size = math.prod(point.shape[1:]) ** 0.5 if self.norm == "l2" else 1.0
         length = tensors["delta"] / size
 
@@ -145,10 +145,7 @@ class SPSA(StepwiseAttack):
             return margin(logits, state["labels"])
 
         def add(sample, total):
-            # An odd constant: int32 wraps around, and no two draws meet.
-            salt = (step * count + sample + 1) * 0x3C6EF373
-            seeds = state["seeds"] + tf.stack([salt, 0])
-            signs = tf.sign(uniform_in_ball(point, seeds, "linf"))
+            signs = tf.reshape(_signs(bits[:, sample], point), tf.shape(point))
             slope = score(point + length * signs) - score(point - length * signs)
             return sample + 1, total + per_image(slope, point) * signs
 
@@ -170,3 +167,24 @@ class SPSA(StepwiseAttack):
             f"num_steps={self.num_steps}, num_samples={self.num_samples}{delta}, "
             f"seed={self.seed})"
         )
+
+
+def _bits(seeds, step, num_samples, size):
+    """Random bits (batch, samples, size / 32), an image's own whatever the batch."""
+    # An odd constant: int32 wraps around, and no two steps meet.
+    moved = seeds + tf.stack([(step + 1) * 0x3C6EF373, 0])
+    shape = [num_samples, -(-size // 32)]
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(
+            shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+        ),
+        moved,
+        fn_output_signature=tf.int32,
+    )
+
+
+def _signs(bits, images):
+    """-1 or 1 for each value of the images, from 32 bits an integer."""
+    single = tf.bitwise.right_shift(bits[:, :, None], tf.range(32)) & 1
+    flat = tf.reshape(single, [tf.shape(bits)[0], -1])
+    return 2.0 * tf.cast(flat[:, : math.prod(images.shape[1:])], tf.float32) - 1.0

@@ -11,10 +11,11 @@ import tensorflow as tf
 import igam_tf
 from igam_tf.attacks import Attack, AutoAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
-from igam_tf.evaluation.batches import batches, check_data, num_images
+from igam_tf.attacks.identity import model_digest
+from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_images
 from igam_tf.evaluation.counting import Counter
-from igam_tf.evaluation.masking import order_warnings
-from igam_tf.evaluation.panel import look, named_models
+from igam_tf.evaluation.masking import order_warnings, precision_warnings
+from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
 from igam_tf.evaluation.progress import Progress
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.robustbench import model_info
@@ -104,12 +105,15 @@ def evaluate(
         "seed": int(seed),
     }
     sources = named_models(transfer_from)
-    identity = (attacks, settings, sizes, batch_size, max_examples, sorted(sources))
-    kept = Checkpoint(checkpoint_dir, model, str(identity))
-    found, broken = None, ()
     # Without an attack there is nothing that could be fooled.
-    if panel and eps and any(attacks.values()):
-        kept.panel = kept.panel or look(
+    panel = bool(panel and eps and any(attacks.values()))
+    others = {name: model_digest(source) for name, source in sources.items()}
+    identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
+    kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION)))
+    found, broken = None, ()
+    if panel:
+        found, broken = _panel(
+            kept,
             model,
             data,
             eps=eps,
@@ -120,8 +124,6 @@ def evaluate(
             seed=seed,
             transfer_from=sources,
         )
-        kept.save()
-        found, broken = kept.panel
         _tell(found, progress)
     bar = Progress(num_images(data, max_examples), list(attacks), progress)
     counter = Counter(
@@ -135,6 +137,21 @@ def evaluate(
     result = _result(model, attacks, counter, settings, found)
     kept.remove()
     return {**result, "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _panel(kept, model, data, *, num_examples, batch_size, **settings):
+    """What `look` returns, or what it has found on these very images before."""
+    images = None
+    if kept.keeps:
+        first = batches(data, batch_size, max_examples=num_examples)
+        images = [text for batch, _ in first for text in fingerprints(batch)]
+    if kept.panel is None or kept.panel["images"] != images:
+        found, broken = look(
+            model, data, num_examples=num_examples, batch_size=batch_size, **settings
+        )
+        kept.panel = {"found": found, "broken": broken, "images": images}
+        kept.save()
+    return kept.panel["found"], kept.panel["broken"]
 
 
 def _check(attacks, *, norm, eps, batch_norm):
@@ -178,10 +195,10 @@ def _count(counter, data, max_examples, kept, bar):
         if kept.counted_before(images, labels):
             continue
         counter.add(images, labels)
-        kept.counted = counter.state()
-        kept.save()
+        kept.save_counted(counter.state())
         bar.update(counter.num_examples, counter.accuracies())
     bar.close()
+    kept.check_all_seen()
     if counter.num_examples == 0:
         raise ValueError("data has no images: expected at least one to evaluate on.")
 
@@ -192,12 +209,15 @@ def _result(model, attacks, counter, settings, panel):
     # What the attacks asked for show on all images, the panel need not say again.
     said = {"pgd_steps"} if order else set()
     found = [n for n in panel["warns"] if n not in said] if panel else []
+    precision = precision_warnings(model)
     return {
         "attacks": entries,
         "worst_case": worst_case,
         **settings,
         "num_examples": counter.num_examples,
-        "warnings": order + [panel["checks"][name]["sentence"] for name in found],
+        "warnings": precision
+        + order
+        + [panel["checks"][name]["sentence"] for name in found],
         "panel": panel,
         "robustbench": model_info(
             model,
@@ -206,7 +226,7 @@ def _result(model, attacks, counter, settings, panel):
             worst_case=worst_case,
             eps=settings["eps"],
             autoattack=_standard_autoattack(attacks),
-            unreliable=bool(order or found),
+            unreliable=bool(precision or order or found),
         ),
         "versions": _versions(),
     }

@@ -1,8 +1,22 @@
-"""Attacks that were asked for, against each other: the stronger must not do worse.
+"""Signs of masked gradients that cost nothing to look for.
 
-After Athalye et al. (2018) and Carlini et al. (2019). `panel/` looks much closer, at
-fewer images.
+The model's precision, and the attacks that were asked for against each other: the
+stronger must not do worse (Athalye et al. 2018, Carlini et al. 2019). `panel/` looks much
+closer, at fewer images.
 """
+
+from igam_tf import models
+
+
+def precision_warnings(model):
+    """A sentence if gradients of confident images vanish in the model's precision."""
+    if models.compute_dtype(model) != "float16":
+        return []
+    return [
+        "the model computes in float16, in which gradients of confident images are "
+        "zero: attacks fail there and accuracy is too high; evaluate "
+        "igam_tf.models.in_float32(model)."
+    ]
 
 
 def order_warnings(attacks, entries):

@@ -7,6 +7,8 @@ import pathlib
 
 import numpy as np
 
+from igam_tf.attacks.identity import model_digest
+
 
 class Checkpoint:
     """What an evaluation has found, kept after every batch.
@@ -21,7 +23,8 @@ class Checkpoint:
         settings: everything else that the result depends on, as text.
 
     Attributes:
-        panel: the panel's result and the images it broke, a list of two, or None.
+        keeps: whether there is a folder.
+        panel: what the panel found, ready for JSON, or None.
         counted: state of the `Counter` after the last batch, or None.
     """
 
@@ -35,8 +38,12 @@ class Checkpoint:
         self.panel = self.counted = self._counted_data = None
         self._earlier = 0
         if self._path:
-            self._fingerprint = _fingerprint(model, settings)
+            self._fingerprint = f"{model_digest(model)} {_digest(settings)}"
             self._load()
+
+    @property
+    def keeps(self):
+        return self._path is not None
 
     def counted_before(self, images, labels):
         """Whether an earlier evaluation has counted this batch.
@@ -66,12 +73,27 @@ class Checkpoint:
                 "fingerprint": self._fingerprint,
                 "panel": self.panel,
                 "counted": self.counted,
-                "data": self._data.hexdigest(),
+                "data": self._counted_data,
             }
             write_json(self._path, state)
+
+    def save_counted(self, counted):
+        """Writes the state of a `Counter` after one more batch."""
+        if self._path:
+            self.counted, self._counted_data = counted, self._data.hexdigest()
+            self.save()
             # What they tell of this portion is counted now.
             for finished in self._path.parent.glob("autoattack-*.npz"):
                 finished.unlink()
+
+    def check_all_seen(self):
+        """Raises ValueError if the data ended before what was counted earlier."""
+        if self._seen < self._earlier:
+            raise ValueError(
+                f"{self._path} holds {self._earlier} images of an evaluation of this "
+                f"model, and the data has {self._seen}: expected the same images; "
+                "delete it to start anew."
+            )
 
     def remove(self):
         """Removes the files of a finished evaluation, and the folder if it is empty."""
@@ -99,8 +121,5 @@ def write_json(path, value):
     os.replace(temporary, path)
 
 
-def _fingerprint(model, settings):
-    digest = hashlib.sha256(settings.encode())
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights))
-    return digest.hexdigest()
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()

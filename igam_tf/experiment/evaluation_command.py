@@ -106,6 +106,7 @@ def _run(options):
         seed=options.seed,
         panel=options.panel,
         panel_examples=options.panel_examples,
+        max_examples=options.max_examples,
         transfer_from=sources,
         checkpoint_dir=out.with_name(f"{out.name}.unfinished"),
     )
@@ -118,9 +119,9 @@ def _run(options):
 
 def _load(path, info):
     """A classifier of the data set; a ValueError if it is not one."""
-    from igam_tf import checkpoints
+    from igam_tf import checkpoints, models
 
-    model = checkpoints.load(path)
+    model = models.in_float32(checkpoints.load(path))
     shape = tuple(model.input_shape[1:])
     # None stands for any size.
     fits = len(shape) == len(info.image_shape) and all(

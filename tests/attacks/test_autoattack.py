@@ -286,3 +286,19 @@ def test_nan_does_not_pass_for_robustness():
     for attack in (PARTS[0], PARTS[2]):
         with pytest.raises(ValueError, match="met NaN at 6 of 6 images"):
             attack(broken, images, labels)
+
+
+def test_a_checkpoint_is_of_one_model(tmp_path):
+    """Two layers of the same name without weights, which do different things."""
+
+    def rounded(levels):
+        mask = keras.layers.Lambda(lambda x: tf.round(x * levels) / levels, name="mask")
+        return keras.Sequential([keras.Input((8, 8, 1)), mask, digits_net()])
+
+    settings = {"version": PARTS[-1:], "eps": 0.1}
+    coarse = AutoAttack(checkpoint_dir=tmp_path, **settings)
+    coarse.outcome(rounded(2), *batch())
+    fine = rounded(255)
+    found = coarse.outcome(fine, *batch()).standing["square"]
+    alone = AutoAttack(**settings).outcome(fine, *batch()).standing["square"]
+    np.testing.assert_array_equal(found, alone)

@@ -74,6 +74,27 @@ def large_logits():
     return keras.Sequential([digits_net(), keras.layers.Rescaling(1e4)])
 
 
+class Label(keras.layers.Layer):
+    """One for the largest logit and zero for the others, ten times."""
+
+    def call(self, logits):
+        return 10.0 * tf.one_hot(tf.argmax(logits, axis=1), logits.shape[1])
+
+
+def labels_only():
+    """A model that tells nothing but the label."""
+    return keras.Sequential([digits_net(), Label()])
+
+
+class RoundLogits(keras.layers.Layer):
+    def call(self, logits):
+        return 4.0 * tf.round(logits / 4.0)
+
+
+def rounded_logits():
+    return keras.Sequential([digits_net(), RoundLogits()])
+
+
 def softmax():
     return keras.Sequential([digits_net(), keras.layers.Softmax()])
 

@@ -74,9 +74,93 @@ def test_the_same_result(tmp_path, monkeypatch, panel):
     assert without_times(resumed) == without_times(straight)
 
 
-def test_autoattack_goes_on_within_a_portion(tmp_path, monkeypatch):
+def test_a_second_kill(tmp_path, monkeypatch):
+    """Before anything more is counted: what the first left must still be there."""
+    folder = tmp_path / "c"
+
+    def evaluate(attack):
+        return igam_tf.evaluate(
+            digits_net(), examples(), ["clean", attack], checkpoint_dir=folder, **SETTINGS
+        )
+
+    for kill_at in (3, 1):
+        with pytest.raises(Kill):
+            evaluate(killed(kill_at, monkeypatch))
+    attack = killed(None, monkeypatch)
+    resumed = evaluate(attack)
+    assert Killed.calls == 2
+    straight = igam_tf.evaluate(digits_net(), examples(), ["clean", attack], **SETTINGS)
+    assert without_times(resumed) == without_times(straight)
+
+
+def _rounded(levels):
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Lambda(lambda x: tf.round(x * levels) / levels, name="mask"),
+            digits_net(),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "first, then",
+    [
+        ({"panel": False}, {}),
+        # The same weights and names, and another layer without weights between them.
+        ({"model": _rounded(1)}, {"model": _rounded(255)}),
+        ({"transfer_from": {"other": _rounded(1)}},
+         {"transfer_from": {"other": _rounded(255)}}),
+    ],
+    ids=["panel", "model", "source"],
+)  # fmt: skip
+def test_another_evaluation_begins_anew(tmp_path, monkeypatch, first, then):
+    attack = killed(3, monkeypatch)
+    defaults = {**SETTINGS, "model": digits_net(), "data": examples()}
+    with pytest.raises(Kill):
+        igam_tf.evaluate(
+            attacks=["clean", attack], checkpoint_dir=tmp_path / "c", **{**defaults, **first}
+        )
+    attack = killed(None, monkeypatch)
+    settings = {**defaults, "attacks": ["clean", attack], **then}
+    found = igam_tf.evaluate(checkpoint_dir=tmp_path / "c", **settings)
+    assert Killed.calls == 4
+    assert without_times(found) == without_times(igam_tf.evaluate(**settings))
+
+
+def test_a_panel_is_of_its_images(tmp_path, monkeypatch):
+    """Killed before a batch is counted, and called again with other images."""
+    images, labels = examples()
+    with pytest.raises(Kill):
+        igam_tf.evaluate(
+            digits_net(), (images, labels), [killed(1, monkeypatch)],
+            checkpoint_dir=tmp_path / "c", **SETTINGS,
+        )  # fmt: skip
+    attack = killed(None, monkeypatch)
+    other = images[::-1].copy(), labels[::-1].copy()
+    found = igam_tf.evaluate(
+        digits_net(), other, [attack], checkpoint_dir=tmp_path / "c", **SETTINGS
+    )
+    straight = igam_tf.evaluate(digits_net(), other, [attack], **SETTINGS)
+    assert without_times(found) == without_times(straight)
+
+
+def test_fewer_images_than_were_counted(tmp_path, monkeypatch):
+    settings = {**SETTINGS, "checkpoint_dir": tmp_path}
+    images, labels = examples()
+    with pytest.raises(Kill):
+        igam_tf.evaluate(
+            digits_net(), (images, labels), [killed(4, monkeypatch)], **settings
+        )
+    attack = killed(None, monkeypatch)
+    with pytest.raises(ValueError, match="holds 48 images.*the data has 32"):
+        igam_tf.evaluate(digits_net(), (images[:32], labels[:32]), [attack], **settings)
+
+
+@pytest.mark.parametrize("panel", [True, False])
+def test_autoattack_goes_on_within_a_portion(tmp_path, monkeypatch, panel):
     data = tf.data.Dataset.from_tensor_slices(examples(30)).batch(10)
-    settings = {**SETTINGS, "panel": False}
+    settings = {**SETTINGS, "panel": panel}
     autoattack = attacks.AutoAttack
     seen = []
 

@@ -114,6 +114,18 @@ def test_a_planted_failure_is_seen_through(make, fooled, cause, words):
     assert result["robustbench"]["unreliable"] is True
 
 
+# Outputs that hardly ever change: decisions alone are harder to attack than to mask.
+@pytest.mark.parametrize(
+    "make, above", [(planted.labels_only, 6), (planted.rounded_logits, 2)],
+    ids=["labels_only", "rounded_logits"],
+)  # fmt: skip
+def test_rounded_outputs_are_named_and_nearly_broken(make, above):
+    result, truth = evaluated(make)
+    assert count(result, "pgd20") > truth + 20
+    assert result["worst_case"]["num_correct"] <= truth + above
+    assert {"vanishing_gradients", "spsa"} <= set(result["panel"]["warns"])
+
+
 def test_an_honest_model_is_left_alone():
     result, truth = evaluated(digits_net)
     assert result["warnings"] == [] and result["panel"]["warns"] == []

@@ -15,9 +15,10 @@ from igam_tf.attacks import checks
 from igam_tf.attacks.autoattack.batching import Batch, padded, parts, take
 from igam_tf.attacks.autoattack.board import Board
 from igam_tf.attacks.autoattack.calls import Calls
-from igam_tf.attacks.autoattack.checkpoint import Checkpoint, model_identity
+from igam_tf.attacks.autoattack.checkpoint import Checkpoint
 from igam_tf.attacks.autoattack.meter import Meter
 from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks.identity import model_digest
 from igam_tf.attacks.initialization import image_seeds
 from igam_tf.attacks.restarts import restart_seed
 from igam_tf.data import check_labels
@@ -93,7 +94,7 @@ class Campaign:
         self._calls, self._meter = Calls(model, training), Meter(attacks)
         identity = [list(self.attacks.values()), training, first_index]
         if checkpoint_dir is not None:
-            identity += [self.images, self.labels, *model_identity(model)]
+            identity += [self.images, self.labels, model_digest(model)]
         self._checkpoint = Checkpoint(checkpoint_dir, identity)
         self._look_at_clean_images()
 

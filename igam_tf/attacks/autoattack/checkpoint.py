@@ -60,12 +60,6 @@ class Checkpoint:
         self._saved = time.perf_counter()
 
 
-def model_identity(model):
-    """What tells one model from another: its layers' names and all its weights."""
-    layers = " ".join(layer.name for layer in getattr(model, "layers", []))
-    return [type(model).__name__, layers, *(np.asarray(v) for v in model.variables)]
-
-
 def _digest(identity):
     digest = hashlib.sha256()
     for item in identity:

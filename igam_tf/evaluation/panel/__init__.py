@@ -5,6 +5,11 @@ Hein 2020): a few hundred gradient steps and Square Attack on a hundred images, 
 plain sentence from each check.
 """
 
-from igam_tf.evaluation.panel.run import look, masking_panel, named_models
+from igam_tf.evaluation.panel.run import (
+    PANEL_VERSION,
+    look,
+    masking_panel,
+    named_models,
+)
 
-__all__ = ["look", "masking_panel", "named_models"]
+__all__ = ["PANEL_VERSION", "look", "masking_panel", "named_models"]

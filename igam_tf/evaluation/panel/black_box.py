@@ -1,5 +1,7 @@
 """Attacks without the model's gradient: they must not find what gradients miss."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,8 +15,9 @@ _SHARE = 0.02
 _NOISE_DRAWS = 20
 # A fifth of AutoAttack's, about as costly as the gradient steps of the panel.
 _QUERIES = 1000
-# Without and with target classes; ten times the queries of Square.
-_SAMPLES, _TARGETS = 32, 3
+# SPSA of 5,200 queries, then of 2,600 for each of three target classes, and with
+# differences across the whole ball, for outputs that hardly ever change.
+_SAMPLES, _FEWER_SAMPLES, _TARGETS = 64, 32, 3
 
 
 def square(subject):
@@ -67,18 +70,32 @@ def transfer(subject, sources):
 def spsa(subject):
     """Estimated gradients, on what everything before left standing."""
     before = after = subject.stands
-    for num_targets in (0, _TARGETS):
-        attack = attacks.SPSA(
-            num_samples=_SAMPLES, num_targets=num_targets, **subject.ball
-        )
+    widest = 2 * subject.eps if subject.norm == "l2" else min(1.0, 2 * subject.eps)
+    searches = [
+        {"num_samples": _SAMPLES},
+        {"num_samples": _FEWER_SAMPLES, "num_targets": _TARGETS},
+        {"num_samples": _FEWER_SAMPLES, "delta": widest},
+    ]
+    if subject.clean_logits.shape[1] == 2:
+        # With one wrong class both margins are the same.
+        del searches[1]
+    for search in searches:
+        attack = attacks.SPSA(**search, **subject.ball)
         after = subject.attack_rows(attack, after)
-    return _finds_more(
+    check = _finds_more(
         "spsa",
         before,
         after,
         "SPSA, which estimates the gradient from outputs,",
         "Uesato et al. 2018",
     )
+    if check.warns:
+        return check
+    sentence = (
+        f"SPSA breaks {check.values['missed']:.0%} of the images that stood until then: "
+        "it adds nothing to what the checks above found."
+    )
+    return dataclasses.replace(check, sentence=sentence)
 
 
 def noise(subject):

@@ -112,10 +112,17 @@ class Subject:
             return rows & self.withstands(attack, source=source)
         if not rows.any():
             return rows
+
+        def call(first_index, images, labels):
+            return attack(
+                source or self.model, images, labels, first_index=first_index
+            )
+
+        arrays, size = (self.images[rows], self.labels[rows]), max(self._sizes)
+        count = len(arrays[0])
+        sizes = [min(size, count - start) for start in range(0, count, size)]
         adversarial = self.images.copy()
-        adversarial[rows] = attack(
-            source or self.model, self.images[rows], self.labels[rows]
-        )
+        adversarial[rows] = by_batch(call, arrays, sizes)
         right = self.logits(adversarial).argmax(axis=1) == self.labels
         self.stands = self.stands & (right | ~rows)
         return rows & right
