@@ -110,9 +110,12 @@ class RunFolder(Folder):
 
         Args:
             experiment: the settings.
-            changes: where they differ from the recipe, a tuple of texts.
+            changes: where they differ from the recipe, texts; None for what an earlier
+                session said.
         """
         now, before = provenance(), self.read_json("flags.json")
+        if changes is None:
+            changes = (before or {}).get("changes", ())
         told = {
             "settings": dataclasses.asdict(experiment),
             "changes": list(changes),

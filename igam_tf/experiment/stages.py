@@ -19,13 +19,13 @@ from igam_tf.training import callbacks
 VALIDATION_EXAMPLES = 1000
 
 
-def run(experiment, *, changes=()):
+def run(experiment, *, changes=None):
     """Runs an experiment to its table.
 
     Args:
         experiment: `igam_tf.experiment.Experiment`.
         changes: where the settings differ from the recipe, such as "width 1 (recipe:
-            10)"; they stand in the results.
+            10)"; they stand in the results. None: what an earlier session said.
 
     Returns:
         The contents of `results.json`, and under "run_dir" where it lies.
@@ -37,7 +37,7 @@ def run(experiment, *, changes=()):
         igam_tf.errors.WorkerLostError: if another worker went away.
     """
     with distribution.precision(experiment.precision):
-        this = _Run(experiment, tuple(changes))
+        this = _Run(experiment, changes)
         with distribution.noticing_lost_workers(this.strategy):
             return this.run()
 

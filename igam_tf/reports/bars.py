@@ -17,13 +17,16 @@ from igam_tf.reports.table import attack_title
 _BAR, _GAP, _HEAD, _FOOT = 0.135, 0.12, 0.28, 0.38
 # Characters of a model's name on one line.
 _NAME = 16
+# Ends of the axis, in percent; each is a multiple of five ticks.
+_ENDS = (10, 25, 50, 100)
 
 
 def plot_bars(results, path=None, *, attacks=("clean", "pgd5")):
     """Draws a group of bars for each model: its accuracy under each attack.
 
-    Whiskers are 95 % intervals; values stand beside the bars, in percent. A bar that
-    was not measured is left out, and says so.
+    Whiskers are 95 % intervals; values stand beside the bars, in percent. The axis ends
+    at 100 %, or sooner where no interval comes near. A bar that was not measured is left
+    out, and says so.
 
     Args:
         results: dict as of `results.json`, see `format_table`.
@@ -49,19 +52,20 @@ def plot_bars(results, path=None, *, attacks=("clean", "pgd5")):
     figure = new_figure(COLUMN, height)
     box = [left, _FOOT / height, 0.97 - left, 1 - (_HEAD + _FOOT) / height]
     axis = figure.add_axes(box)
+    end = _end(rows, attacks)
     for place, attack in enumerate(attacks):
         for index, row in enumerate(rows):
-            y = index * group + place * _BAR
-            _draw_bar(axis, y, row["evaluation"]["attacks"].get(attack), PALETTE[place])
+            y, entry = index * group + place * _BAR, _entry(row, attack)
+            _draw_bar(axis, y, entry, PALETTE[place], gap=0.015 * end)
     middle = (len(attacks) - 1) * _BAR / 2
     axis.set_yticks([index * group + middle for index in range(len(rows))], names)
     axis.set_ylim(len(rows) * group - _GAP / 2 - _BAR / 2, -(_GAP + _BAR) / 2)
-    # Room for the number beside a bar of 100 %.
-    axis.set_xlim(0, 117)
-    axis.set_xticks(range(0, 101, 20))
+    # Room for the number beside the longest bar.
+    axis.set_xlim(0, 1.17 * end)
+    axis.set_xticks(range(0, end + 1, end // 5))
     axis.set_xlabel("accuracy (%)", labelpad=2)
     dress(axis)
-    axis.spines["bottom"].set_bounds(0, 100)
+    axis.spines["bottom"].set_bounds(0, end)
     axis.tick_params(axis="y", length=0, labelsize=FONT_SIZE)
     _legend(axis, attacks)
     if path is not None:
@@ -69,9 +73,20 @@ def plot_bars(results, path=None, *, attacks=("clean", "pgd5")):
     return figure
 
 
-def _draw_bar(axis, y, entry, colour):
+def _entry(row, attack):
+    return row["evaluation"]["attacks"].get(attack)
+
+
+def _end(rows, attacks):
+    """Where the axis ends: beyond all intervals, in percent."""
+    entries = [_entry(row, attack) for row in rows for attack in attacks]
+    highest = max(100 * entry["interval_95"][1] for entry in entries if entry)
+    return next((end for end in _ENDS if end >= highest), _ENDS[-1])
+
+
+def _draw_bar(axis, y, entry, colour, *, gap):
     if entry is None:
-        axis.text(1.5, y, "not measured", va="center", size=SMALL_SIZE, color=INK)
+        axis.text(gap, y, "not measured", va="center", size=SMALL_SIZE, color=INK)
         return
     value = 100 * entry["accuracy"]
     low, high = (100 * end for end in entry["interval_95"])
@@ -86,7 +101,7 @@ def _draw_bar(axis, y, entry, colour):
         capthick=0.8,
         fmt="none",
     )
-    axis.text(high + 1.5, y, f"{value:.1f}", va="center", size=SMALL_SIZE, color=INK)
+    axis.text(high + gap, y, f"{value:.1f}", va="center", size=SMALL_SIZE, color=INK)
 
 
 def _legend(axis, attacks):

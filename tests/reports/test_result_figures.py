@@ -44,6 +44,15 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
+@pytest.mark.parametrize("accuracy, end", [(0.07, 10), (0.09, 25), (0.3, 50), (0.99, 100)])
+def test_the_axis_of_bars_ends_beyond_the_longest(accuracy, end):
+    """At 9 % the interval goes beyond 10 %."""
+    row = {"label": "a", "evaluation": {"attacks": {"clean": entry(accuracy)}}}
+    (axis,) = plot_bars({"rows": {"a": row}}, attacks=("clean",)).axes
+    assert axis.get_xticks().tolist() == [end * k / 5 for k in range(6)]
+    assert axis.get_xlim()[1] > end
+
+
 def test_bars_show_values_and_intervals():
     figure = plot_bars(results())
     (axis,) = figure.axes
