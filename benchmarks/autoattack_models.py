@@ -3,7 +3,7 @@
     python -m benchmarks.autoattack_models --data_dir=DIR --out_dir=models
 
 A robust and a naturally trained CIFAR-10 net of 24,506 parameters and a robust MNIST
-net, a few minutes on 2 CPU cores, and a robust WRN-16-4 of CIFAR-10, half an hour:
+net, a few minutes on 2 CPU cores, and a robust WRN-16-4 of CIFAR-10, ten minutes:
 `--models` takes some of them. Students of IGAM come from run folders.
 """
 

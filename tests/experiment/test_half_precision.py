@@ -1,6 +1,6 @@
 """Half precision ends where float32 does: the quickstart, three seeds each.
 
-Twenty minutes on 2 CPU cores, so only on request:
+Some ten minutes on 2 CPU cores, so only on request:
 
     IGAM_TF_LONG_TESTS=runs/precision python -m pytest tests/experiment/test_half_precision.py
 
@@ -25,7 +25,7 @@ def rows():
     """The rows of all runs, as `benchmarks.seeds` writes them."""
     folder = os.environ.get("IGAM_TF_LONG_TESTS")
     if not folder:
-        pytest.skip("twenty minutes: set IGAM_TF_LONG_TESTS to a folder for the runs")
+        pytest.skip("some ten minutes: set IGAM_TF_LONG_TESTS to a folder for the runs")
     out = pathlib.Path(folder) / f"seeds-{SEEDS}.json"
     variants = [f"{name}=--precision={policy}" for name, policy in HALVES.items()]
     seeds.main(
@@ -42,17 +42,14 @@ def rows():
 @pytest.mark.parametrize("row", ["standard", "igam"])
 @pytest.mark.parametrize("half", HALVES)
 def test_within_one_point_of_float32(rows, half, row, attack):
-    """The mean of three seeds; more than a point apart only by what seeds explain.
+    """The mean of three seeds.
 
-    Rounding sends the training of IGAM elsewhere: for one seed PGD-20 differs by up to 3
-    points either way, which is why the standard error of the mean has a say.
+    Rounding sends the training of IGAM elsewhere: for one seed PGD-20 differs by up to 4
+    points either way. Each run has one thread, and repeats itself on one machine.
     """
     found, expected = (
         np.array(rows[f"{row}, {precision}"]["attacks"][attack]["values"])
         for precision in (half, "float32")
     )
     difference = found - expected
-    standard_error = difference.std(ddof=1) / np.sqrt(SEEDS)
-    assert abs(difference.mean()) <= max(1.0, 2 * standard_error), difference
-    # Whatever chance explains, nothing has broken down.
-    assert abs(difference.mean()) < 4
+    assert abs(difference.mean()) <= 1.0, difference
