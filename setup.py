@@ -23,23 +23,29 @@ setup(
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
-        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["igam_tf", "igam_tf.*"]),
     python_requires=">=3.11",
+    # The suite has passed with each of the lower bounds, all at once. Keras and
+    # TensorFlow end before the next minor release: we use private names of theirs
+    # (igam_tf/compat.py), and a function in place of one that Keras' layers call
+    # (igam_tf/moments.py). The others end before the next major one.
     install_requires=[
-        "absl-py",
-        "keras>=3.15",
-        "numpy>=2.0",
-        "tensorflow>=2.21",
-        "tensorflow-datasets>=4.9.10",
+        "absl-py>=1.4,<3",
+        "keras>=3.15,<3.16",
+        "numpy>=2.0,<3",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-datasets>=4.9.10,<5",
         # tensorflow-datasets imports it and does not declare it.
-        "importlib_resources",
+        "importlib_resources>=6",
         # The digits of the quickstart: real images inside a package, no download.
-        "scikit-learn",
+        "scikit-learn>=1.5,<2",
         # Pictures of input gradients.
-        "matplotlib",
+        "matplotlib>=3.9,<4",
     ],
     extras_require={
         # Runs exported steps (igam_tf.pjrt); on a machine that trains with them only,

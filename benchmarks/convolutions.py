@@ -9,6 +9,8 @@ import collections
 
 import tensorflow as tf
 
+from igam_tf import compat
+
 KINDS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
 
 
@@ -91,7 +93,7 @@ def _called(op, graph, loop_steps):
     for name in ("f", "body"):
         value = op.node_def.attr.get(name)
         if value is not None and value.func.name:
-            yield graph._get_function(value.func.name).graph, times
+            yield compat.function_in_graph(graph, value.func.name), times
 
 
 def _convolution(op):

@@ -33,7 +33,8 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
         a [0, 1] pixel.
 
     Raises:
-        ValueError: if `of` is unknown, or the images are whole numbers.
+        ValueError: if `of` is unknown, the images are whole numbers, or this Keras
+            computes normalisation in another way (`igam_tf.moments`).
     """
     gradient, _ = input_gradient_and_logits(
         model, images, labels, of=of, training=training
@@ -62,7 +63,7 @@ def input_gradient_and_logits(
         )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        with moments.twice_differentiable():
+        with moments.twice_differentiable(model, training=training):
             logits = model(images, training=training)
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.

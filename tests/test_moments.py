@@ -13,6 +13,10 @@ LAYERS = {
     "batch": keras.layers.BatchNormalization,
     "layer": keras.layers.LayerNormalization,
     "group": lambda: keras.layers.GroupNormalization(groups=2),
+    # Without `tf.nn.moments`.
+    "batch_synchronized": lambda: keras.layers.BatchNormalization(synchronized=True),
+    "rms": keras.layers.RMSNormalization,
+    "unit": keras.layers.UnitNormalization,
 }
 
 

@@ -5,6 +5,8 @@ import re
 
 import numpy as np
 
+from igam_tf import compat
+
 # Numbers that Keras gives to layers as they are made, and addresses of objects.
 _NUMBERED = re.compile(r'_\d+(?=")|"shared_object_id": \d+')
 
@@ -23,7 +25,7 @@ def model_digest(model):
     try:
         layers = model.to_json()
     except (NotImplementedError, TypeError, ValueError):
-        layers = " ".join(type(layer).__name__ for layer in model._flatten_layers())
+        layers = " ".join(type(layer).__name__ for layer in compat.flatten_layers(model))
     digest = hashlib.sha256(_NUMBERED.sub("", layers).encode())
     for weights in model.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode())

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import tensor_bundle_pb2
 
+from igam_tf import compat
 from igam_tf.checkpoints.errors import CheckpointError, shortened
 from igam_tf.checkpoints.sstable import MAX_BYTES, read_table
 
+_Header, _Entry = compat.bundle_protos()
 _MAX_RANK = 8
 _MAX_SHARDS = 1000
 
@@ -108,7 +109,7 @@ class Bundle:
     def _parse_header(self, pairs):
         if not pairs or pairs[0][0]:
             raise self._error("its header is missing")
-        header = tensor_bundle_pb2.BundleHeaderProto()
+        header = _Header()
         self._parse(header, pairs[0][1], "its header")
         if not 1 <= header.num_shards <= _MAX_SHARDS:
             raise self._error(f"its header names {header.num_shards} data files")
@@ -118,7 +119,7 @@ class Bundle:
 
     def _parse_entry(self, key, value):
         name = key.decode("utf-8", "replace")
-        proto = tensor_bundle_pb2.BundleEntryProto()
+        proto = _Entry()
         self._parse(proto, value, f"variable {name!r}")
         shape = tuple(dim.size for dim in proto.shape.dim)
         dtype = _DTYPES.get(proto.dtype, f"number {proto.dtype}")

@@ -14,8 +14,8 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 from google.protobuf import json_format
-from tensorflow_datasets.core.download import download_manager, extractor
 
+from igam_tf import compat
 from igam_tf.data import task
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -28,12 +28,7 @@ _DAMAGE = (
     tf.errors.NotFoundError,
     json_format.Error,
 )
-# None of these is more than an Exception to TFDS.
-_ARCHIVE_ERRORS = (
-    tfds.download.DownloadError,
-    download_manager.NonMatchingChecksumError,
-    extractor.ExtractError,
-)
+_ARCHIVE_ERRORS = (tfds.download.DownloadError, *compat.tfds_archive_errors())
 
 
 def read(info, data_dir, *, train_examples, test_examples, download, progress):
@@ -53,7 +48,7 @@ def read(info, data_dir, *, train_examples, test_examples, download, progress):
 
 def root_folder(data_dir):
     """The folder that holds one folder a data set; TFDS' own for None."""
-    root = epath.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    root = epath.Path(data_dir or compat.tfds_folder()).expanduser()
     if root.exists() and not root.is_dir():
         raise ValueError(
             f"data_dir={str(root)!r} is a file; expected the folder that holds the "

@@ -4,6 +4,8 @@ import re
 
 import tensorflow as tf
 
+from igam_tf import compat
+
 #: Portable artifacts are written for this version or any later one (StableHLO promises
 #: five years of backward compatibility). 1.0.0 is of 2024; `jaxlib` of then reads it.
 STABLEHLO_VERSION = "1.0.0"
@@ -51,12 +53,12 @@ def lower(function, inputs, captures, *, version=STABLEHLO_VERSION):
     _check_signature(body, arguments, results)
     # Without the attributes: JAX decides on aliasing anew, by what is donated to it.
     module = before + "module @program {\n" + _without_copies(body)
-    return _portable(module, version), {"arguments": arguments, "results": results}
+    return compat.portable_artifact(module, version), {"arguments": arguments, "results": results}
 
 
 def _stablehlo(compiled, specs):
     try:
-        return compiled.experimental_get_compiler_ir(*specs)(stage="stablehlo")
+        return compat.compiler_ir(compiled, specs, "stablehlo")
     except ValueError as error:
         first = str(error).splitlines()[0]
         raise ValueError(
@@ -64,13 +66,6 @@ def _stablehlo(compiled, specs):
             "with jit_compile=True on a batch of this size: no shape may depend on "
             "values, and micro-batches, if any, must divide the batch."
         ) from error
-
-
-def _portable(module, version):
-    # Part of TensorFlow's package, but not of its documented interface.
-    from tensorflow.compiler.mlir.stablehlo import stablehlo
-
-    return stablehlo.serialize_portable_artifact_str(module, version)
 
 
 def _split(text):
@@ -105,7 +100,7 @@ def _check_signature(body, arguments, results):
             raise ValueError(
                 f"XLA's program has {what} {found[:5]}... ({len(found)}), expected "
                 f"{expected[:5]}... ({len(expected)}): this version of TensorFlow "
-                f"({tf.__version__}) lowers functions in another way; use 2.21."
+                f"({tf.__version__}) lowers functions in another way. {compat.TESTED}"
             )
 
 

@@ -7,6 +7,7 @@ A name is the part of the method that owns the variable and its place there, suc
 import keras
 import tensorflow as tf
 
+from igam_tf import compat
 from igam_tf.pjrt import folder
 
 STUDENT = "student"
@@ -73,7 +74,7 @@ class Captures:
     def __init__(self, model):
         self.variables = named_variables(model)
         self._names = {
-            id(variable.value.handle): name for name, variable in self.variables.items()
+            id(compat.variable_handle(v)): name for name, v in self.variables.items()
         }
         self.used = {}
 

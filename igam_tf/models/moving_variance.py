@@ -1,10 +1,9 @@
 """The moving variance of TensorFlow 1's fused batch norm."""
 
-import functools
-
 import keras
 from keras import ops
 
+from igam_tf import compat
 from igam_tf.models.freezing import leaves
 
 MODES = ("biased", "unbiased")
@@ -24,11 +23,8 @@ def unbias_moving_variance(network):
         The network.
     """
     for layer in leaves(network):
-        changed = isinstance(layer.call, functools.partial)
-        if isinstance(layer, keras.layers.BatchNormalization) and not changed:
-            # On the instance, as Keras itself wraps `build`: class and config, which
-            # are what is saved, stay those of Keras.
-            layer.call = functools.partial(_call, layer, layer.call)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            compat.wrap_call(layer, _call)
     return network
 
 

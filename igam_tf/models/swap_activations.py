@@ -2,6 +2,7 @@
 
 import keras
 
+from igam_tf import compat
 from igam_tf.models.activations import ACTIVATIONS, activation
 
 # What stands between layers: by the name of a function, of a layer or of an operation.
@@ -80,8 +81,7 @@ def _swapped(operation, name, *, is_last):
     if isinstance(operation, _LAYERS):
         return activation(name, operation.name)
     if not isinstance(operation, keras.layers.Layer):
-        # Those of keras.ops are objects of classes named Relu, Gelu, ...
-        is_hidden = _key(type(operation).__name__) in _HIDDEN
+        is_hidden = _key(compat.operation_name(operation)) in _HIDDEN
         return activation(name, operation.name) if is_hidden else None
     function = getattr(operation, "activation", None)
     if function is None or _key(_name_of(function)) not in _HIDDEN:
@@ -118,5 +118,5 @@ def _last_operation(model):
     if isinstance(model, keras.Sequential):
         last = model.layers[-1]
     else:
-        last = model.outputs[0]._keras_history.operation
+        last = compat.operation_of_output(model)
     return _last_operation(last) if isinstance(last, keras.Model) else last

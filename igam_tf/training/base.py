@@ -10,13 +10,13 @@ import functools
 import keras
 import tensorflow as tf
 
-from igam_tf import distribution, transforms
+from igam_tf import compat, distribution, moments, transforms
 from igam_tf.data import check_count
 from igam_tf.training import checks, micro_batches, replicas
 from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
 
-class TrainingMethod(keras.Model):
+class TrainingMethod(compat.OwnLoop, keras.Model):
     """A student and the way it is trained; `fit` is the training loop.
 
     Args:
@@ -261,6 +261,7 @@ class TrainingMethod(keras.Model):
                 f"compile got {sorted(kwargs)}: {type(self).__name__} defines its loss; "
                 "leave loss and loss_weights out."
             )
+        moments.check()
         super().compile(
             optimizer=with_loss_scale(optimizer, self.student),
             metrics=list(metrics),
@@ -287,9 +288,6 @@ class TrainingMethod(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, **kwargs)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `compile` built all; from a batch it fails with several workers."""
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:

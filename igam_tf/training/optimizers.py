@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from igam_tf import models
+from igam_tf import compat, models
 
 
 @keras.saving.register_keras_serializable("igam_tf")
@@ -33,7 +33,7 @@ class Momentum(keras.optimizers.SGD):
             return
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
-        accumulator = self.momentums[self._get_variable_index(variable)]
+        accumulator = compat.momentum_slot(self, variable)
         self.assign(accumulator, accumulator * self.momentum + gradient)
         self.assign_sub(variable, rate * accumulator)
 
@@ -137,11 +137,10 @@ def following(optimizer, *, start, every):
     Returns:
         keras optimizer without state.
     """
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
+    optimizer = compat.without_loss_scale(optimizer)
     config = optimizer.get_config()
     copy = type(optimizer).from_config(config)
-    schedule = optimizer._learning_rate
+    schedule = compat.learning_rate(optimizer)
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         first = -(-start // every) * every
         copy.learning_rate = EverySteps(schedule, first, every)
