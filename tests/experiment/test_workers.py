@@ -58,7 +58,7 @@ class _Cluster:
 
     def wait(self):
         for process in self.processes.values():
-            process.wait(timeout=300)
+            process.wait(timeout=600)
         logs = [path.read_text() for path in sorted(self.log_folder.glob("*.log"))]
         codes = [self.processes[i].returncode for i in (0, 1)]
         assert codes == [0, 0], "\n".join(text[-3000:] for text in logs)
@@ -81,7 +81,7 @@ def test_a_killed_worker_comes_back(cluster, tmp_path):
     for index in (0, 1):
         cluster.start(index)
     third = cluster.folder / "standard" / "checkpoints" / "epoch-0003.weights.h5"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 500
     while not third.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert third.exists()
