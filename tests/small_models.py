@@ -115,6 +115,17 @@ def perceptron():
     return _trained("perceptron")
 
 
+def assert_same_images(found, expected, atol):
+    """All images but one are the same: a sign of a gradient near zero may fall either way.
+
+    Kernels round in another order for another size of a batch, and a sign that differs
+    sends that image elsewhere. A wrong seed or a wrong row would change most of them.
+    """
+    assert found.shape == expected.shape
+    differs = (np.abs(found - expected) > atol).reshape(len(found), -1).any(axis=1)
+    assert differs.sum() <= 1, np.flatnonzero(differs)
+
+
 class CountsCalls(keras.layers.Layer):
     """Counts how often it is called from Python: once for every trace."""
 

@@ -11,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from small_models import shifted
 
 from igam_tf import distribution
 
@@ -26,6 +27,7 @@ SETTINGS = [
     "--eval_examples=40",
     "--attacks=clean",
     "--panel_examples=0",
+    f"--seed={shifted(0)}",
 ]
 
 
