@@ -1,6 +1,14 @@
-"""Models small enough for tests: one whose worst case is known, one that is trained."""
+"""Models small enough for tests: one whose worst case is known, two that are trained.
+
+Training ends in other weights on another processor, so the trained ones are shipped, in
+`tests/networks`; `python tests/networks/train.py` made them. `IGAM_TF_TEST_SEED=1 python -m
+pytest` trains them, and makes every other network of the tests, from other seeds (any
+whole number but 0, which stands for the seeds as they are written).
+"""
 
 import functools
+import os
+import pathlib
 
 import keras
 import numpy as np
@@ -27,11 +35,19 @@ def digits():
     return images, data.target.astype(np.int32)
 
 
-@functools.cache
-def digits_net():
-    """A small convolutional net trained on the digits, with batch norm."""
-    keras.utils.set_random_seed(1)
-    model = keras.Sequential(
+def shifted(seed):
+    """The seed of a test's network, or, with IGAM_TF_TEST_SEED, another one."""
+    return seed + 1000 * int(os.environ.get("IGAM_TF_TEST_SEED", "0"))
+
+
+def set_seed(seed):
+    """`keras.utils.set_random_seed` of the seed that `shifted` gives."""
+    keras.utils.set_random_seed(shifted(seed))
+
+
+def new_digits_net():
+    """A small convolutional net for the digits, with batch norm, not trained."""
+    return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
             keras.layers.Conv2D(16, 3, strides=2, padding="same"),
@@ -42,13 +58,72 @@ def digits_net():
             keras.layers.Dense(10),
         ]
     )
+
+
+def new_perceptron():
+    """Two hidden layers without convolution or batch norm, not trained."""
+    layers = [keras.layers.Dense(96, "gelu"), keras.layers.Dense(48, "gelu")]
+    return keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers, keras.layers.Dense(10)]
+    )
+
+
+# Of each trained network: how it is made, its seed, and how it is trained.
+TRAINED = {
+    "digits_net": (new_digits_net, 1, 3e-3, {"batch_size": 50, "epochs": 8}),
+    "perceptron": (new_perceptron, 7, 2e-3, {"batch_size": 32, "epochs": 15}),
+}
+
+
+def train(name):
+    """Trains a network of TRAINED on 1200 of the digits."""
+    make, seed, learning_rate, settings = TRAINED[name]
+    set_seed(seed)
+    model = make()
     model.compile(
-        keras.optimizers.Adam(3e-3),
+        keras.optimizers.Adam(learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     images, labels = digits()
-    model.fit(images[:1200], labels[:1200], batch_size=50, epochs=8, verbose=0)
+    model.fit(images[:1200], labels[:1200], verbose=0, **settings)
     return model
+
+
+def weights_file(name):
+    """Arrays in the order of `get_weights`: any version of Keras reads them."""
+    return pathlib.Path(__file__).with_name("networks") / f"{name}.npz"
+
+
+def _trained(name):
+    if shifted(0):
+        return train(name)
+    model = TRAINED[name][0]()
+    with np.load(weights_file(name)) as arrays:
+        model.set_weights([arrays[key] for key in arrays])
+    return model
+
+
+@functools.cache
+def digits_net():
+    """A small convolutional net trained on the digits, with batch norm."""
+    return _trained("digits_net")
+
+
+@functools.cache
+def perceptron():
+    """A network of another kind, trained on the same digits."""
+    return _trained("perceptron")
+
+
+def assert_same_images(found, expected, atol):
+    """All images but one are the same: a sign of a gradient near zero may fall either way.
+
+    Kernels round in another order for another size of a batch, and a sign that differs
+    sends that image elsewhere. A wrong seed or a wrong row would change most of them.
+    """
+    assert found.shape == expected.shape
+    differs = (np.abs(found - expected) > atol).reshape(len(found), -1).any(axis=1)
+    assert differs.sum() <= 1, np.flatnonzero(differs)
 
 
 class CountsCalls(keras.layers.Layer):

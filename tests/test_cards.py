@@ -15,6 +15,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 import igam_tf
 from igam_tf import cards, models
@@ -24,7 +25,7 @@ from igam_tf.cards.contents import make_card
 @functools.cache
 def student():
     """A network of the package, with the normalisation that it owns."""
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     return models.wide_resnet(depth=8, width=1, num_classes=2, image_shape=(8, 8, 1))
 
 

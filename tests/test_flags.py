@@ -4,7 +4,6 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -219,14 +218,14 @@ def test_bad_flags(arguments, message):
         run.parse(arguments)
 
 
-def test_help_is_fast_and_names_every_setting():
-    command = [sys.executable, str(REPOSITORY / "run.py"), "--help"]
-    start = time.monotonic()
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    # An import of TensorFlow alone takes longer than this generous bound.
-    assert time.monotonic() - start < 3
+def test_help_names_every_setting_without_importing_tensorflow():
+    """What would make it slow: seconds, on any machine."""
+    command = [sys.executable, "-X", "importtime", str(REPOSITORY / "run.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "igam_tf" in done.stderr
+    assert "tensorflow" not in done.stderr and "keras" not in done.stderr
     for name in ("--source", "--teacher_checkpoint", "--[no]download", "--matching_start"):
-        assert name in text
+        assert name in done.stdout
 
 
 def test_a_wrong_command_ends_in_one_sentence():

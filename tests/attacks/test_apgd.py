@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import digits, digits_net, linear_model
+from small_models import digits, digits_net, linear_model, set_seed
 
 from igam_tf.attacks import APGD, pgd
 from igam_tf.attacks.autoattack import losses
@@ -140,7 +140,7 @@ def noisy_model():
 
 
 def test_averaged_gradients_see_through_noise():
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     noisy, plain = noisy_model()
     _, images, labels, _ = linear_case(2, eps=0.1)
 

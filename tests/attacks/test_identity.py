@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import linear_model
+from small_models import linear_model, set_seed
 
 from igam_tf.attacks.identity import model_digest
 
 
 def noisy(rate=0.5, units=3, factor=2.0):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     return keras.Sequential(
         [
             keras.Input((4, 4, 1)),
@@ -61,7 +61,7 @@ def test_a_model_that_cannot_say_how_it_is_configured():
 
     models = []
     for function in (lambda x: x, lambda x: 2 * x):
-        keras.utils.set_random_seed(0)
+        set_seed(0)
         models.append(Scaled(function))
         models[-1](np.ones((2, 4, 4, 1), "float32"))
     # Its class and weights are all that is known.

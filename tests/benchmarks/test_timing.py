@@ -20,7 +20,8 @@ def test_a_sleep_takes_time_on_the_clock_and_none_of_the_processor():
     series = timing.alternate({"sleep": lambda: time.sleep(0.05)}, rounds=1, per=5)
     (sample,) = series["sleep"].samples
     assert sample.wall >= 0.01
-    assert sample.cpu < 0.005
+    # Other threads of this process may work meanwhile, but hardly all the time.
+    assert sample.cpu < sample.wall / 2
 
 
 def test_ratio_is_the_median_over_the_rounds():
@@ -52,7 +53,7 @@ workers.serve({"double": double, "fail": lambda: 1 / 0})
 def test_worker_answers_fails_and_ends():
     with workers.Worker([sys.executable, "-c", SERVER]) as worker:
         assert worker.ask("double", number=4)["result"] == 8
-        assert worker.time("double", number=1).wall < 5
+        assert 0 < worker.time("double", number=1).wall < 60
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             worker.ask("fail")
         assert worker.ask("double", number=5)["result"] == 10

@@ -34,7 +34,7 @@ def restored_by_tf1(variables, folder, tmp_path):
     description, result = tmp_path / "variables.json", tmp_path / "restored.npz"
     description.write_text(json.dumps(variables))
     command = [sys.executable, "-c", TF1_GRAPH, description, folder, result]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     arrays = np.load(result)
     return {name.replace("|", "/"): arrays[name] for name in arrays}

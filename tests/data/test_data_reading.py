@@ -4,7 +4,6 @@ import io
 import shutil
 import socket
 import tarfile
-import time
 
 import numpy as np
 import pytest
@@ -116,13 +115,13 @@ def test_not_prepared_and_not_to_be_downloaded(tmp_path, no_network):
 
 @pytest.mark.parametrize("name", ["mnist", "cifar100"])
 def test_not_prepared_and_no_network(name, tmp_path, no_network):
-    start = time.monotonic()
     with pytest.raises(FileNotFoundError, match="cannot be downloaded") as error:
         data.read(name, tmp_path / "new", progress=False)
-    assert time.monotonic() - start < 20  # TFDS alone takes 200 s
+    # TFDS alone tries eleven times, for 200 s.
+    assert 0 < len(no_network) < 5
     assert "no answer from https://" in str(error.value)
     assert f"{tmp_path}/new/{name}/" in str(error.value)
-    assert no_network and not (tmp_path / "new").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def cifar_archive(path, images, labels):

@@ -11,30 +11,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import digits
+from small_models import digits, perceptron
 
 import igam_tf
 from igam_tf import attacks
 
 EPS = 0.08
 ROWS = slice(1300, 1360)
-
-
-@functools.cache
-def perceptron():
-    """Two hidden layers without convolution or batch norm, trained on the digits."""
-    keras.utils.set_random_seed(7)
-    layers = [keras.layers.Dense(96, "gelu"), keras.layers.Dense(48, "gelu")]
-    model = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers, keras.layers.Dense(10)]
-    )
-    model.compile(
-        keras.optimizers.Adam(2e-3),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    images, labels = digits()
-    model.fit(images[:1200], labels[:1200], batch_size=32, epochs=15, verbose=0)
-    return model
 
 
 def behind(layer):

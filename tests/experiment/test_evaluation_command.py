@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 from small_models import digits_net, linear_model
@@ -33,12 +32,12 @@ def _model(tmp_path_factory):
     return path
 
 
-def test_help_is_quick_and_needs_no_tensorflow():
-    start = time.perf_counter()
+def test_help_needs_no_tensorflow():
+    """What would make it slow: seconds, on any machine."""
     done = python("-X", "importtime", "-m", "igam_tf.evaluate", "--help")
     assert done.returncode == 0 and "--transfer_from" in done.stdout
+    assert "igam_tf" in done.stderr
     assert "tensorflow" not in done.stderr and "keras" not in done.stderr
-    assert time.perf_counter() - start < 5
 
 
 def test_a_whole_evaluation(model, tmp_path):

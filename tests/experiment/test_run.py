@@ -14,6 +14,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from small_models import shifted
 
 import igam_tf
 from igam_tf import experiment as experiments
@@ -47,6 +48,7 @@ SMALL = {
     "adversarial_steps": 2,
     "attacks": ("clean", "fgsm", "pgd5"),
     "panel_examples": 8,
+    "seed": shifted(0),
 }
 
 
@@ -72,6 +74,13 @@ def _finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     experiment = Experiment(**SMALL, run_dir=str(folder))
     return folder, experiments.run(experiment, changes=["epochs 3 (recipe: 40)"])
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The same for a test that changes the folder: tests may run in any order."""
+    folder, results = finished
+    return shutil.copytree(folder, tmp_path / "copied"), results
 
 
 def test_the_folder_holds_everything(finished):
@@ -127,8 +136,8 @@ def test_a_finished_run_is_not_repeated(finished):
     assert again["changes"] == ["epochs 3 (recipe: 40)"]
 
 
-def test_a_row_can_be_added_and_other_settings_are_refused(finished):
-    folder, _ = finished
+def test_a_row_can_be_added_and_other_settings_are_refused(copied):
+    folder, _ = copied
     with pytest.raises(ValueError, match="--learning_rate: 0.002 there, 0.01 now"):
         settings = {**SMALL, "learning_rate": 0.01}
         experiments.run(Experiment(**settings, run_dir=str(folder)))
@@ -136,8 +145,8 @@ def test_a_row_can_be_added_and_other_settings_are_refused(finished):
     assert set(experiments.run(fewer)["rows"]) == {"standard", "finetune", "igam", "pgd"}
 
 
-def test_every_other_method_adds_its_row(finished):
-    folder, results = finished
+def test_every_other_method_adds_its_row(copied):
+    folder, results = copied
     more = tuple(m for m in METHODS if m not in results["rows"])
     settings = {**SMALL, "methods": more, "epochs": 3, "attacks": ("clean",)}
     found = experiments.run(Experiment(**settings, run_dir=str(folder)))
@@ -176,8 +185,8 @@ def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
     assert list(results["rows"]) == ["igam"]
 
 
-def test_a_finished_run_is_evaluated_anew_with_other_attacks(finished):
-    folder, results = finished
+def test_a_finished_run_is_evaluated_anew_with_other_attacks(copied):
+    folder, results = copied
     before = (folder / "igam" / "student.keras").stat().st_mtime_ns
     settings = {**SMALL, "attacks": ("clean", "pgd3"), "run_dir": str(folder)}
     anew = experiments.run(Experiment(**settings))
@@ -205,7 +214,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     killed.send_signal(signal.SIGINT)
-    _, errors = killed.communicate(timeout=60)
+    _, errors = killed.communicate(timeout=240)
     finished_early = (tmp_path / "killed" / "igam" / "student.keras").exists()
     if not finished_early:
         assert killed.returncode == 1

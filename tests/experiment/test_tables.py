@@ -5,6 +5,7 @@ import json
 
 import keras
 import pytest
+from small_models import shifted
 
 from igam_tf import experiment as experiments
 from igam_tf.experiment.config import Experiment
@@ -31,6 +32,7 @@ SMALL = {
     "adversarial_steps": 1,
     "attacks": ("clean", "pgd5"),
     "panel_examples": 0,
+    "seed": shifted(0),
 }
 
 

@@ -11,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from small_models import shifted
 
 from igam_tf import distribution
 
@@ -26,6 +27,7 @@ SETTINGS = [
     "--eval_examples=40",
     "--attacks=clean",
     "--panel_examples=0",
+    f"--seed={shifted(0)}",
 ]
 
 
@@ -58,7 +60,7 @@ class _Cluster:
 
     def wait(self):
         for process in self.processes.values():
-            process.wait(timeout=300)
+            process.wait(timeout=600)
         logs = [path.read_text() for path in sorted(self.log_folder.glob("*.log"))]
         codes = [self.processes[i].returncode for i in (0, 1)]
         assert codes == [0, 0], "\n".join(text[-3000:] for text in logs)
@@ -81,7 +83,7 @@ def test_a_killed_worker_comes_back(cluster, tmp_path):
     for index in (0, 1):
         cluster.start(index)
     third = cluster.folder / "standard" / "checkpoints" / "epoch-0003.weights.h5"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 500
     while not third.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert third.exists()

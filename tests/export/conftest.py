@@ -8,6 +8,7 @@ import sys
 
 import keras
 import pytest
+from small_models import set_seed
 
 from igam_tf import models, training
 
@@ -83,7 +84,7 @@ def make_igam(make_network):
     """Makes a compiled IGAM that changes its phase, always the same one."""
 
     def make(seed=3, **kwargs):
-        keras.utils.set_random_seed(seed)
+        set_seed(seed)
         method = training.IGAM(
             make_network(name="student"),
             make_network(name="teacher"),

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from network_checks import check_trains_under_igam
+from small_models import set_seed
 
 from igam_tf import attacks, data, models, training
 
@@ -56,7 +57,7 @@ def _fit(method, images, labels, epochs):
 
 
 def _igam(student, teacher):
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     return training.IGAM(
         student, teacher, models.discriminator(gradient_shape=(8, 8, 1), channels=(4,)),
         pixel_range=1.0, input_gradient_of="loss", difference_reduction="mean",
@@ -71,7 +72,7 @@ def test_igam_with_a_pretrained_backbone(tmp_path):
     """
     source = data.read("digits", None)
     images, digit = _digits_of(source.train)
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     trained = models.with_backbone(
         _first_blocks(), num_classes=10, image_shape=(8, 8, 1),
         preprocess=MOBILE_NET.preprocess_input,

@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+from small_models import set_seed
 
 from igam_tf import data, models, training
 
@@ -17,7 +18,7 @@ def make_igam():
     """Makes a compiled IGAM of networks without batch norm, always the same one."""
 
     def make(*, discriminator_every=2, optimizer=None, compile_args=None, **kwargs):
-        keras.utils.set_random_seed(3)
+        set_seed(3)
         shape = {"image_shape": (8, 8, 1), "filters": (4, 4), "hidden_units": 8}
         student = models.small_cnn(num_classes=2, activation="gelu", **shape)
         teacher = training.with_new_logits(

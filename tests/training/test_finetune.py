@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from small_models import digits_net
 
 from igam_tf import data, models, training
 
@@ -49,12 +50,13 @@ def test_logits_come_from_the_same_features():
 def test_finetuning_learns(digits):
     batches = data.evaluation_batches(digits.train, 16)
     model = training.with_new_logits(
-        models.small_cnn(), num_classes=2, image_shape=(8, 8, 1)
+        digits_net(), num_classes=2, image_shape=(8, 8, 1)
     )
     method = training.StandardTraining(model)
     method.compile(training.finetuning_optimizer())
     history = method.fit(batches, epochs=20, verbose=0).history
-    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    # 0.49 to 0.76 with twelve seeds; without training the losses are equal.
+    assert history["loss"][-1] < 0.95 * history["loss"][0]
 
 
 def test_the_transpose_convolution_is_trained_with_the_logits(digits):

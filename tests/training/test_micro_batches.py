@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import attacks, data, distribution, models, training
 from igam_tf.training import micro_batches
@@ -51,7 +52,7 @@ def test_both_players_step(make_igam, digits):
 
 def test_with_an_attack(digits):
     def trained(micro_batch):
-        keras.utils.set_random_seed(3)
+        set_seed(3)
         student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
         attack = attacks.pgd(eps=0.1, num_steps=2, random_start=False)
         method = training.AdversarialTraining(student, attack, micro_batch=micro_batch)

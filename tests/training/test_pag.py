@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import attacks, data, distribution, models, training
 from igam_tf.training import pag
@@ -31,7 +32,7 @@ def float64():
 
 
 def _student(num_classes=10):
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     return models.small_cnn(num_classes=num_classes, **SHAPE)
 
 

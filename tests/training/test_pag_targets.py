@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import data, distribution, models, training
 from igam_tf.training import pag_targets
@@ -175,7 +176,7 @@ def test_batches_are_those_of_training_batches_with_their_targets(split):
 @pytest.fixture(scope="module")
 def denoiser():
     """A small denoiser of the digits, and the digits."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     task = data.read("digits", train_examples=1000, test_examples=100)
     network = models.score_network(
         num_classes=10, image_shape=(8, 8, 1), filters=(16, 16), embedding_units=32

@@ -5,6 +5,7 @@ import pathlib
 
 import matplotlib
 import pytest
+from small_models import shifted
 
 TOY = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "pag_toy.py"
 
@@ -18,15 +19,16 @@ def toy():
 
 
 def test_aligned_gradients_keep_a_network_on_the_line(toy):
+    seed = shifted(0)
     networks = {
-        name: toy.trained(aligned=name == "PAG", seed=0) for name in ("plain", "PAG")
+        name: toy.trained(aligned=name == "PAG", seed=seed) for name in ("plain", "PAG")
     }
-    counts = {name: toy.correct(model, seed=0) for name, model in networks.items()}
+    counts = {name: toy.correct(model, seed=seed) for name, model in networks.items()}
     assert counts["plain"]["points"] == 600
-    # Measured: 600 and 600 clean, 291 and 595 attacked.
-    assert counts["plain"]["clean"] > 590 and counts["PAG"]["clean"] > 590
-    assert counts["plain"]["attacked"] < 400
-    assert counts["PAG"]["attacked"] > 550
+    # Over seven seeds 500 to 600 and 600 clean; 21 to 300 and 514 to 597 attacked.
+    assert counts["plain"]["clean"] > 400 and counts["PAG"]["clean"] > 590
+    assert counts["PAG"]["attacked"] > 400
+    assert counts["PAG"]["attacked"] > counts["plain"]["attacked"] + 100
     matplotlib.use("Agg")
     figure = toy.figure(networks)
     assert [f"{counts[n]['attacked']} of 600" in axis.get_title()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import attacks, data, distribution, gradients, models, training
 from igam_tf.models.freezing import leaves
@@ -12,7 +13,7 @@ HALVES = ("mixed_bfloat16", "mixed_float16")
 
 
 def _igam(precision):
-    keras.utils.set_random_seed(4)
+    set_seed(4)
     with distribution.precision(precision):
         shape = {"image_shape": (8, 8, 1), "depth": 8, "width": 1}
         student = models.wide_resnet(num_classes=2, **shape)
@@ -56,7 +57,7 @@ def test_gradients_of_confident_images(digits, precision):
     """They are 1e-6 and less, below what float16 resolves."""
 
     def gradient_of(precision):
-        keras.utils.set_random_seed(1)
+        set_seed(1)
         with distribution.precision(precision):
             model = models.wide_resnet(
                 depth=8, width=1, num_classes=2, image_shape=(8, 8, 1)

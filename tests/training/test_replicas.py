@@ -79,14 +79,16 @@ def test_adversarial_training(digits, strategy, jit_compile):
         method = training.AdversarialTraining(student, attack)
         method.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
     batches = data.evaluation_batches(digits.train, 32)
-    history = method.fit(batches, epochs=8, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
+    losses = method.fit(batches, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < 0.97 * losses[0]
     natural = training.StandardTraining(student)
     natural.compile(keras.optimizers.SGD(0.0))
-    # The trained loss is that of attacked images: above that of natural ones.
-    assert natural.evaluate(batches, verbose=0, return_dict=True)["loss"] < (
-        history["loss"][-1]
-    )
+    # The trained loss is that of attacked images: above that of natural ones, with the
+    # same weights.
+    method.optimizer.learning_rate.assign(0.0)
+    (attacked,) = method.fit(batches, epochs=1, verbose=0).history["loss"]
+    clean = natural.evaluate(batches, verbose=0, return_dict=True)["loss"]
+    assert attacked > clean + 1e-3
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 from igam_tf import data, models, training
 from igam_tf.training import callbacks
@@ -51,7 +52,7 @@ def test_three_and_three_epochs_equal_six(make_igam, digits, tmp_path):
 
 
 def _jarn():
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
     discriminator = models.discriminator(gradient_shape=(8, 8, 1), channels=(4, 4))
     method = training.JARN(student, discriminator, discriminator_every=2)
@@ -60,7 +61,7 @@ def _jarn():
 
 
 def _averaged():
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     student = models.small_cnn(num_classes=2, filters=(4, 4), hidden_units=8)
     method = training.GradNorm(student)
     method.compile(keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.9))

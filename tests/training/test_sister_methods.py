@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import attacks, data, distribution, gradients, models, training
 from igam_tf.training import edges, jarn
@@ -13,12 +14,12 @@ CALL = {"phase": "matching", "global_batch": 16.0}
 
 
 def _student():
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     return models.small_cnn(num_classes=2, **SHAPE)
 
 
 def _teacher():
-    keras.utils.set_random_seed(5)
+    set_seed(5)
     return models.small_cnn(num_classes=2, name="teacher", **SHAPE)
 
 
