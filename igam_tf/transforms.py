@@ -18,6 +18,7 @@ TRANSFORMS = (
     "none",
     "resize",
     "legacy_resize",
+    "smooth_resize",
     "average_pool",
     "center_crop",
     "center_pad",
@@ -59,6 +60,11 @@ def input_transform(name, image_shape, teacher_shape):
             "choose another --input_transform ('auto' chooses one by the sizes)."
         )
     return keras.Model(images, x, name="input_transform")
+
+
+def chosen(name, image_shape, teacher_shape):
+    """Names of what `input_transform` does, joined by "+"; "none" for nothing."""
+    return "+".join(_parts(name, image_shape, teacher_shape)) or "none"
 
 
 def gradient_window(name, image_shape, teacher_shape):
@@ -197,7 +203,10 @@ def _automatic_parts(image_shape, teacher_shape):
         return [*parts, "resize"]
     if all(i % t == 0 for i, t in zip(image, teacher)):
         return [*parts, "average_pool"]
-    return [*parts, "center_crop"]
+    kept = np.prod(np.minimum(image, teacher)) / np.prod(image)
+    if all(i >= t for i, t in zip(image, teacher)) and kept >= 0.5:
+        return [*parts, "center_crop"]
+    return [*parts, "smooth_resize"]
 
 
 def _apply(part, x, teacher_shape):
@@ -209,6 +218,11 @@ def _apply(part, x, teacher_shape):
         return keras.layers.Resizing(*target, interpolation="bilinear", name=part)(x)
     if part == "legacy_resize":
         return LegacyResize(target, name=part)(x)
+    if part == "smooth_resize":
+        # Bilinear alone reads two of the rows between which it interpolates.
+        pool = tuple(max(s // t, 1) for s, t in zip(size, target))
+        x = keras.layers.AveragePooling2D(pool, name=f"{part}_pool")(x)
+        return keras.layers.Resizing(*target, interpolation="bilinear", name=part)(x)
     if part == "average_pool":
         _require(larger and not (size[0] % target[0] or size[1] % target[1]), part, x)
         pool = (size[0] // target[0], size[1] // target[1])
