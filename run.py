@@ -46,7 +46,13 @@ class _FractionParser(flags.FloatParser):
     """Accepts 8/255 and 0.5/255 as well as 0.0314."""
 
     def parse(self, argument):
-        return parse_fraction(argument)
+        try:
+            return parse_fraction(argument)
+        except ValueError:
+            # Infinity is left to the checks of the settings, which name the flag.
+            if str(argument).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
+                return float(argument)
+            raise
 
 
 class _IntegersParser(flags.ArgumentParser):
