@@ -11,7 +11,6 @@ size; a flag on the command line wins over both.
 """
 
 import dataclasses
-import fractions
 import os
 import pathlib
 import sys
@@ -20,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
+from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.errors import WorkerLostError
 from igam_tf.experiment import table_text
 from igam_tf.experiment.config import Experiment
@@ -43,13 +43,16 @@ _HELP = {
 
 
 class _FractionParser(flags.FloatParser):
-    """Accepts 8/255 as well as 0.0314."""
+    """Accepts 8/255 and 0.5/255 as well as 0.0314."""
 
     def parse(self, argument):
         try:
-            return float(fractions.Fraction(str(argument)))
-        except (ValueError, ZeroDivisionError):
-            return super().parse(argument)
+            return parse_fraction(argument)
+        except ValueError:
+            # Infinity is left to the checks of the settings, which name the flag.
+            if str(argument).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
+                return float(argument)
+            raise
 
 
 class _IntegersParser(flags.ArgumentParser):

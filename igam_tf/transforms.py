@@ -5,19 +5,29 @@ input gradient flows back through it to the target image (Eq. 17). Names compose
 "+", in the order of application: "mean_channels+center_crop".
 """
 
-import contextlib
-import threading
-
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from igam_tf.padding import RandomPad, random_offsets, randomize
+
+__all__ = [
+    "TRANSFORMS",
+    "LegacyResize",
+    "RandomPad",
+    "chosen",
+    "gradient_window",
+    "input_transform",
+    "legacy_bilinear_matrix",
+    "random_offsets",
+    "randomize",
+]
 TRANSFORMS = (
     "auto",
     "none",
     "resize",
     "legacy_resize",
+    "smooth_resize",
     "average_pool",
     "center_crop",
     "center_pad",
@@ -26,7 +36,6 @@ TRANSFORMS = (
     "mean_channels",
     "repeat_channels",
 )
-_scope = threading.local()
 
 
 def input_transform(name, image_shape, teacher_shape):
@@ -35,9 +44,11 @@ def input_transform(name, image_shape, teacher_shape):
     Args:
         name: transforms of `TRANSFORMS` joined by "+", in order. "auto" chooses what
             the sizes ask for: channels are averaged or repeated; larger images are
-            average-pooled where the sizes divide and cropped where not; smaller
-            ones are resized. Channels that still differ at the end are averaged or
-            repeated as well.
+            average-pooled where the sizes divide, cropped where that keeps half of
+            the pixels, and made smaller by "smooth_resize" (means of whole pixels,
+            then bilinear) where not; smaller ones are resized. Channels that still
+            differ at the end are averaged or repeated as well. "random_pad" is random
+            in training only: in evaluations, and in saved files, it pads centrally.
         image_shape: (height, width, channels) of the target images.
         teacher_shape: (height, width, channels) of the teacher's input.
 
@@ -61,6 +72,11 @@ def input_transform(name, image_shape, teacher_shape):
     return keras.Model(images, x, name="input_transform")
 
 
+def chosen(name, image_shape, teacher_shape):
+    """Names of what `input_transform` does, joined by "+"; "none" for nothing."""
+    return "+".join(_parts(name, image_shape, teacher_shape)) or "none"
+
+
 def gradient_window(name, image_shape, teacher_shape):
     """What the discriminator may see of an input gradient (section 4.3.2).
 
@@ -76,66 +92,11 @@ def gradient_window(name, image_shape, teacher_shape):
     return tuple(min(i, t) for i, t in zip(image_shape[:2], teacher_shape[:2]))
 
 
-@contextlib.contextmanager
-def random_offsets(seed):
-    """Within it, `RandomPad` draws offsets from `seed`; outside, it pads centrally.
-
-    Training is random in this way and evaluation never is, whatever the mode of the
-    batch normalisation.
-
-    Args:
-        seed: int32 tensor (2,) for `tf.random.stateless_uniform`.
-    """
-    outer = getattr(_scope, "seed", None)
-    _scope.seed = seed
-    try:
-        yield
-    finally:
-        _scope.seed = outer
-
-
-@keras.saving.register_keras_serializable("igam_tf")
-class RandomPad(keras.layers.Layer):
-    """Zero padding to `size` at an offset drawn for each image (Table 2).
-
-    Args:
-        size: (height, width) after padding.
-    """
-
-    def __init__(self, size, **kwargs):
-        super().__init__(**kwargs)
-        self.size = tuple(size)
-
-    def call(self, images):
-        height, width = images.shape[1:3]
-        free = (self.size[0] - height, self.size[1] - width)
-        seed = getattr(_scope, "seed", None)
-        if seed is None:
-            before = [f // 2 for f in free]
-            return ops.pad(images, _paddings(free, before))
-        batch = tf.shape(images)[0]
-        offsets = [
-            tf.random.stateless_uniform(
-                [batch], seed + [0, axis], 0, f + 1, dtype=tf.int32
-            )
-            for axis, f in enumerate(free)
-        ]
-        # One-hot rows and columns place the image; a matrix product is what XLA and
-        # the outer gradient tape handle best.
-        rows = _placement(offsets[0], height, self.size[0], images.dtype)
-        columns = _placement(offsets[1], width, self.size[1], images.dtype)
-        return tf.einsum("bhy,bhwc,bwx->byxc", rows, images, columns)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], *self.size, input_shape[-1])
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size}
-
-
 @keras.saving.register_keras_serializable("igam_tf")
 class LegacyResize(keras.layers.Layer):
     """TensorFlow 1's bilinear resize, without half-pixel centres (the authors').
+
+    Networks made today hold its operations; files of earlier releases hold this layer.
 
     Args:
         size: (height, width) of the output.
@@ -148,12 +109,9 @@ class LegacyResize(keras.layers.Layer):
     def call(self, images):
         rows = legacy_bilinear_matrix(images.shape[1], self.size[0])
         columns = legacy_bilinear_matrix(images.shape[2], self.size[1])
-        return ops.einsum(
-            "yh,bhwc,xw->byxc",
-            ops.cast(rows, images.dtype),
-            images,
-            ops.cast(columns, images.dtype),
-        )
+        kind = keras.backend.standardize_dtype(images.dtype)
+        rows, columns = ops.cast(rows, kind), ops.cast(columns, kind)
+        return ops.einsum("yh,bhwc,xw->byxc", rows, images, columns)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.size, input_shape[-1])
@@ -197,7 +155,10 @@ def _automatic_parts(image_shape, teacher_shape):
         return [*parts, "resize"]
     if all(i % t == 0 for i, t in zip(image, teacher)):
         return [*parts, "average_pool"]
-    return [*parts, "center_crop"]
+    kept = np.prod(np.minimum(image, teacher)) / np.prod(image)
+    if all(i >= t for i, t in zip(image, teacher)) and kept >= 0.5:
+        return [*parts, "center_crop"]
+    return [*parts, "smooth_resize"]
 
 
 def _apply(part, x, teacher_shape):
@@ -208,7 +169,13 @@ def _apply(part, x, teacher_shape):
     if part == "resize":
         return keras.layers.Resizing(*target, interpolation="bilinear", name=part)(x)
     if part == "legacy_resize":
-        return LegacyResize(target, name=part)(x)
+        # The operations of the layer, which any Keras knows.
+        return LegacyResize(target).call(x)
+    if part == "smooth_resize":
+        # Bilinear alone reads two of the rows between which it interpolates.
+        pool = tuple(max(s // t, 1) for s, t in zip(size, target))
+        x = keras.layers.AveragePooling2D(pool, name=f"{part}_pool")(x)
+        return keras.layers.Resizing(*target, interpolation="bilinear", name=part)(x)
     if part == "average_pool":
         _require(larger and not (size[0] % target[0] or size[1] % target[1]), part, x)
         pool = (size[0] // target[0], size[1] // target[1])
@@ -220,18 +187,21 @@ def _apply(part, x, teacher_shape):
         return keras.layers.Cropping2D(borders, name=part)(x)
     if part == "center_pad":
         _require(smaller, part, x)
-        free = [t - s for s, t in zip(size, target)]
-        borders = [(f // 2, f - f // 2) for f in free]
-        return keras.layers.ZeroPadding2D(borders, name=part)(x)
+        return _central_padding(size, target, part)(x)
     if part == "random_pad":
         _require(smaller, part, x)
-        return RandomPad(target, name=part)(x)
+        return randomize(_central_padding(size, target, part))(x)
     if part == "transpose_conv":
         # Trained together with the teacher's new logit layer (section 5.1.2).
         return keras.layers.Conv2DTranspose(
             teacher_shape[-1], 3, strides=2, padding="same", name=part
         )(x)
     return _match_channels(x, 1 if part == "mean_channels" else teacher_shape[-1])
+
+
+def _central_padding(size, target, name):
+    free = [t - s for s, t in zip(size, target)]
+    return keras.layers.ZeroPadding2D([(f // 2, f - f // 2) for f in free], name=name)
 
 
 def _match_channels(x, channels):
@@ -247,13 +217,3 @@ def _require(fits, part, x):
             f"input transform {part!r} does not suit images of {tuple(x.shape[1:3])} "
             "pixels for this teacher; 'auto' chooses one by the sizes."
         )
-
-
-def _paddings(free, before):
-    spatial = [(b, f - b) for f, b in zip(free, before)]
-    return ((0, 0), *spatial, (0, 0))
-
-
-def _placement(offsets, size_in, size_out, dtype):
-    positions = offsets[:, None] + tf.range(size_in)
-    return tf.one_hot(positions, size_out, dtype=dtype)

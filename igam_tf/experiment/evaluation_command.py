@@ -1,11 +1,11 @@
 """What `python -m igam_tf.evaluate` does. TensorFlow is imported after parsing only."""
 
 import argparse
-import fractions
 import pathlib
 
 from igam_tf import commands
 from igam_tf.attacks import names
+from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.data import registry
 
 _DESCRIPTION = """\
@@ -161,11 +161,9 @@ def _attacks(text):
 
 def _fraction(text):
     try:
-        return float(fractions.Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a number such as 8/255 or 0.03"
-        ) from None
+        return parse_fraction(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text):

@@ -3,6 +3,7 @@
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
+from igam_tf.models.copying import copy_network
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
@@ -21,6 +22,7 @@ __all__ = [
     "NORMALIZATIONS",
     "compute_dtype",
     "conv_net",
+    "copy_network",
     "dense_discriminator",
     "discriminator",
     "freeze",

@@ -2,6 +2,7 @@
 
 import keras
 
+from igam_tf.models.copying import check_same, copy_network
 from igam_tf.models.freezing import leaves
 
 
@@ -34,17 +35,19 @@ def in_float32(network):
 
     Returns:
         keras.Model with the same weights; the network itself if it is in float32.
+
+    Raises:
+        ValueError: if the copy would compute something else, see `copy_network`.
     """
     if compute_dtype(network) not in ("float16", "bfloat16"):
         return network
-    copy = keras.models.clone_model(network, clone_function=_clone, recursive=True)
-    copy.set_weights(network.get_weights())
+    copy = copy_network(network, replace=_in_float32)
+    check_same(network, copy, between_precisions=True)
     return copy
 
 
-def _clone(layer):
-    config = layer.get_config()
+def _in_float32(operation):
     # Bare operations have no precision of their own.
-    if isinstance(layer, keras.Layer):
-        config["dtype"] = "float32"
-    return type(layer).from_config(config)
+    if not isinstance(operation, keras.Layer):
+        return None
+    return type(operation).from_config({**operation.get_config(), "dtype": "float32"})

@@ -4,6 +4,7 @@ import keras
 
 from igam_tf import compat
 from igam_tf.models.activations import ACTIVATIONS, activation
+from igam_tf.models.copying import check_can_be_copied, copy_network
 
 # What stands between layers: by the name of a function, of a layer or of an operation.
 _HIDDEN = frozenset(
@@ -41,38 +42,27 @@ def swap_activations(model, name):
 
     Raises:
         ValueError: if the name is unknown, the model is neither functional nor
-            Sequential, or it has no hidden activation.
+            Sequential, it has no hidden activation, or a copy of it would compute
+            something else (see `copy_network`).
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"activation={name!r}: expected one of {ACTIVATIONS}.")
-    if not hasattr(model, "operations") and not isinstance(model, keras.Sequential):
-        raise ValueError(
-            f"{type(model).__name__} {model.name!r} is a model of its own class, whose "
-            "layers cannot be exchanged; expected a functional or Sequential model."
-        )
+    check_can_be_copied(model)
     last = _last_operation(model)
-    copies, swapped = [], []
+    swapped = []
 
-    def clone(operation):
+    def replace(operation):
         replaced = _swapped(operation, name, is_last=operation is last)
         if replaced is not None:
             swapped.append(operation.name)
-        elif isinstance(operation, keras.layers.Layer):
-            replaced = type(operation).from_config(operation.get_config())
-        else:
-            return operation  # An operation of keras.ops has no state to copy.
-        copies.append((operation, replaced))
         return replaced
 
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy = copy_network(model, replace=replace)
     if not swapped:
         raise ValueError(
             f"model {model.name!r} has no hidden activation to swap; expected layers "
             "such as ReLU, or activation='relu' of a convolution."
         )
-    for original, replaced in copies:
-        if replaced.weights:
-            replaced.set_weights(original.get_weights())
     return copy
 
 

@@ -1,6 +1,6 @@
 """Frozen teachers of methods that learn from one."""
 
-from igam_tf import models
+from igam_tf import models, transforms
 
 
 class Untracked:
@@ -16,7 +16,7 @@ class Untracked:
 
 def frozen(teacher, *, batch_norm="inference"):
     """The teacher with its weights frozen, as no part of the method that holds it."""
-    return Untracked(models.freeze(teacher, batch_norm=batch_norm))
+    return Untracked(transforms.randomize(models.freeze(teacher, batch_norm=batch_norm)))
 
 
 def check_choice(name, value, choices):

@@ -1,0 +1,174 @@
+"""Copies of networks, which are compared with the original before anyone uses them."""
+
+import random
+import warnings
+
+import keras
+import numpy as np
+
+from igam_tf.models.freezing import leaves
+
+# Of the largest output. Copies of one precision run the same operations.
+_TOLERANCE = 1e-3
+# Of the outputs' norm, between precisions: far above rounding, and far below what a
+# lost normalisation does to a network.
+_ROUNDING = 0.5
+_PROBES = 2
+_ANY_SIZE = 32
+
+
+def copy_network(network, *, replace=None):
+    """A copy of a network, with weights of its own, that computes the same.
+
+    Weights are not all that a layer knows: a `Normalization` layer works with a mean
+    and a variance that it derives from them. So the copy is compared with the original
+    on random images, and is refused where it computes something else.
+
+    Args:
+        network: functional or Sequential keras.Model.
+        replace: function from a layer or operation of the network to the layer that
+            stands in its place, or None to keep a copy of it; a layer with weights
+            must take those of the one it replaces. An unchanged copy is compared then.
+
+    Returns:
+        keras.Model of the same class and names; networks inside of it are copied too.
+
+    Raises:
+        ValueError: if the network is of a class of its own, or if a copy of it does
+            not compute what it does.
+    """
+    check_can_be_copied(network)
+    # A copy that is made for the comparison only leaves the next seed as it is.
+    state = random.getstate()
+    copy = _cloned(network, lambda operation: None)
+    check_same(network, copy)
+    if replace is None:
+        return copy
+    del copy
+    random.setstate(state)
+    return _cloned(network, replace)
+
+
+def check_can_be_copied(network):
+    """Raises ValueError unless the layers of a network can be taken apart."""
+    if hasattr(network, "operations") or isinstance(network, keras.Sequential):
+        return
+    raise ValueError(
+        f"{type(network).__name__} {network.name!r} is a model of its own class, whose "
+        "layers cannot be taken apart; expected a functional or Sequential model."
+    )
+
+
+def check_same(network, copy, *, between_precisions=False):
+    """Compares the outputs of a copy with those of the original on random images.
+
+    Args:
+        network, copy: keras.Model of the same inputs and outputs.
+        between_precisions: whether they compute in different types, so that only a
+            difference far above rounding tells.
+
+    Raises:
+        ValueError: if the copy computes something else.
+    """
+    inputs = _probe(network)
+    wanted, found = _outputs(network, inputs), _outputs(copy, inputs)
+    difference = _difference(wanted, found, between_precisions)
+    if difference <= (_ROUNDING if between_precisions else _TOLERANCE):
+        return
+    # A network that draws at random even outside of training equals no copy.
+    if not np.array_equal(wanted, _outputs(network, inputs), equal_nan=True):
+        return
+    own = {type(layer).__name__ for layer in leaves(network)}
+    own -= set(dir(keras.layers))
+    about = f" Layers of classes that are not Keras': {sorted(own)}." if own else ""
+    raise ValueError(
+        f"a copy of {network.name!r} computes something else: outputs differ by "
+        f"{difference:.2g} of their size. A layer keeps something that is neither in "
+        f"its weights nor in its config.{about} Rebuild it from layers of Keras with "
+        "all state in weights (of a Normalization layer: pass mean and variance), or "
+        "give it get_config and load_own_variables that restore it."
+    )
+
+
+def _cloned(network, replace):
+    pairs = []
+
+    def clone(operation):
+        made = replace(operation)
+        if made is None:
+            if not isinstance(operation, keras.layers.Layer):
+                return operation  # An operation of keras.ops has no state to copy.
+            made = _from_config(operation)
+        pairs.append((operation, made))
+        return made
+
+    copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
+    for original, made in pairs:
+        if made.weights:
+            made.set_weights(original.get_weights())
+        derive_state(made)
+    return copy
+
+
+def derive_state(layer):
+    """Lets a layer derive from its weights what it computes with, in place.
+
+    Keras does so after loading a file, and not after `set_weights`.
+    """
+    if isinstance(layer, keras.layers.Wrapper):
+        derive_state(layer.layer)
+    if hasattr(layer, "finalize_state") and layer.built:
+        layer.finalize_state()
+
+
+def _from_config(layer):
+    try:
+        return type(layer).from_config(layer.get_config())
+    # Whatever the class of a layer raises; Keras' own do not.
+    except (TypeError, NotImplementedError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f"layer {layer.name!r} of class {type(layer).__name__} cannot be copied "
+            f"from its config ({type(error).__name__}: {error}); give the class a "
+            "get_config with all arguments of its constructor."
+        ) from error
+
+
+def _probe(network):
+    generator = np.random.default_rng(0)
+    probes = []
+    for tensor in network.inputs:
+        shape = [_PROBES, *(_ANY_SIZE if s is None else s for s in tensor.shape[1:])]
+        values = generator.random(shape)
+        if "int" in tensor.dtype or tensor.dtype == "bool":
+            values = np.zeros(shape)
+        probes.append(values.astype(tensor.dtype))
+    return probes
+
+
+def _outputs(network, inputs):
+    given = inputs[0] if len(inputs) == 1 else inputs
+    with warnings.catch_warnings():
+        # Keras warns of one tensor where a model was made with a list of one.
+        warnings.simplefilter("ignore", UserWarning)
+        outputs = keras.tree.flatten(network(given, training=False))
+    return np.concatenate(
+        [keras.ops.convert_to_numpy(keras.ops.cast(o, "float32")).ravel() for o in outputs]
+    )
+
+
+def _difference(wanted, found, between_precisions):
+    """The largest difference over the largest output, or that of the norms."""
+    if wanted.shape != found.shape:
+        return np.inf
+    if between_precisions:
+        # Half precision overflows where float32 does not.
+        finite = np.isfinite(wanted)
+        wanted, found = wanted[finite], found[finite]
+        size, apart = np.linalg.norm(wanted), np.linalg.norm(found - wanted)
+    else:
+        if np.array_equal(wanted, found, equal_nan=True):
+            return 0.0
+        size, apart = np.abs(wanted).max(), np.abs(found - wanted).max()
+    if not np.isfinite(apart):
+        return np.inf
+    return float(apart / size) if size else float(apart)

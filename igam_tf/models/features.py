@@ -1,0 +1,79 @@
+"""What a classifier computes before its logits, and which images it takes."""
+
+import keras
+
+from igam_tf.models.copying import check_can_be_copied
+
+_CHANNELS = (1, 3, 4)
+
+
+def before_logits(network):
+    """A classifier without its logit layer.
+
+    Args:
+        network: functional or Sequential keras.Model with one input and one output,
+            which a Dense layer gives; it may stand in a network inside of it, such as
+            one that is put behind a `Rescaling`.
+
+    Returns:
+        keras.Model from the same input to the features (batch, units), which shares
+        the layers of the network.
+
+    Raises:
+        ValueError: if there are several inputs or outputs, or no such Dense layer.
+    """
+    check_can_be_copied(network)
+    for what, tensors in (("inputs", network.inputs), ("outputs", network.outputs)):
+        if len(tensors) != 1:
+            names = ", ".join(tensor.name for tensor in tensors)
+            raise ValueError(
+                f"{network.name!r} has {len(tensors)} {what} ({names}): expected one. "
+                "Choose: keras.Model(model.inputs[0], model.outputs[0]) is the network "
+                "to its first output."
+            )
+    history = network.outputs[0]._keras_history
+    last = history.operation
+    given = last._inbound_nodes[history.node_index].input_tensors
+    if isinstance(last, keras.Model):
+        return keras.Model(network.inputs[0], before_logits(last)(given[0]))
+    if _is_linear(last):
+        return before_logits(keras.Model(network.inputs[0], given[0]))
+    if not isinstance(last, keras.layers.Dense):
+        raise ValueError(
+            f"The teacher {network.name!r} ends in {type(last).__name__} "
+            f"{last.name!r}; expected a functional keras.Model that ends in the Dense "
+            "layer of its logits, without a softmax."
+        )
+    if len(given[0].shape) != 2:
+        raise ValueError(
+            f"The teacher {network.name!r} ends in the Dense layer {last.name!r} of "
+            f"inputs {tuple(given[0].shape)}; expected features (batch, units)."
+        )
+    return keras.Model(network.inputs[0], given[0])
+
+
+def check_channels_last(shape, what):
+    """Raises ValueError if images of a shape have their channels first.
+
+    Args:
+        shape: (height, width, channels), or what is taken for it.
+        what: the images, or the network that takes them, for the message.
+    """
+    if len(shape) != 3 or shape[0] not in _CHANNELS or shape[-1] in _CHANNELS:
+        return
+    height, width, channels = shape[1], shape[2], shape[0]
+    raise ValueError(
+        f"{what}: shape {tuple(shape)} has its {channels} channels first; expected "
+        f"(height, width, channels), {(height, width, channels)}. Images: "
+        "np.moveaxis(images, 1, -1). A network: images = keras.Input("
+        f"{(height, width, channels)}); keras.Model(images, "
+        "network(keras.layers.Permute((3, 1, 2))(images)))."
+    )
+
+
+def _is_linear(layer):
+    # Keras' advice for half precision: an Activation("linear", dtype="float32").
+    return (
+        isinstance(layer, keras.layers.Activation)
+        and layer.activation is keras.activations.linear
+    )
