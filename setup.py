@@ -38,6 +38,8 @@ setup(
         "importlib_resources",
         # The digits of the quickstart: real images inside a package, no download.
         "scikit-learn",
+        # The exact tests that compare two models; scikit-learn brings it.
+        "scipy",
         # Pictures of input gradients.
         "matplotlib",
     ],
