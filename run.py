@@ -89,7 +89,7 @@ def define_flags(flag_values=flags.FLAGS):
             )
         elif isinstance(default, str):
             flags.DEFINE_string(field.name, default, text, **common)
-        elif all(isinstance(part, int) for part in default):
+        elif default and all(isinstance(part, int) for part in default):
             flags.DEFINE(
                 _IntegersParser(), field.name, default, text, flag_values,
                 flags.CsvListSerializer(","),

@@ -44,6 +44,8 @@ setup(
         "importlib_resources>=6",
         # The digits of the quickstart: real images inside a package, no download.
         "scikit-learn>=1.5,<2",
+        # The exact tests that compare two models; scikit-learn brings it.
+        "scipy>=1.13,<2",
         # Pictures of input gradients.
         "matplotlib>=3.9,<4",
     ],

@@ -108,7 +108,7 @@ class Job:
             for row in rows.values()
             for name, value in row["evaluation"].get("settings", {}).items()
         )
-        return evaluated and set(asked["methods"]) <= set(rows)
+        return evaluated and set(experiment.rows) <= set(rows)
 
 
 def parse_variant(text):

@@ -2,6 +2,8 @@
 
 import pathlib
 
+from igam_tf.reports.transfer import sentences
+
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
@@ -35,6 +37,8 @@ def make_card(results, row, model):
                 from name to {"accuracy", "interval_95", "num_correct",
                 "num_examples", "attack"}, "worst_case", "panel" (which checks warned;
                 None if it was not run) and "warnings", sentences;
+            "transfer": what its controls say of a method that learns from a teacher,
+                sentences; "control_of", the row that this one is a control of, or None;
             "training": {"seconds", "train_examples", "teacher_seconds"};
             "settings": the run's flags, without paths of the machine; "changes", where
                 they differ from the recipe;
@@ -61,6 +65,8 @@ def make_card(results, row, model):
         },
         "num_parameters": int(model.count_params()),
         "results": _measured(found["evaluation"]),
+        "transfer": list(sentences(results, row)),
+        "control_of": found.get("control_of"),
         "training": {
             "seconds": found.get("training_seconds"),
             "train_examples": results.get("train_examples"),

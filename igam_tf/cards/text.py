@@ -4,7 +4,7 @@ import json
 import re
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.table import attack_title
+from igam_tf.reports.names import attack_title
 
 # Attacks of minutes, which the pasted code runs; AutoAttack takes hours.
 _QUICK = re.compile(r"clean|fgsm|(pgd|cw)\d+")
@@ -64,6 +64,7 @@ def format_card(card, file="student.keras"):
             "## Results",
             "",
             *_results(card["results"]),
+            *_transfer(card),
             "",
             "## Load it",
             "",
@@ -130,6 +131,14 @@ def _warnings(found):
         )
     for sentence in found["warnings"]:
         yield f"- Warning: {sentence}"
+
+
+def _transfer(card):
+    """What the controls say; cards of earlier versions have nothing of it."""
+    for sentence in card.get("transfer", ()):
+        yield f"- {sentence}"
+    if card.get("control_of"):
+        yield f"- A control of the row {card['control_of']!r}: its own teacher is missing."
 
 
 def _attack(card, file):

@@ -11,8 +11,10 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
+from igam_tf.data.partners import Partners
+
 # Independent streams of random numbers from one (seed, epoch).
-_SHUFFLE, _AUGMENT = 0, 1
+_SHUFFLE, _AUGMENT, _PARTNERS = 0, 1, 2
 # Spelled out: "auto" may choose another generator on another device.
 _GENERATOR = "philox"
 # TensorFlow copies an array that it takes: once a split, not once a data set.
@@ -31,7 +33,14 @@ def steps_per_epoch(split, batch_size):
 
 
 def training_batches(
-    split, batch_size, *, augmentation, seed, first_epoch=0, repeat=True
+    split,
+    batch_size,
+    *,
+    augmentation,
+    seed,
+    first_epoch=0,
+    repeat=True,
+    partners=None,
 ):
     """Shuffled, augmented batches; the same ones for the same seed and epoch.
 
@@ -46,13 +55,17 @@ def training_batches(
         seed: of shuffling and augmentation; nothing else changes them.
         first_epoch: number of the epoch to begin with, 0 unless a run resumes.
         repeat: whether to go on after one epoch, for ever.
+        partners: "same_class" or "other_class": each image comes with another image,
+            drawn anew in each epoch, of its class or of another one; None: alone.
 
     Returns:
         tf.data.Dataset of (images float32 [b, height, width, channels] in [0, 1],
-        labels int32 [b]).
+        labels int32 [b]). With partners, of ((images, partners like images, labels of
+        the partners), labels).
 
     Raises:
-        ValueError: if batch_size, seed or first_epoch is not a whole number in range.
+        ValueError: if batch_size, seed or first_epoch is not a whole number in range,
+            or an image has no partner.
     """
     check_count("first_epoch", first_epoch, at_least=0)
     last = np.iinfo(np.int64).max if repeat else first_epoch + 1
@@ -64,6 +77,7 @@ def training_batches(
         augmentation=augmentation,
         seed=seed,
         length=None if not repeat else tf.data.INFINITE_CARDINALITY,
+        partners=None if partners is None else Partners(split.labels, partners),
     )
 
 
@@ -143,7 +157,9 @@ def check_count(name, value, *, at_least=1):
         )
 
 
-def _shuffled_epochs(epochs, split, batch_size, *, augmentation, seed, length=None):
+def _shuffled_epochs(
+    epochs, split, batch_size, *, augmentation, seed, length=None, partners=None
+):
     check_count("seed", seed, at_least=0)
     steps = steps_per_epoch(split, batch_size)
     images, labels = _on_host(split)
@@ -163,9 +179,19 @@ def _shuffled_epochs(epochs, split, batch_size, *, augmentation, seed, length=No
 
         return tf.data.Dataset.range(steps).map(indices_of_step)
 
+    def chosen(indices, key):
+        found = tf.ensure_shape(tf.gather(images, indices), [None, *images.shape[1:]])
+        return augmented(found, key, augmentation), tf.gather(labels, indices)
+
     def batch(indices, key):
-        chosen = tf.ensure_shape(tf.gather(images, indices), [None, *images.shape[1:]])
-        return augmented(chosen, key, augmentation), tf.gather(labels, indices)
+        batch_images, batch_labels = chosen(indices, key)
+        if partners is None:
+            return batch_images, batch_labels
+        draw_key, augment_key = tf.unstack(
+            tf.random.split(_fold_in(key, _PARTNERS), 2, alg=_GENERATOR)
+        )
+        others = chosen(partners.of(indices, draw_key), augment_key)
+        return (batch_images, *others), batch_labels
 
     dataset = epochs.flat_map(indices_of)
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)

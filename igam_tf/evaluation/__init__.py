@@ -6,6 +6,8 @@ __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
         "alignment_bound": "alignment",
+        "compare": "paired",
+        "compare_many": "paired",
         "correlation": "alignment",
         "evaluate": "accuracy",
         "linearized_robustness": "alignment",

@@ -13,7 +13,7 @@ from igam_tf.attacks import Attack, AutoAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_images
-from igam_tf.evaluation.counting import Counter
+from igam_tf.evaluation.counting import STATE_VERSION, Counter
 from igam_tf.evaluation.masking import order_warnings, precision_warnings
 from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
 from igam_tf.evaluation.progress import Progress
@@ -80,7 +80,8 @@ def evaluate(
         Dict that is JSON as it stands: for each attack accuracy, 95 % interval and
         seconds (compilation included); "worst_case", the images that stand under all
         attacks, the panel's among them; the threat model, settings, versions;
-        "panel", what `masking_panel` returns; "warnings": sentences about signs of
+        "outcomes", one bit for each image and attack, which
+        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns; "warnings": sentences about signs of
         gradient masking; "robustbench": the same under the names of RobustBench's
         `model_info`.
 
@@ -109,7 +110,7 @@ def evaluate(
     panel = bool(panel and eps and any(attacks.values()))
     others = {name: model_digest(source) for name, source in sources.items()}
     identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
-    kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION)))
+    kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION, STATE_VERSION)))
     found, broken = None, ()
     if panel:
         found, broken = _panel(
@@ -215,6 +216,7 @@ def _result(model, attacks, counter, settings, panel):
         "worst_case": worst_case,
         **settings,
         "num_examples": counter.num_examples,
+        "outcomes": counter.outcomes(),
         "warnings": precision
         + order
         + [panel["checks"][name]["sentence"] for name in found],

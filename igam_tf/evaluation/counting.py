@@ -12,13 +12,16 @@ from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import by_batch, fingerprints
 from igam_tf.evaluation.intervals import proportion
 from igam_tf.evaluation.logits import finite_logits
+from igam_tf.evaluation.outcomes import Digest, packed, unpacked
 
+# Another number with every change of what is kept of an unfinished evaluation.
+STATE_VERSION = 2
 #: Counted always, whatever the attacks: right on clean images, right under everything.
 _CLEAN, _WORST = "clean images", "worst case"
 
 
 class Counter:
-    """Attacks portions of the data and counts; nothing of a portion is kept.
+    """Attacks portions of the data and counts; of a portion, one bit an image is kept.
 
     Args:
         model: Keras model from images to logits.
@@ -38,7 +41,8 @@ class Counter:
         self.training, self.batch_size = training, batch_size
         self.num_examples = 0
         self._broken = frozenset(broken)
-        self._num_correct = collections.Counter()
+        self._correct = collections.defaultdict(list)
+        self._digest = Digest()
         self._seconds = collections.Counter()
         self._details = {}
 
@@ -56,22 +60,23 @@ class Counter:
                     what = f"the images of {name}"
                     stands = clean & self._is_correct(adversarial, labels, what)
             worst = worst & stands
-            self._num_correct[name] += int(stands.sum())
-        self._num_correct[_CLEAN] += int(clean.sum())
-        self._num_correct[_WORST] += int(worst.sum())
+            self._correct[name].append(stands)
+        self._correct[_CLEAN].append(clean)
+        self._correct[_WORST].append(worst)
+        self._digest.add(images, labels)
         self.num_examples += len(images)
 
     def accuracies(self):
         """Dict from attack to the fraction of images that stand so far."""
         return {
-            name: self._num_correct[name] / self.num_examples for name in self.attacks
+            name: self._num_correct(name) / self.num_examples for name in self.attacks
         }
 
     def entries(self):
         """Dict from attack to its result, ready for JSON."""
         return {
             name: {
-                **proportion(self._num_correct[name], self.num_examples),
+                **proportion(self._num_correct(name), self.num_examples),
                 "seconds": round(self._seconds[name], 3),
                 "attack": "clean" if attack is None else repr(attack),
                 **self._details.get(name, {}),
@@ -81,17 +86,25 @@ class Counter:
 
     def clean(self):
         """Result on the clean images, whether asked for or not."""
-        return proportion(self._num_correct[_CLEAN], self.num_examples)
+        return proportion(self._num_correct(_CLEAN), self.num_examples)
 
     def worst_case(self):
         """Result of the images that stand under every attack, and are not `broken`."""
-        return proportion(self._num_correct[_WORST], self.num_examples)
+        return proportion(self._num_correct(_WORST), self.num_examples)
+
+    def outcomes(self):
+        """Image by image, what `igam_tf.evaluation.compare` takes; ready for JSON."""
+        correct = {name: packed(self._all(name)) for name in self.attacks}
+        correct["worst_case"] = packed(self._all(_WORST))
+        return {"images": self._digest.state, "correct": correct}
 
     def state(self):
         """Everything counted so far, ready for JSON."""
+        names = [*self.attacks, _CLEAN, _WORST]
         return {
             "num_examples": self.num_examples,
-            "num_correct": dict(self._num_correct),
+            "correct": {name: packed(self._all(name)) for name in names},
+            "images": self._digest.state,
             "seconds": dict(self._seconds),
             "details": self._details,
         }
@@ -99,9 +112,17 @@ class Counter:
     def restore(self, state):
         """Goes on from an earlier `state`."""
         self.num_examples = state["num_examples"]
-        self._num_correct.update(state["num_correct"])
+        for name, text in state["correct"].items():
+            self._correct[name] = [unpacked(text, self.num_examples)]
+        self._digest = Digest(state["images"])
         self._seconds.update(state["seconds"])
         self._details = state["details"]
+
+    def _all(self, name):
+        return np.concatenate([np.zeros(0, bool), *self._correct[name]])
+
+    def _num_correct(self, name):
+        return sum(int(part.sum()) for part in self._correct[name])
 
     def _attacked(self, name, images, labels):
         attack = self.attacks[name]

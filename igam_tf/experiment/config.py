@@ -7,6 +7,7 @@ import dataclasses
 
 from igam_tf.attacks import names as attack_names
 from igam_tf.data import registry
+from igam_tf.experiment import controls as control_rows
 from igam_tf.experiment.run_settings import RunSettings
 from igam_tf.experiment.setting import (
     check_depth,
@@ -49,6 +50,16 @@ class Experiment(SisterSettings, RunSettings):
         "Rows of the table, separated by commas: standard, finetune (FT), igam, kdiga, "
         "jarn, gradient_norm, edges, pag, pgd.",
         may_change=True,
+    )
+    controls: tuple = setting(
+        (),
+        "Control rows of igam and kdiga, which tell what their teacher adds, separated "
+        "by commas: natural_teacher (the same one, trained on natural images), "
+        "random_teacher (with random weights), zero (gradients of zero in place of "
+        "the teacher's), shuffled (the teacher's at another image of the same class, "
+        "and of another class).",
+        may_change=True,
+        may_be_empty=True,
     )
     data_dir: str = setting(
         "",
@@ -262,6 +273,7 @@ class Experiment(SisterSettings, RunSettings):
                 raise ValueError(
                     f"--methods: {method!r} is unknown; expected names of {METHODS}."
                 )
+        control_rows.check(self.controls)
         if self.norm == "linf" and self.eps > 1:
             raise ValueError(
                 f"--eps={self.eps}: expected at most 1, the pixel range, for Linf; "
@@ -275,9 +287,17 @@ class Experiment(SisterSettings, RunSettings):
         for role, depth in (("student", self.depth), ("teacher", self.teacher_depth)):
             check_depth(self.network(role), depth, "" if role == "student" else "teacher_")
 
-    def label(self, method):
+    @property
+    def rows(self):
+        """Names of the rows: the methods, and the controls of those that have them."""
+        rows = (control_rows.rows_of(name, self.controls) for name in self.methods)
+        return tuple(row for of_method in rows for row in of_method)
+
+    def label(self, row):
         """Name of a row in tables and figures."""
-        return LABELS[method] + (str(self.adversarial_steps) if method == "pgd" else "")
+        method, control = control_rows.split(row)
+        text = LABELS[method] + (str(self.adversarial_steps) if method == "pgd" else "")
+        return control_rows.label(text, control)
 
     def network(self, role):
         """Name of the network of a role, "teacher" or "student"."""

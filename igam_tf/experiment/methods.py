@@ -22,7 +22,7 @@ def pgd(experiment, student, teacher, total_steps):
     return _compiled(method, experiment, total_steps)
 
 
-def igam(experiment, student, teacher, total_steps):
+def igam(experiment, student, teacher, total_steps, *, matched_to="teacher"):
     """Input gradient adversarial matching with the finetuned teacher."""
     method = training.IGAM(
         student,
@@ -35,6 +35,7 @@ def igam(experiment, student, teacher, total_steps):
         difference_reduction=experiment.difference_reduction,
         teacher_batch_norm=experiment.teacher_batch_norm,
         moving_variance=experiment.moving_variance,
+        matched_to=matched_to,
         matching_start=round(experiment.matching_start * total_steps),
         discriminator_every=experiment.discriminator_every,
         discriminator_input=experiment.discriminator_input,
@@ -59,7 +60,7 @@ def jarn(experiment, student, teacher, total_steps):
     return _compiled_players(method, experiment, total_steps)
 
 
-def kdiga(experiment, student, teacher, total_steps):
+def kdiga(experiment, student, teacher, total_steps, *, matched_to="teacher"):
     """Distillation and input gradients of the finetuned teacher."""
     method = training.KDIGA(
         student,
@@ -67,6 +68,7 @@ def kdiga(experiment, student, teacher, total_steps):
         alpha=experiment.kdiga_alpha,
         temperature=experiment.kdiga_temperature,
         gradient_weight=experiment.kdiga_weight,
+        matched_to=matched_to,
         **_common(experiment, matches=True, total_steps=total_steps),
     )
     return _compiled(method, experiment, total_steps)

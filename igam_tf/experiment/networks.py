@@ -33,6 +33,32 @@ def teacher(experiment):
     )
 
 
+def untrained_teacher(experiment):
+    """The network of the teacher with the weights that its training starts from.
+
+    Of a `--teacher_checkpoint` it is the same network, its weights drawn anew; layers
+    that normalise the images as they were adapted to keep their statistics.
+    """
+    if not experiment.teacher_checkpoint:
+        return teacher(experiment)
+    loaded = loaded_teacher(experiment)
+    fresh = keras.models.clone_model(loaded)
+    for ours, theirs in zip(_layers(fresh), _layers(loaded), strict=True):
+        if isinstance(theirs, keras.layers.Normalization):
+            ours.set_weights(theirs.get_weights())
+            ours.finalize_state()
+    return fresh
+
+
+def _layers(model):
+    """All layers of a model, those of the models inside it as well."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
 def loaded_teacher(experiment):
     """The teacher of `--teacher_checkpoint`; of several networks, the teacher.
 

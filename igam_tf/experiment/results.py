@@ -1,7 +1,9 @@
 """The last stages of a run: evaluation of its students, table and pictures."""
 
 from igam_tf import cards, data, evaluation, models, reports
+from igam_tf.experiment import controls
 from igam_tf.experiment.config import METHODS
+from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
 
 EVALUATION_SETTINGS = (
@@ -29,30 +31,35 @@ def evaluate(experiment, folder, target, strategy):
     asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
     asked["attacks"] = list(asked["attacks"])
     rows, sources = {}, {}
-    for method in METHODS:
-        if not folder.path.joinpath(method, "student.keras").exists():
+    for row in controls.all_rows(METHODS):
+        if not folder.path.joinpath(row, "student.keras").exists():
             continue
-        name = f"{method}/evaluation.json"
+        name = f"{row}/evaluation.json"
         if (folder.read_json(name) or {}).get("settings") != asked:
-            print(f"{experiment.label(method)}: evaluation", flush=True)
+            print(f"{experiment.label(row)}: evaluation", flush=True)
             sources = sources or _transfer_sources(folder, strategy)
-            others = {k: model for k, model in sources.items() if k != method}
-            found = _evaluate(experiment, folder, method, strategy, target, others)
+            others = {k: model for k, model in sources.items() if k != row}
+            found = _evaluate(experiment, folder, row, strategy, target, others)
             folder.write_json(name, {**found, "settings": asked})
-        rows[method] = {
-            "label": experiment.label(method),
-            "training_seconds": _training_seconds(folder, method),
+        method, control = controls.split(row)
+        rows[row] = {
+            "label": experiment.label(row),
+            "method": method,
+            **({"control_of": method} if control else {}),
+            "training_seconds": _training_seconds(folder, row),
             "evaluation": folder.read_json(name),
         }
     results = {
         "title": f"{experiment.source} -> {experiment.target}",
         "rows": rows,
         "teacher_seconds": {
-            stage: _training_seconds(folder, stage) for stage in ("teacher", "finetuned")
+            stage: _training_seconds(folder, stage)
+            for stage in controls.teacher_stages()
         },
         "train_examples": len(target.train),
         **folder.read_json("flags.json"),
     }
+    results["transfer"] = transfer(results)
     folder.write_json("results.json", results)
     return results
 
@@ -81,8 +88,8 @@ def report(results, folder, target, strategy):
     print(f"\n{table}\nRun folder: {folder.path}", flush=True)
 
 
-def _evaluate(experiment, folder, method, strategy, target, sources):
-    student = folder.load_model(f"{method}/student.keras", strategy)
+def _evaluate(experiment, folder, row, strategy, target, sources):
+    student = folder.load_model(f"{row}/student.keras", strategy)
     if experiment.batch_norm == "batch":
         # The frozen layers of FT would keep to their moving statistics.
         models.freeze(student, batch_norm="batch")
@@ -99,7 +106,7 @@ def _evaluate(experiment, folder, method, strategy, target, sources):
         panel=bool(experiment.panel_examples),
         panel_examples=experiment.panel_examples or 1,
         transfer_from=sources,
-        checkpoint_dir=folder.file(method, "evaluation-unfinished"),
+        checkpoint_dir=folder.file(row, "evaluation-unfinished"),
     )
     found["robustbench"]["dataset"] = experiment.target
     return found

@@ -11,10 +11,10 @@ import zlib
 
 from igam_tf import attacks, data, distribution, models, training
 from igam_tf.data import registry
-from igam_tf.experiment import checks, config, methods, networks, results
+from igam_tf.experiment import checks, config, controls, methods, networks, results
 from igam_tf.experiment.alignment import Alignment
 from igam_tf.experiment.folder import RunFolder
-from igam_tf.training import callbacks
+from igam_tf.training import callbacks, matched
 
 VALIDATION_EXAMPLES = 1000
 
@@ -68,8 +68,8 @@ class _Run:
         self._print(f"Run folder: {self.folder.path}")
         needs_teacher = set(config.WITH_TEACHER) & set(experiment.methods)
         teacher = self.teacher() if needs_teacher else None
-        for method in experiment.methods:
-            self.row(method, teacher)
+        for row in experiment.rows:
+            self.row(row, teacher)
         # Where a table has linked every stage, nothing has recorded the run yet.
         self.folder.record(self.experiment, self.changes)
         found = self._results() if self.is_chief else {}
@@ -89,23 +89,25 @@ class _Run:
 
     # Stage 1: the robust teacher.
 
-    def teacher(self):
-        """The robust teacher of the source task, loaded or trained."""
-        finished = self.folder.load_model("teacher.keras", self.strategy)
+    def teacher(self, control=""):
+        """The robust teacher of the source task, loaded or trained, or a control's."""
+        stage = controls.stage("teacher", control)
+        finished = self.folder.load_model(f"{stage}.keras", self.strategy)
         if finished is not None:
             return finished
         experiment = self.experiment
+        is_loaded = bool(experiment.teacher_checkpoint) and not control
         with self.strategy.scope():
             distribution.set_seed(self._seed("teacher"))
-            if experiment.teacher_checkpoint:
+            if is_loaded:
                 teacher = networks.loaded_teacher(experiment)
             else:
-                teacher = networks.teacher(experiment)
+                teacher = networks.untrained_teacher(experiment)
             self._check_teacher(teacher)
         self.folder.require_space(teacher.count_params())
-        if not experiment.teacher_checkpoint:
-            self._train_teacher(teacher)
-        self._finish("teacher", teacher, "teacher.keras")
+        if not is_loaded and control != "random_teacher":
+            self._train_teacher(teacher, stage, is_robust=not control)
+        self._finish(stage, teacher, f"{stage}.keras")
         return teacher
 
     def _check_teacher(self, teacher):
@@ -115,7 +117,7 @@ class _Run:
             student = networks.student(self.experiment)
             methods.TRAINED[method](self.experiment, student, finetuned, total_steps=100)
 
-    def _train_teacher(self, teacher):
+    def _train_teacher(self, teacher, stage, *, is_robust):
         experiment = self.experiment
         source = data.read(
             experiment.source,
@@ -128,15 +130,18 @@ class _Run:
             experiment, "teacher_batch_size", source.train, self.strategy
         )
         batch_size, epochs = experiment.teacher_batch_size, experiment.teacher_epochs
-        attack = attacks.pgd(
-            eps=experiment.teacher_eps,
-            step_size=experiment.teacher_step_size,
-            num_steps=experiment.teacher_steps,
-        )
+        attack = None
+        if is_robust:
+            attack = attacks.pgd(
+                eps=experiment.teacher_eps,
+                step_size=experiment.teacher_step_size,
+                num_steps=experiment.teacher_steps,
+            )
         with self.strategy.scope():
-            method = training.AdversarialTraining(
+            # Adversarial training without an attack is plain training.
+            method = training.StandardTraining(
                 teacher,
-                attack,
+                attack=attack,
                 weight_decay=experiment.teacher_weight_decay,
                 micro_batch=experiment.micro_batch or None,
                 seed=self._seed("teacher"),
@@ -152,20 +157,20 @@ class _Run:
                 jit_compile=methods.jit_compile(experiment),
             )
         augmentation = registry.find(experiment.source).augmentation
-        self._fit(method, "teacher", source, epochs, batch_size, augmentation)
+        self._fit(method, stage, source, epochs, batch_size, augmentation)
 
     # Stages 2 and 3: the finetuned teacher and the rows of the table.
 
-    def row(self, method, teacher):
+    def row(self, row, teacher):
         """The model of one row of the table, trained unless it is finished."""
-        name = f"{method}/student.keras"
+        name = f"{row}/student.keras"
         if self.folder.file(name).exists():
             return
-        if method == "finetune":
+        if row == "finetune":
             self.finetuned(teacher, "finetune", name)
         else:
-            student = self._train_row(method, teacher)
-            self._finish(method, student, name)
+            student = self._train_row(row, teacher)
+            self._finish(row, student, name)
 
     def finetuned(self, teacher, stage, name):
         """The teacher with new logits, trained on natural images of the target task."""
@@ -176,7 +181,7 @@ class _Run:
         epochs = {
             "finetune": experiment.baseline_finetune_epochs,
             "finetuned": experiment.finetune_epochs,
-        }[stage]
+        }[controls.split(stage)[0]]
         with self.strategy.scope():
             distribution.set_seed(self._seed("finetune"))
             model = self._with_new_logits(teacher)
@@ -200,11 +205,15 @@ class _Run:
                 batch_norm=experiment.teacher_batch_norm,
             )
 
-    def _train_row(self, method_name, teacher):
+    def _train_row(self, row, teacher):
         experiment = self.experiment
+        method_name, control = controls.split(row)
         finetuned = None
         if method_name in config.WITH_TEACHER:
-            finetuned = self.finetuned(teacher, "finetuned", "finetuned.keras")
+            other = control if control in controls.OTHER_TEACHERS else ""
+            stage = controls.stage("finetuned", other)
+            teacher = self.teacher(other) if other else teacher
+            finetuned = self.finetuned(teacher, stage, f"{stage}.keras")
         initial = None
         if (method_name, experiment.gradient_norm_start) == ("gradient_norm", "standard"):
             self.row("standard", teacher)
@@ -215,6 +224,8 @@ class _Run:
                 experiment, self.folder, self.target, self.strategy, self._seed("pag")
             )
             more, batches = {"targets": aligned.targets}, {"batches": aligned.batches}
+        if method_name in controls.METHODS:
+            more["matched_to"] = controls.matched_to(control)
         batch_size, epochs = experiment.batch_size, experiment.epochs
         total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
         with self.strategy.scope():
@@ -227,11 +238,21 @@ class _Run:
             method = methods.TRAINED[method_name](
                 experiment, student, finetuned, total_steps, **more
             )
-        self._fit(method, method_name, self.target, epochs, batch_size, **batches)
+        if more.get("matched_to") in matched.WITH_PARTNERS:
+            batches["partners"] = more["matched_to"]
+        self._fit(method, row, self.target, epochs, batch_size, **batches)
         return student
 
     def _fit(
-        self, method, stage, task, epochs, batch_size, augmentation=None, batches=None
+        self,
+        method,
+        stage,
+        task,
+        epochs,
+        batch_size,
+        augmentation=None,
+        batches=None,
+        partners=None,
     ):
         """Trains from the newest checkpoint of the stage to its last epoch."""
         if augmentation is None:
@@ -240,7 +261,10 @@ class _Run:
             )
         if batches is None:
             batches = functools.partial(
-                data.training_batches, task.train, augmentation=augmentation
+                data.training_batches,
+                task.train,
+                augmentation=augmentation,
+                partners=partners,
             )
         self.folder.record(self.experiment, self.changes)
         steps_per_epoch = data.steps_per_epoch(task.train, batch_size)

@@ -13,9 +13,10 @@ import shutil
 import keras
 
 from igam_tf import data, distribution
-from igam_tf.experiment import results, stages
+from igam_tf.experiment import controls, results, stages
 from igam_tf.experiment.config import METHODS
 from igam_tf.experiment.folder import Folder, default_path
+from igam_tf.reports.transfer import transfer
 
 _TEACHER = (
     *("source", "source_train_examples", "teacher_checkpoint", "teacher_model"),
@@ -33,8 +34,15 @@ _STUDENT = (
 )
 #: Stage -> its model, and the settings that decide it.
 SHARED = {
-    "teacher": ("teacher.keras", _TEACHER),
-    "finetuned": ("finetuned.keras", (*_FINETUNED, "finetune_epochs")),
+    **{
+        stage: (
+            f"{stage}.keras",
+            _TEACHER
+            if stage.startswith("teacher")
+            else (*_FINETUNED, "finetune_epochs"),
+        )
+        for stage in controls.teacher_stages()
+    },
     "finetune": ("finetune/student.keras", (*_FINETUNED, "baseline_finetune_epochs")),
     "standard": ("standard/student.keras", _STUDENT),
     "pgd": (
@@ -90,6 +98,7 @@ def share_finished(experiment):
     """
     own = Folder(experiment.run_dir)
     mine = dataclasses.asdict(experiment)
+    every_row = controls.all_rows(METHODS)
     table = own.path.parent
     for flags in sorted([*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]):
         other = Folder(flags.parent, writes=False)
@@ -97,9 +106,9 @@ def share_finished(experiment):
         shared = SHARED
         if other.path.name == own.path.name:
             # The same settings altogether: every row.
-            shared = SHARED | {m: (f"{m}/student.keras", ()) for m in METHODS}
+            shared = SHARED | {row: (f"{row}/student.keras", ()) for row in every_row}
         for stage, (model, deciding) in shared.items():
-            if stage in METHODS and stage not in experiment.methods:
+            if stage in every_row and stage not in experiment.rows:
                 # A row that nobody asked for would be evaluated.
                 continue
             same = all(_plain(mine[name]) == theirs.get(name) for name in deciding)
@@ -149,28 +158,40 @@ def _together(table, folder, found):
         for stage, seconds in done["teacher_seconds"].items():
             teachers[f"{experiment.source} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
-            rows[row.name] = {
-                **done["rows"][row.method],
-                "label": row.label,
-                "method": row.method,
-                "student": f"{inside}/{row.method}/student.keras",
-                "settings": done["settings"],
-            }
             paper[row.name] = row.paper
+            for name, inner in _own_and_controls(row).items():
+                rows[name] = {
+                    **done["rows"][inner],
+                    "label": controls.label(row.label, controls.split(inner)[1]),
+                    "student": f"{inside}/{inner}/student.keras",
+                    "settings": done["settings"],
+                }
+                if name != row.name:
+                    rows[name]["control_of"] = row.name
     common = _common([row["settings"] for row in rows.values()])
     for row in rows.values():
         own = row["settings"].items()
         row["settings"] = {name: value for name, value in own if name not in common}
     last = found[-1][-1]
-    return {
+    together = {
         "title": table.title + (f" (size {table.size})" if table.size != "paper" else ""),
-        "rows": {row.name: rows[row.name] for row in table.rows},
+        "rows": {name: rows[name] for row in table.rows for name in _own_and_controls(row)},
         "paper": {name: numbers for name, numbers in paper.items() if numbers},
         "size": table.size,
         "settings": common,
         "teacher_seconds": teachers,
         "train_examples": last["train_examples"],
         **{name: last[name] for name in ("versions", "machine", "git_revision")},
+    }
+    return {**together, "transfer": transfer(together)}
+
+
+def _own_and_controls(row):
+    """Key in the table -> row in its run, of a row and of its controls."""
+    own, *others = controls.rows_of(row.method, row.experiment.controls)
+    return {
+        row.name: own,
+        **{controls.stage(row.name, controls.split(c)[1]): c for c in others},
     }
 
 

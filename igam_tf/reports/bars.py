@@ -11,7 +11,7 @@ from igam_tf.reports.style import (
     save_figure,
     wrap,
 )
-from igam_tf.reports.table import attack_title
+from igam_tf.reports.names import attack_title
 
 # Inches.
 _BAR, _GAP, _HEAD, _FOOT = 0.135, 0.12, 0.28, 0.38

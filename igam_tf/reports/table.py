@@ -1,25 +1,14 @@
 """The table of a run: one line a model, one column an attack."""
 
-import re
-
 from igam_tf.attacks.fractions import fraction
+from igam_tf.reports.names import attack_title
+from igam_tf.reports.transfer import sentences
 
 _BATCH_NORM = {
     "inference": "batch norm in inference mode",
     "batch": "batch norm with the statistics of each batch, as the paper's authors",
 }
 _MISSING = "-"
-_TITLES = {
-    "fgsm": "FGSM",
-    "autoattack": "AutoAttack",
-    "autoattack-rand": "AutoAttack (rand)",
-    "apgd-ce": "APGD-CE",
-    "apgd-dlr": "APGD-DLR",
-    "apgd-t": "APGD-T",
-    "fab-t": "FAB-T",
-    "spsa": "SPSA",
-    "square": "Square",
-}
 
 
 def format_table(results):
@@ -35,7 +24,8 @@ def format_table(results):
             "paper": dict from row name to {attack: percent} (may be missing).
 
     Returns:
-        Text: title, table of accuracies in percent, settings, warnings.
+        Text: title, table of accuracies in percent, settings, warnings, and last, what
+        the controls say of each method that learns from a teacher.
 
     Raises:
         ValueError: if there are no rows.
@@ -56,17 +46,8 @@ def format_table(results):
     for row in rows.values():
         for warning in row["evaluation"].get("warnings", []):
             lines.append(f"- Warning, {row['label']}: {warning}")
+    lines += [f"- {sentence}" for sentence in sentences(results)]
     return "\n".join(lines) + "\n"
-
-
-def attack_title(name):
-    """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
-    form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
-    if form is None:
-        return _TITLES.get(name, name)
-    kind, steps, restarts = form.groups()
-    kind = _TITLES.get(kind, kind.upper())
-    return f"{kind}-{steps}" + (f" x{restarts}" if restarts else "")
 
 
 def _table(rows, paper):

@@ -4,11 +4,12 @@ import tensorflow as tf
 
 from igam_tf import gradients, models
 from igam_tf.training import teachers
+from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
 from igam_tf.training.teachers import check_choice
 
 
-class IGAM(AdversarialMatching):
+class IGAM(MatchedMethod, AdversarialMatching):
     """A student whose input gradients learn to look like a robust teacher's.
 
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
@@ -40,6 +41,10 @@ class IGAM(AdversarialMatching):
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the
             authors' code: `models.unbias_moving_variance` changes all three networks.
+        matched_to: "teacher"; or, for a control, what takes the place of the teacher's
+            gradient in both terms: "zero", or the teacher's gradient at another image
+            of the "same_class" or of an "other_class", for data with partners (see
+            `igam_tf.data.training_batches`).
         **kwargs: `matching_start`, `discriminator_every`, `discriminator_input` of
             `AdversarialMatching`, and what it takes of `TrainingMethod`.
 
@@ -70,6 +75,7 @@ class IGAM(AdversarialMatching):
         difference_reduction="sum",
         teacher_batch_norm="inference",
         moving_variance="biased",
+        matched_to="teacher",
         **kwargs,
     ):
         super().__init__(student, discriminator, **kwargs)
@@ -77,6 +83,7 @@ class IGAM(AdversarialMatching):
         check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
         check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
         check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
+        check_choice("matched_to", matched_to, MATCHED_TO)
         teachers.check_networks(student, teacher, discriminator)
         if moving_variance == "unbiased":
             for network in (student, teacher, discriminator):
@@ -88,16 +95,18 @@ class IGAM(AdversarialMatching):
         self.input_gradient_of = input_gradient_of
         self.difference_reduction = difference_reduction
         self.teacher_batch_norm = teacher_batch_norm
+        self.matched_to = matched_to
 
     @property
     def teacher(self):
         return self._teacher.value
 
     def prepare(self, images, labels, *, phase, seed):
+        images, partners = self.images_and_partners(images)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         if phase == PLAIN:
             return images, ()
-        return images, self.teacher_gradient(images, labels)
+        return images, self.teacher_gradient(images, labels, partners)
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
         if phase == PLAIN:
@@ -132,19 +141,21 @@ class IGAM(AdversarialMatching):
         if student_player is not None:
             return student_player, targets
         student_gradient, _ = self.student_gradient(images, labels)
-        if self.teacher_batch_norm == "batch":
+        if self.teacher_batch_norm == "batch" and self.matched_to == "teacher":
             # The authors run the teacher anew, which moves its statistics once more.
             targets = self.teacher_gradient(images, labels)
         return student_gradient, targets
 
     # Both input gradients.
 
-    def teacher_gradient(self, images, labels):
-        """J_t, through the input transform (Eq. 17)."""
-        gradient = gradients.input_gradient(
+    def teacher_gradient(self, images, labels, partners=None):
+        """J_t, through the input transform (Eq. 17), or what a control has for it."""
+        gradient, _ = gradient_to_match(
+            self.matched_to,
             self.teacher,
             images,
             labels,
+            partners,
             of=self.input_gradient_of,
             training=self.teacher_batch_norm == "batch",
         )

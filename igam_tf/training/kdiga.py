@@ -5,9 +5,10 @@ import tensorflow as tf
 from igam_tf import gradients
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 
 
-class KDIGA(TrainingMethod):
+class KDIGA(MatchedMethod, TrainingMethod):
     """Distillation of a robust teacher, whose input gradients the student copies.
 
         L = alpha T^2 KL(student || teacher) + (1 - alpha) CE
@@ -23,6 +24,8 @@ class KDIGA(TrainingMethod):
         alpha: share of the distillation, 0.5 there.
         temperature: T, 1 there.
         gradient_weight: gamma, 0.5 to 1000 there.
+        matched_to: as of `IGAM`: "teacher", or a control's gradient in place of the
+            teacher's. The distilled logits are the teacher's all the same.
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
             `TrainingMethod`.
 
@@ -46,9 +49,11 @@ class KDIGA(TrainingMethod):
         alpha=0.5,
         temperature=1.0,
         gradient_weight=10.0,
+        matched_to="teacher",
         **kwargs,
     ):
         super().__init__(student, **kwargs)
+        teachers.check_choice("matched_to", matched_to, MATCHED_TO)
         if not 0 <= alpha <= 1 or temperature <= 0:
             raise ValueError(
                 f"alpha={alpha}, temperature={temperature}: expected a fraction and a "
@@ -59,15 +64,17 @@ class KDIGA(TrainingMethod):
         self.alpha = alpha
         self.temperature = temperature
         self.gradient_weight = gradient_weight
+        self.matched_to = matched_to
 
     @property
     def teacher(self):
         return self._teacher.value
 
     def prepare(self, images, labels, *, phase, seed):
+        images, partners = self.images_and_partners(images)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
-        return images, gradients.input_gradient_and_logits(
-            self.teacher, images, labels, of="loss"
+        return images, gradient_to_match(
+            self.matched_to, self.teacher, images, labels, partners, of="loss"
         )
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):

@@ -50,6 +50,8 @@ EXPECTED = """\
 
 - Accuracy in percent (95 % intervals: up to 2.0 points on each side).
 - Linf, eps 8/255; 1000 test images; seed 3; batch norm in inference mode.
+- No controls of IGAM-CIFAR10: nothing here says that its robustness comes from the \
+teacher. Add --controls=natural_teacher,random_teacher,zero,shuffled.
 """
 
 

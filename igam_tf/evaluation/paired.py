@@ -1,0 +1,108 @@
+"""Two classifiers on the same images: is the difference more than chance?"""
+
+import math
+
+from scipy import stats
+
+from igam_tf.evaluation.outcomes import unpacked
+
+
+def compare(first, second, attack="worst_case", *, confidence=0.95):
+    """Compares two evaluations of the same images under one attack.
+
+    The exact McNemar test asks whether the images that only one of the two gets right
+    are divided evenly. The interval of the difference belongs to it: it leaves zero out
+    exactly where the test rejects at the same level. It takes the number of these images
+    as given, and says nothing of networks trained from other seeds.
+
+    Args:
+        first, second: results of `igam_tf.evaluate`.
+        attack: key of their "attacks", or "worst_case".
+        confidence: of the interval; the test decides at 1 - confidence.
+
+    Returns:
+        Dict that is JSON as it stands: "num_examples", "first" and "second" (accuracies),
+        "difference" (first minus second) and its "interval", "first_only" and
+        "second_only" (numbers of images), "p_value" (two-sided) and "decided", 1 or -1
+        where the first is the better or the worse one, 0 where it is undecided.
+
+    Raises:
+        ValueError: if either has no outcomes of the attack, or the images differ.
+
+    Source: McNemar 1947; Clopper & Pearson 1934.
+    """
+    return compare_many([(first, second)], attack, confidence=confidence)
+
+
+def compare_many(pairs, attack="worst_case", *, confidence=0.95):
+    """As `compare`, of several pairs at once, such as one a seed.
+
+    Each pair must share its images; the numbers of all pairs are added up. What is decided
+    then holds for these networks together.
+
+    Args:
+        pairs: list of tuples (first, second) of results of `igam_tf.evaluate`.
+        attack, confidence: as in `compare`.
+
+    Returns:
+        Dict as of `compare`.
+    """
+    both = [_pair(first, second, attack) for first, second in pairs]
+    total = sum(len(a) for a, _ in both)
+    first_only = sum(int((a & ~b).sum()) for a, b in both)
+    second_only = sum(int((b & ~a).sum()) for a, b in both)
+    p_value, (low, high) = _mcnemar(first_only, second_only, confidence)
+    differing = first_only + second_only
+    difference = (first_only - second_only) / total
+    is_decided = p_value < 1 - confidence
+    return {
+        "attack": attack,
+        "num_examples": total,
+        "first": sum(int(a.sum()) for a, _ in both) / total,
+        "second": sum(int(b.sum()) for _, b in both) / total,
+        "difference": difference,
+        "interval": [(2 * low - 1) * differing / total, (2 * high - 1) * differing / total],
+        "confidence": confidence,
+        "first_only": first_only,
+        "second_only": second_only,
+        "p_value": p_value,
+        "decided": int(is_decided) * int(math.copysign(1, difference)),
+    }
+
+
+def attacks_of(result):
+    """Attacks whose outcomes a result of `igam_tf.evaluate` keeps image by image."""
+    return list(result.get("outcomes", {}).get("correct", {}))
+
+
+def _mcnemar(first_only, second_only, confidence):
+    """Two-sided p value, and the interval of the first's share of the differing images.
+
+    Twice the smaller tail, as the Clopper-Pearson interval has it, so that both agree.
+    """
+    differing = first_only + second_only
+    if not differing:
+        return 1.0, (0.5, 0.5)
+    tail = stats.binom.cdf(min(first_only, second_only), differing, 0.5)
+    found = stats.binomtest(first_only, differing)
+    interval = found.proportion_ci(confidence_level=confidence, method="exact")
+    return min(1.0, 2 * float(tail)), (float(interval.low), float(interval.high))
+
+
+def _pair(first, second, attack):
+    found = []
+    for which, result in (("first", first), ("second", second)):
+        outcomes = result.get("outcomes")
+        if not outcomes or attack not in outcomes["correct"]:
+            has = ", ".join(attacks_of(result)) or "none"
+            raise ValueError(
+                f"the {which} result has no outcomes under {attack!r} (it has: {has}); "
+                "evaluate the model again, with this attack."
+            )
+        found.append(unpacked(outcomes["correct"][attack], result["num_examples"]))
+    if first["outcomes"]["images"] != second["outcomes"]["images"]:
+        raise ValueError(
+            "the two results are of different images, or of another order of them: "
+            "expected the same test images; evaluate both on the same data."
+        )
+    return found

@@ -1,0 +1,80 @@
+"""Control rows: a method that learns from a teacher, with something else in its place.
+
+A row is named after its method, or after method and control, such as "igam-zero". Robustness
+comes from the teacher only as far as the method is above all of its controls.
+"""
+
+#: Methods that match a teacher's input gradients.
+METHODS = ("igam", "kdiga")
+#: Control of --controls -> the controls of its rows.
+CONTROLS = {
+    "natural_teacher": ("natural_teacher",),
+    "random_teacher": ("random_teacher",),
+    "zero": ("zero",),
+    "shuffled": ("same_class", "other_class"),
+}
+#: Controls that have a teacher of their own, which is made and finetuned as the robust
+#: one; the others change what the robust teacher's gradients are of.
+OTHER_TEACHERS = ("natural_teacher", "random_teacher")
+_LABELS = {
+    "natural_teacher": "natural teacher",
+    "random_teacher": "random teacher",
+    "zero": "zero gradient",
+    "same_class": "same class",
+    "other_class": "other class",
+}
+
+
+def split(row):
+    """Method and control of a row's name; the control is "" where there is none."""
+    method, _, control = row.partition("-")
+    return method, control
+
+
+def rows_of(method, controls):
+    """Names of a method's rows: its own, and one for each control it is asked for."""
+    if method not in METHODS:
+        return [method]
+    parts = [part for control in controls for part in CONTROLS[control]]
+    return [method, *(f"{method}-{part}" for part in parts)]
+
+
+def all_rows(methods):
+    """Names of all rows that these methods can have, in order."""
+    return [row for method in methods for row in rows_of(method, CONTROLS)]
+
+
+def stage(name, control):
+    """Name of a stage of the teacher, or of a control's teacher."""
+    return f"{name}-{control}" if control else name
+
+
+def teacher_stages():
+    """Names of all stages that a run can train before its rows."""
+    return [
+        stage(name, control)
+        for control in ("", *OTHER_TEACHERS)
+        for name in ("teacher", "finetuned")
+    ]
+
+
+def label(text, control):
+    """Label of a row, from that of its method."""
+    return f"{text}, {_LABELS[control]}" if control else text
+
+
+def matched_to(control):
+    """The argument `matched_to` of a method for a row of this control."""
+    return "teacher" if control in ("", *OTHER_TEACHERS) else control
+
+
+def check(controls):
+    """Raises ValueError unless the controls are known and named once."""
+    unknown = [name for name in controls if name not in CONTROLS]
+    if unknown:
+        raise ValueError(
+            f"--controls: {unknown[0]!r} is unknown; expected names of "
+            f"{tuple(CONTROLS)}, separated by commas."
+        )
+    if len(set(controls)) < len(controls):
+        raise ValueError(f"--controls={','.join(controls)}: name each control once.")

@@ -1,0 +1,99 @@
+"""What a table says of its teacher: nothing without controls, and no more than decided."""
+
+import numpy as np
+import pytest
+
+from igam_tf.evaluation.outcomes import packed
+from igam_tf.reports import format_table
+from igam_tf.reports.transfer import sentences, transfer
+
+
+def row(label, is_correct, attack="autoattack", **more):
+    is_correct = np.asarray(is_correct, bool)
+    accuracy = float(is_correct.mean())
+    bits = packed(is_correct)
+    return {
+        "label": label,
+        "evaluation": {
+            "attacks": {attack: {"accuracy": accuracy, "interval_95": [0, 1]}},
+            "outcomes": {"images": "a", "correct": {attack: bits, "worst_case": bits}},
+            "threat_model": "Linf",
+            "eps": 8 / 255,
+            "batch_norm": "inference",
+            "seed": 0,
+            "num_examples": len(is_correct),
+        },
+        **more,
+    }
+
+
+def table(igam, *controls, **kwargs):
+    rows = {"igam": row("IGAM", igam, **kwargs)}
+    for number, outcomes in enumerate(controls):
+        rows[f"igam-{number}"] = row(
+            f"IGAM, {number}", outcomes, method="igam", control_of="igam", **kwargs
+        )
+    return {"title": "a -> b", "rows": rows}
+
+
+HALF, MOST = [1] * 20 + [0] * 20, [1] * 30 + [0] * 10
+LEAST = [0] * 30 + [1] * 10
+
+
+def test_without_controls_the_table_says_that_it_shows_nothing():
+    text = format_table(table(MOST))
+    assert "No controls of IGAM: nothing here says that its robustness comes" in text
+    assert "adds robustness" not in text and "add robustness" not in text
+
+
+def test_rows_without_a_teacher_are_not_asked_for_controls():
+    results = {"title": "a -> b", "rows": {"standard": row("Standard", HALF)}}
+    assert transfer(results) == []
+    assert "controls" not in format_table(results)
+
+
+def test_the_best_control_counts():
+    # Far above the first control, equal to the second.
+    found = transfer(table(MOST, LEAST, MOST))[0]
+    assert found["best_control"] == "igam-1"
+    text = format_table(table(MOST, LEAST, MOST))
+    assert "Undecided: this does not show that robustness comes from the teacher." in text
+    assert "add robustness" not in text
+
+
+def test_decided_either_way():
+    assert "teacher's gradients add robustness here" in format_table(table(MOST, HALF))
+    text = format_table(table(HALF, MOST))
+    assert "take robustness away" in text and "add robustness" not in text
+
+
+def test_the_sentence_has_the_numbers():
+    (text,) = sentences(table(MOST, HALF))
+    # Ten images differ, all in favour of IGAM: p = 2 / 2^10.
+    assert "+25.0 points under AutoAttack" in text and "p = 0.002, 40 images" in text
+
+
+def test_the_strongest_attack_that_all_have_is_compared():
+    results = table(MOST, HALF)
+    for one in results["rows"].values():
+        evaluation = one["evaluation"]
+        bits = evaluation["outcomes"]["correct"]["autoattack"]
+        for name in ("clean", "pgd5", "pgd100"):
+            evaluation["outcomes"]["correct"][name] = bits
+            evaluation["attacks"][name] = evaluation["attacks"]["autoattack"]
+    assert transfer(results)[0]["comparison"]["attack"] == "autoattack"
+    del results["rows"]["igam-0"]["evaluation"]["outcomes"]["correct"]["autoattack"]
+    assert transfer(results)[0]["comparison"]["attack"] == "pgd100"
+
+
+def test_results_of_earlier_versions_are_not_compared():
+    results = table(MOST, HALF)
+    del results["rows"]["igam-0"]["evaluation"]["outcomes"]
+    (text,) = sentences(results)
+    assert "evaluate both anew" in text
+
+
+@pytest.mark.parametrize("method", ["kdiga", "igam"])
+def test_every_method_that_matches_a_teacher_is_asked(method):
+    results = {"title": "a -> b", "rows": {"x": row("X", HALF, method=method)}}
+    assert "No controls of X" in format_table(results)
