@@ -4,7 +4,8 @@
 as mean((x - stop_gradient(mean))**2). Its first derivative is right: the one through
 the mean vanishes. Its second is not: that of the mean inside of 2 (x - mean) / N is
 lost. Whatever trains on input gradients needs it (3 to 40 % of the gradients of
-`golden/igam_step_narrow`).
+`golden/igam_step_narrow`). TensorFlow 2.22 (release candidate 0) has it right; until
+2.21 is no longer supported, ours stands in both.
 """
 
 import contextlib
