@@ -1,13 +1,13 @@
 """Zero padding at random offsets, by a layer that any Keras loads."""
 
 import contextlib
-import functools
 import threading
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from igam_tf import compat
 from igam_tf.models.freezing import leaves
 
 _scope = threading.local()
@@ -46,17 +46,16 @@ def randomize(network):
     """
     for layer in leaves(network) if isinstance(network, keras.Model) else [network]:
         is_ours = type(layer) is keras.layers.ZeroPadding2D and layer.name == "random_pad"
-        if is_ours and not isinstance(layer.call, functools.partial):
-            # On the instance: class and config, which are saved, stay those of Keras.
-            layer.call = functools.partial(_pad_at_random, layer.call, layer.padding)
+        if is_ours:
+            compat.wrap_call(layer, _pad_at_random)
     return network
 
 
-def _pad_at_random(pad_centrally, padding, images):
+def _pad_at_random(layer, pad_centrally, images):
     seed = getattr(_scope, "seed", None)
     if seed is None:
         return pad_centrally(images)
-    sides = zip(images.shape[1:3], padding, strict=True)
+    sides = zip(images.shape[1:3], layer.padding, strict=True)
     return randomly_padded(images, [side + sum(free) for side, free in sides], seed)
 
 

@@ -44,6 +44,17 @@ def test_operation_of_output():
     assert compat.operation_of_output(model) is logits
 
 
+def test_inputs_of_output():
+    layer = keras.layers.Dense(2)
+    first = keras.Input((2,))
+    second = layer(first)
+    model = keras.Model(first, layer(second))  # called twice
+    (found,) = compat.inputs_of_output(model)
+    assert found is second
+    (found,) = compat.inputs_of_output(keras.Model(first, second))
+    assert found is first
+
+
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "gelu", "silu", "elu"])
 def test_operation_name(name):
     inputs = keras.Input((2,))
@@ -195,6 +206,11 @@ class Bare(keras.optimizers.LossScaleOptimizer):
         """Without the inner one."""
 
 
+def of_history(**history):
+    output = types.SimpleNamespace(_keras_history=types.SimpleNamespace(**history))
+    return types.SimpleNamespace(outputs=[output])
+
+
 NOTHING = types.SimpleNamespace()
 LOST = {
     "keras.Layer._flatten_layers": lambda: compat.flatten_layers(NOTHING),
@@ -202,7 +218,16 @@ LOST = {
         types.SimpleNamespace(outputs=[NOTHING])
     ),
     "keras.KerasTensor._keras_history.operation": lambda: compat.operation_of_output(
-        types.SimpleNamespace(outputs=[types.SimpleNamespace(_keras_history=())])
+        of_history()
+    ),
+    "keras.KerasTensor._keras_history.node_index": lambda: compat.inputs_of_output(
+        of_history(operation=NOTHING)
+    ),
+    "keras.Operation._inbound_nodes": lambda: compat.inputs_of_output(
+        of_history(operation=NOTHING, node_index=0)
+    ),
+    "keras.Operation._inbound_nodes.input_tensors": lambda: compat.inputs_of_output(
+        of_history(operation=types.SimpleNamespace(_inbound_nodes=[()]), node_index=0)
     ),
     "keras.Variable.value.handle": lambda: compat.variable_handle(
         types.SimpleNamespace(value=NOTHING)

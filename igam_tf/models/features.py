@@ -2,6 +2,7 @@
 
 import keras
 
+from igam_tf import compat
 from igam_tf.models.copying import check_can_be_copied
 
 _CHANNELS = (1, 3, 4)
@@ -31,9 +32,8 @@ def before_logits(network):
                 "Choose: keras.Model(model.inputs[0], model.outputs[0]) is the network "
                 "to its first output."
             )
-    history = network.outputs[0]._keras_history
-    last = history.operation
-    given = last._inbound_nodes[history.node_index].input_tensors
+    last = compat.operation_of_output(network)
+    given = compat.inputs_of_output(network)
     if isinstance(last, keras.Model):
         return keras.Model(network.inputs[0], before_logits(last)(given[0]))
     if _is_linear(last):
