@@ -24,16 +24,15 @@ setup(
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3.11",
-        "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["igam_tf", "igam_tf.*"]),
     python_requires=">=3.11",
-    # The suite has passed with each of the lower bounds, all at once. Keras and
-    # TensorFlow end before the next minor release: we use private names of theirs
-    # (igam_tf/compat.py), and a function in place of one that Keras' layers call
-    # (igam_tf/moments.py). The others end before the next major one.
+    # The lower bounds install together, and tests/test_compat.py passes with them and
+    # with the newest. Keras and TensorFlow end before the next minor release: we use
+    # private names of theirs (igam_tf/compat.py), and a function in place of one that
+    # Keras' layers call (igam_tf/moments.py). The others end before the next major one.
     install_requires=[
         "absl-py>=1.4,<3",
         "keras>=3.15,<3.16",
