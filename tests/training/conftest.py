@@ -13,7 +13,7 @@ def digits():
     return data.read("digits_parity", train_examples=64, test_examples=64)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_igam():
     """Makes a compiled IGAM of networks without batch norm, always the same one."""
 

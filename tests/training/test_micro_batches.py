@@ -27,11 +27,17 @@ def _trained(make_igam, digits, micro_batch, strategy=None, **compile_args):
     return method.student.get_weights(), history
 
 
+@pytest.fixture(scope="module")
+def whole(make_igam, digits):
+    """Weights and history of training on whole batches."""
+    return _trained(make_igam, digits, None)
+
+
 @pytest.mark.parametrize("devices, jit_compile", [(1, False), (1, True), (2, False)])
-def test_equal_the_whole_batch(make_igam, digits, devices, jit_compile):
+def test_equal_the_whole_batch(make_igam, digits, whole, devices, jit_compile):
     # 5 of 24 and of 16 images, or of 12 and 8 on two replicas: the last part is smaller.
     strategy = distribution.strategy("mirrored", devices=2) if devices == 2 else None
-    expected, expected_history = _trained(make_igam, digits, None)
+    expected, expected_history = whole
     found, history = _trained(
         make_igam, digits, 5, strategy, jit_compile=jit_compile
     )

@@ -202,21 +202,28 @@ def test_a_target_or_a_gradient_that_vanishes_has_no_effect(digits):
         assert len(before) == len(variables)
 
 
-@pytest.mark.parametrize("setting", ["xla", "two", "micro"])
-def test_every_setting_trains_to_the_same_weights(digits, setting):
-    def trained(strategy=None, **kwargs):
-        with (strategy or tf.distribute.get_strategy()).scope():
-            method = _compiled(_student(), weight_decay=1e-3, **kwargs)
-        batches = data.evaluation_batches(digits, 16)
-        history = method.fit(batches, epochs=1, verbose=0).history
-        return method.student.get_weights(), history
+def _trained(digits, strategy=None, **kwargs):
+    with (strategy or tf.distribute.get_strategy()).scope():
+        method = _compiled(_student(), weight_decay=1e-3, **kwargs)
+    batches = data.evaluation_batches(digits, 16)
+    history = method.fit(batches, epochs=1, verbose=0).history
+    return method.student.get_weights(), history
 
+
+@pytest.fixture(scope="module")
+def trained_plainly(digits):
+    """Weights and history that every setting has to reach."""
+    return _trained(digits)
+
+
+@pytest.mark.parametrize("setting", ["xla", "two", "micro"])
+def test_every_setting_trains_to_the_same_weights(digits, trained_plainly, setting):
     found, found_history = {
-        "xla": lambda: trained(compile_args={"jit_compile": True}),
-        "two": lambda: trained(distribution.strategy("mirrored", devices=2)),
-        "micro": lambda: trained(micro_batch=5),
+        "xla": lambda: _trained(digits, compile_args={"jit_compile": True}),
+        "two": lambda: _trained(digits, distribution.strategy("mirrored", devices=2)),
+        "micro": lambda: _trained(digits, micro_batch=5),
     }[setting]()
-    expected, history = trained()
+    expected, history = trained_plainly
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
     for name in ("loss", "cross_entropy", "alignment", "gradient_cosine", "accuracy"):

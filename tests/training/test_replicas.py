@@ -34,6 +34,12 @@ def _trained(make_igam, digits, strategy, size=16, **compile_args):
     return method.student.get_weights(), history
 
 
+@pytest.fixture(scope="module")
+def plain(make_igam, digits):
+    """Weights and history of the training that all others are compared with."""
+    return _trained(make_igam, digits, PLAIN(), size=24)
+
+
 @pytest.mark.parametrize(
     "strategy, compile_args, tolerance",
     [
@@ -45,9 +51,11 @@ def _trained(make_igam, digits, strategy, size=16, **compile_args):
     ],
     ids=["executions", "xla", "mirrored", "two", "two-xla"],
 )
-def test_equals_plain_training(make_igam, digits, strategy, compile_args, tolerance):
+def test_equals_plain_training(
+    make_igam, digits, plain, strategy, compile_args, tolerance
+):
     # 24 images a batch of 64: the last one is partial.
-    expected, history = _trained(make_igam, digits, PLAIN(), size=24)
+    expected, history = plain
     found, found_history = _trained(
         make_igam, digits, strategy(), size=24, **compile_args
     )

@@ -1,5 +1,7 @@
 """GradNorm, EdgeReg, JARN, KDIGA: losses by hand, and training in every setting."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -305,32 +307,39 @@ def test_second_derivatives(digits, name):
     assert (moved[0] - moved[1]) / (2 * h) == pytest.approx(length, rel=2e-2)
 
 
-@pytest.mark.parametrize("setting", ["xla", "two", "micro"])
-@pytest.mark.parametrize("name", MAKERS)
-def test_every_setting_trains_to_the_same_weights(digits, name, setting):
+def _trained(digits, name, strategy=None, **kwargs):
     # What a batch shares (the discriminator's statistics, a norm) is left out.
     weight = {"jarn": {"adversarial_weight": 0.0}, "kdiga": {"gradient_weight": 0.0}}
-    random = name == "edges"
+    with (strategy or tf.distribute.get_strategy()).scope():
+        method = _compiled(name, **kwargs)
+        for attribute, value in weight.get(name, {}).items():
+            setattr(method, attribute, value)
+    batches = data.evaluation_batches(digits.train, 24)
+    history = method.fit(batches, epochs=1, verbose=0).history
+    assert all(np.isfinite(v).all() for v in history.values())
+    return method.student.get_weights()
 
-    def trained(strategy=None, **kwargs):
-        with (strategy or tf.distribute.get_strategy()).scope():
-            method = _compiled(name, **kwargs)
-            for attribute, value in weight.get(name, {}).items():
-                setattr(method, attribute, value)
-        batches = data.evaluation_batches(digits.train, 24)
-        history = method.fit(batches, epochs=1, verbose=0).history
-        assert all(np.isfinite(v).all() for v in history.values())
-        return method.student.get_weights()
 
+@pytest.fixture(scope="module")
+def trained_plainly(digits):
+    """Function from a method's name to the weights that every setting has to reach."""
+    return functools.cache(lambda name: _trained(digits, name))
+
+
+@pytest.mark.parametrize("setting", ["xla", "two", "micro"])
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_setting_trains_to_the_same_weights(
+    digits, trained_plainly, name, setting
+):
     found = {
-        "xla": lambda: trained(compile_args={"jit_compile": True}),
-        "two": lambda: trained(distribution.strategy("mirrored", devices=2)),
-        "micro": lambda: trained(micro_batch=5),
+        "xla": lambda: _trained(digits, name, compile_args={"jit_compile": True}),
+        "two": lambda: _trained(digits, name, distribution.strategy("mirrored", devices=2)),
+        "micro": lambda: _trained(digits, name, micro_batch=5),
     }[setting]()
-    if random:
+    if name == "edges":
         # Each replica and part draws its own classes.
         return
-    for a, b in zip(trained(), found, strict=True):
+    for a, b in zip(trained_plainly(name), found, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
