@@ -2,6 +2,7 @@
 
 from igam_tf.checkpoints.convert import convert
 from igam_tf.checkpoints.describe import CheckpointInfo, describe
+from igam_tf.checkpoints.digest import digest
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.fetch import fetch
 from igam_tf.checkpoints.load import load, load_madry, load_weights
@@ -14,6 +15,7 @@ __all__ = [
     "Part",
     "convert",
     "describe",
+    "digest",
     "fetch",
     "load",
     "load_madry",

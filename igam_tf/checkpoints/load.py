@@ -3,12 +3,12 @@
 import os
 import pathlib
 
-import keras
 import numpy as np
 
 from igam_tf.checkpoints.bundle import FLOATS, Bundle, as_weights
 from igam_tf.checkpoints.describe import describe_bundle
 from igam_tf.checkpoints.errors import CheckpointError, shortened
+from igam_tf.checkpoints.keras_files import load_keras
 from igam_tf.checkpoints.locate import KERAS_SUFFIX, located
 from igam_tf.models import NORMALIZATIONS
 
@@ -36,7 +36,7 @@ def load(path, **options):
             f"{', '.join(given)}: these options choose from a TF1 checkpoint; {path} "
             "is a .keras file, which is loaded as it is. Leave them out."
         )
-    return _load_keras(pathlib.Path(path).expanduser())
+    return load_keras(pathlib.Path(path).expanduser())
 
 
 def load_madry(
@@ -213,28 +213,3 @@ def _assign(model, rows, values):
         value = values.pop(row.name, None)
         if value is not None:
             getattr(layers[row.layer], row.weight).assign(value)
-
-
-def _load_keras(path):
-    if not path.exists():
-        raise FileNotFoundError(f"no checkpoint at {path}: there is no such file.")
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} cannot be loaded as a .keras file ({type(error).__name__}: "
-            f"{error}). It is damaged, or was not saved by model.save('....keras')."
-        ) from error
-    for weight in model.weights:
-        value = np.asarray(weight)
-        if value.dtype.kind == "f":
-            as_weights(value, weight.path, path, value.dtype)
-    ranks = [len(model.input_shape), len(model.output_shape)]
-    if ranks != [4, 2]:
-        raise CheckpointError(
-            f"{path} maps {model.input_shape} to {model.output_shape}; expected a "
-            "network from images (batch, height, width, channels) to logits (batch, "
-            "classes)."
-        )
-    return model

@@ -9,6 +9,7 @@ import zipfile
 
 from igam_tf.checkpoints.archives import unpack
 from igam_tf.checkpoints.errors import CheckpointError, shortened
+from igam_tf.checkpoints.foreign import what_it_is
 
 STATE_FILE = "checkpoint"
 KERAS_SUFFIX = ".keras"
@@ -43,6 +44,7 @@ def located(path):
             "igam_tf.checkpoints.load(path)."
         )
     if path.is_dir():
+        _refuse_foreign(path)
         prefix = _in_folder_or_below(path)
         yield prefix, prefix
     elif path.is_file() and zipfile.is_zipfile(path):
@@ -50,6 +52,7 @@ def located(path):
             unpack(path, folder, wanted=_belongs_to_checkpoint)
             inside = list(pathlib.Path(folder).rglob("*.index"))
             if not inside:
+                _refuse_foreign(path)
                 raise CheckpointError(
                     f"{path} holds no TF1 checkpoint (no .index file)."
                 )
@@ -73,11 +76,18 @@ def _belongs_to_checkpoint(name):
     return base == STATE_FILE
 
 
+def _refuse_foreign(path):
+    found = what_it_is(path)
+    if found is not None:
+        raise CheckpointError(f"{path} is no TF1 checkpoint but {found}")
+
+
 def _prefix(path):
     prefix = _FILE_OF_CHECKPOINT.sub("", str(path))
     if os.path.lexists(prefix + ".index"):
         return prefix
     if os.path.lexists(path):
+        _refuse_foreign(path)
         raise CheckpointError(
             f"{path} is no TF1 checkpoint: expected a folder, a prefix, an .index file "
             "or a zip that holds one, or a .keras file."

@@ -1,0 +1,44 @@
+"""Which file it was: the SHA-256 of a checkpoint."""
+
+import hashlib
+import pathlib
+
+from igam_tf.checkpoints.locate import KERAS_SUFFIX, located
+
+
+def digest(path):
+    """SHA-256 of a network's file, as hexadecimal text.
+
+    Args:
+        path: what `load` takes.
+
+    Returns:
+        That of the file (as `sha256sum` gives it) for a `.keras` file or a zip; of a
+        TensorFlow 1 checkpoint that of its `.index` and `.data` files one after the
+        other, in the order of their names.
+
+    Raises:
+        CheckpointError, FileNotFoundError: if there is no checkpoint at the path.
+    """
+    path = pathlib.Path(path).expanduser()
+    if path.suffix == KERAS_SUFFIX:
+        return _digest([path])
+    with located(path) as (prefix, _):
+        if path.is_file() and not str(path).startswith(str(prefix)):
+            return _digest([path])
+        prefix = pathlib.Path(prefix)
+        inside = prefix.parent.iterdir()
+        return _digest(sorted(p for p in inside if _belongs(p.name, prefix.name)))
+
+
+def _belongs(name, prefix):
+    return name == f"{prefix}.index" or name.startswith(f"{prefix}.data-")
+
+
+def _digest(paths):
+    found = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1024 * 1024):
+                found.update(block)
+    return found.hexdigest()

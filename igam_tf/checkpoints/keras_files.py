@@ -1,0 +1,117 @@
+"""`.keras` files, and one clear error for each that is none."""
+
+import json
+import re
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+
+from igam_tf.checkpoints.bundle import as_weights
+from igam_tf.checkpoints.errors import CheckpointError, shortened
+from igam_tf.checkpoints.foreign import what_it_is
+from igam_tf.models.features import check_channels_last
+
+_LARGEST_GROWTH = 100
+
+
+def load_keras(path):
+    """Loads a network from a `.keras` file.
+
+    Args:
+        path: pathlib.Path of the file.
+
+    Returns:
+        keras.Model from images (batch, height, width, channels) to logits.
+
+    Raises:
+        CheckpointError: if it is another kind of file, damaged, or holds NaN, layers
+            that Keras does not know, or no network from images to logits.
+        FileNotFoundError: if it is missing.
+    """
+    _check_archive(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be loaded as a .keras file ({type(error).__name__}: "
+            f"{error}). {_way_out(path, error)}"
+        ) from error
+    for weight in model.weights:
+        value = np.asarray(weight)
+        if value.dtype.kind == "f":
+            as_weights(value, weight.path, path, value.dtype)
+    shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
+    if not all(shapes) or [len(shape) for shape in shapes] != [4, 2]:
+        raise CheckpointError(
+            f"{path} maps {shapes[0]} to {shapes[1]}; expected a network from "
+            "images (batch, height, width, channels) to logits (batch, classes)."
+        )
+    try:
+        check_channels_last(model.input_shape[1:], f"the network of {path}")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    return model
+
+
+def _check_archive(path):
+    """Before Keras, whose messages miss what the file is, opens it."""
+    if not path.exists():
+        raise FileNotFoundError(f"no checkpoint at {path}: there is no such file.")
+    if not zipfile.is_zipfile(path):
+        found = what_it_is(path)
+        if found is not None:
+            raise CheckpointError(f"{path} is no .keras archive but {found}")
+        if path.is_dir():
+            raise CheckpointError(f"{path} is a folder: expected a .keras file.")
+        raise CheckpointError(
+            f"{path} cannot be loaded as a .keras file: it is no zip archive, or one "
+            "that is cut short. Fetch or save it again by model.save('....keras')."
+        )
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if not {"config.json", "model.weights.h5"} <= {m.filename for m in members}:
+        found = what_it_is(path) or (
+            f"a zip archive with {shortened(m.filename for m in members)}."
+        )
+        raise CheckpointError(f"{path} is no .keras archive but {found}")
+    # Keras stores members as they are; only a trap unpacks to a thousand times as much.
+    size = sum(member.file_size for member in members)
+    if size > _LARGEST_GROWTH * max(path.stat().st_size, 1_000_000):
+        raise CheckpointError(
+            f"{path} would unpack to {size / 1e9:.1f} GB from "
+            f"{path.stat().st_size / 1e6:.1f} MB: expected a file written by model.save. "
+            "Do not trust it."
+        )
+
+
+def _way_out(path, error):
+    """What to do about a file that Keras could not load."""
+    text = str(error)
+    if unknown := re.search(r"Could not locate class '([^']+)'", text):
+        return (
+            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the module "
+            "that defines it and registers it (keras.saving."
+            "register_keras_serializable) before loading, or save the network built of "
+            "Keras layers and operations only."
+        )
+    if "ambda" in text and "safe_mode" in text:
+        return (
+            "It holds Python code in a Lambda layer, which is not run: save the network "
+            "with keras.ops or Keras layers in its place."
+        )
+    return (
+        "It is damaged, or was not saved by model.save('....keras'), or by a newer "
+        f"Keras than {keras.__version__}{_saved_by(path)}."
+    )
+
+
+def _saved_by(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
+        return ""
+    return f" (its metadata say {version})"
