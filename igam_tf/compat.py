@@ -58,10 +58,28 @@ def operation_of_output(model):
 
     `KerasTensor._keras_history`: the order of `Model.layers` is not that of the graph.
     """
-    purpose = "to find the layer that gives the logits"
-    output = model.outputs[0]
-    history = attribute(output, "_keras_history", "keras.KerasTensor", purpose)
-    return attribute(history, "operation", "keras.KerasTensor._keras_history", purpose)
+    return attribute(_history(model), "operation", _HISTORY, _TO_FIND_LOGITS)
+
+
+def inputs_of_output(model):
+    """The tensors that `operation_of_output` was given: a list of KerasTensor.
+
+    `Operation._inbound_nodes`: `Operation.input` needs a layer that is called once.
+    """
+    operation, history = operation_of_output(model), _history(model)
+    index = attribute(history, "node_index", _HISTORY, _TO_FIND_LOGITS)
+    nodes = attribute(operation, "_inbound_nodes", "keras.Operation", _TO_FIND_LOGITS)
+    owner = "keras.Operation._inbound_nodes"
+    return list(attribute(nodes[index], "input_tensors", owner, _TO_FIND_LOGITS))
+
+
+_HISTORY = "keras.KerasTensor._keras_history"
+_TO_FIND_LOGITS = "to find the layer that gives the logits"
+
+
+def _history(model):
+    owner = "keras.KerasTensor"
+    return attribute(model.outputs[0], "_keras_history", owner, _TO_FIND_LOGITS)
 
 
 def operation_name(operation):

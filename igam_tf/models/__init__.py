@@ -9,6 +9,7 @@ from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.outputs import output_activation, two_logits, without_softmax
 from igam_tf.models.precision import compute_dtype, in_float32
 from igam_tf.models.resnet import preact_resnet
 from igam_tf.models.score_network import score_network
@@ -28,12 +29,15 @@ __all__ = [
     "freeze",
     "in_float32",
     "mnist_cnn",
+    "output_activation",
     "preact_resnet",
     "score_network",
     "small_cnn",
     "swap_activations",
+    "two_logits",
     "unbias_moving_variance",
     "vit",
     "wide_resnet",
     "with_backbone",
+    "without_softmax",
 ]
