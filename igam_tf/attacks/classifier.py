@@ -6,6 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf.backend import require_tensorflow
+
+require_tensorflow()
+
 _NUM_CLASSES = weakref.WeakKeyDictionary()
 
 

@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from igam_tf import compat
+from igam_tf.models.copying import copy_network
+
 # Images of random numbers on which a rebuilt network is compared with the given one.
 _NUM_COMPARED = 4
 
@@ -14,7 +17,7 @@ def output_activation(model):
         model: functional or Sequential keras.Model of one output.
     """
     operation, _ = _last(model)
-    if isinstance(operation, keras.Model):
+    if _has_inside(operation):
         return output_activation(operation)
     return _function_name(operation)
 
@@ -22,23 +25,21 @@ def output_activation(model):
 def without_softmax(model):
     """The classifier's logits: the network without the softmax that it ends in.
 
-    Every layer but the last one is shared with the given model, and so are its weights:
-    train one and the other changes too. `keras.models.clone_model` makes a copy first.
-
     Args:
         model: functional or Sequential keras.Model that ends in a softmax: the
             `activation` of its last layer, a layer of its own, or `keras.ops.softmax`.
 
     Returns:
-        keras.Model from the same images to logits, whose softmax is what the given
-        model returns (compared on random images).
+        keras.Model from the same images to logits, with weights of its own; its softmax
+        is what the given model returns (compared on random images).
 
     Raises:
         ValueError: if the model does not end in a softmax.
     """
+    original, model = model, _copied(model)
     logits = _before(model, "softmax", f"{_described(model)} ends in")
     network = keras.Model(model.inputs[0], logits, name=model.name)
-    _check_equal(model, lambda x: model(x), lambda x: keras.ops.softmax(network(x)))
+    _check_equal(original, original, lambda x: keras.ops.softmax(network(x)))
     return network
 
 
@@ -46,21 +47,20 @@ def two_logits(model):
     """The two logits, 0 and z, of a classifier that gives one logit or one sigmoid.
 
     The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)): class 1 is what the one
-    output stood for. Every layer but the last one is shared with the given model.
+    output stood for.
 
     Args:
         model: functional or Sequential keras.Model of outputs (batch, 1): logits, or
             probabilities of class 1 by a sigmoid at the end.
 
     Returns:
-        keras.Model from the same images to logits (batch, 2), compared with the given
-        one on random images.
+        keras.Model from the same images to logits (batch, 2), with weights of its own;
+        compared with the given one on random images.
 
     Raises:
         ValueError: if the model has another number of outputs, or ends in another
             function.
     """
-    _check_one_output(model)
     found = output_activation(model)
     shape = tuple(model.outputs[0].shape)
     if len(shape) != 2 or shape[1] != 1 or found not in ("linear", "sigmoid"):
@@ -68,11 +68,11 @@ def two_logits(model):
             f"{_described(model)} returns {shape} by a {found} function: expected "
             "(batch, 1), one logit or the sigmoid of one."
         )
-    single = model
+    single = _copied(model)
     if found == "sigmoid":
-        logit = _before(model, "sigmoid", _described(model))
-        single = keras.Model(model.inputs[0], logit)
-    network = keras.Model(model.inputs[0], _doubled(single), name=model.name)
+        logit = _before(single, "sigmoid", _described(model))
+        single = keras.Model(single.inputs[0], logit)
+    network = keras.Model(single.inputs[0], _doubled(single), name=model.name)
 
     def expected(images):
         outputs = model(images)
@@ -80,6 +80,11 @@ def two_logits(model):
 
     _check_equal(model, expected, lambda x: keras.ops.softmax(network(x))[:, 1:])
     return network
+
+
+def _copied(model):
+    _check_one_output(model)
+    return copy_network(model)
 
 
 def _doubled(single):
@@ -100,7 +105,7 @@ def _doubled(single):
 def _before(model, function, complaint):
     """The symbolic input of a function that a model ends in."""
     operation, inputs = _last(model)
-    if isinstance(operation, keras.Model):
+    if _has_inside(operation):
         inner = _before(operation, function, complaint)
         return keras.Model(operation.inputs[0], inner, name=operation.name)(inputs)
     if _function_name(operation) != function:
@@ -123,9 +128,12 @@ def _before(model, function, complaint):
 def _last(model):
     """The operation that gives a model's output, and its symbolic input."""
     _check_one_output(model)
-    history = model.outputs[0]._keras_history
-    operation = history.operation
-    return operation, operation._inbound_nodes[history.node_index].input_tensors[0]
+    return compat.operation_of_output(model), compat.inputs_of_output(model)[0]
+
+
+def _has_inside(operation):
+    """Whether it is a network whose layers can be seen: not one of its own class."""
+    return isinstance(operation, keras.Model) and bool(getattr(operation, "outputs", None))
 
 
 def _function_name(operation):

@@ -5,7 +5,7 @@ import importlib.util
 import keras
 import numpy as np
 
-from igam_tf import models
+from igam_tf import compat, models
 from igam_tf.attacks.classifier import check_not_probabilities
 
 # Images of random numbers that show whether a network gives probabilities.
@@ -16,7 +16,7 @@ def check_classifier(network, role="student"):
     """Raises ValueError unless a network is from images to logits, one for each class.
 
     Args:
-        network: what was given as student or teacher.
+        network: what was given as student, teacher or discriminator.
         role: what it was given as.
     """
     name = f"{role} {getattr(network, 'name', network)!r}"
@@ -45,7 +45,7 @@ def check_classifier(network, role="student"):
             "classes; igam_tf.models.two_logits(network) makes two of one logit or one "
             "sigmoid."
         )
-    if outputs[0].dtype in ("float16", "bfloat16"):
+    if role == "student" and outputs[0].dtype in ("float16", "bfloat16"):
         raise ValueError(
             f"{name} returns logits in {outputs[0].dtype}: expected "
             f"{keras.config.floatx()}, in which losses are computed; give its last layer "
@@ -91,8 +91,7 @@ def check_optimizer(optimizer):
     Args:
         optimizer: keras optimizer.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    steps = inner.gradient_accumulation_steps
+    steps = compat.without_loss_scale(optimizer).gradient_accumulation_steps
     if steps:
         raise ValueError(
             f"gradient_accumulation_steps={steps} of the optimizer: expected None; "

@@ -3,11 +3,12 @@
 import keras
 import tensorflow as tf
 
+from igam_tf import compat
 from igam_tf.training import callbacks as callbacks_
 from igam_tf.training import checks, feeding, replicas
 
 
-class Fitting(keras.Model):
+class Fitting(compat.OwnLoop, keras.Model):
     """What Keras documents of `keras.Model`, for a method that trains a `student`.
 
     `fit`, `evaluate`, `train_on_batch` and `test_on_batch` take arrays, a
@@ -136,9 +137,6 @@ class Fitting(keras.Model):
         batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(len(labels))
         return iter(self.distribute_strategy.experimental_distribute_dataset(batches))
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `compile` built all; from a batch it fails with several workers."""
-
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
@@ -163,9 +161,9 @@ class Fitting(keras.Model):
 
     @property
     def metrics(self):
-        # Without Keras' own mean of the loss, which nothing fills here.
-        own = getattr(self, "means", ())
-        return [m for m in super().metrics if m.name != "loss" or m in own]
+        # Without Keras' own mean of the loss, in whose place the method's stands: first.
+        own = getattr(self, "means", [])[:1]
+        return own + [m for m in super().metrics if m.name != "loss"]
 
     @property
     def trainable_weights(self):
