@@ -4,9 +4,11 @@
 used, so that `run.py --help` answers at once.
 """
 
-from igam_tf import lazy
+from igam_tf import backend, lazy
 
 __version__ = "0.1.0"
+
+backend.warn_of_others()
 
 __all__, __getattr__, __dir__ = lazy.exports(
     __name__,

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from igam_tf.data import check_images, check_labels
+from igam_tf.data import check_images, check_labels, class_numbers
 
 NORMS = ("linf", "l2")
 
@@ -45,18 +45,21 @@ def images_and_labels(images, labels):
     """Checked images, and labels in the type that attacks compute with.
 
     Args:
-        images: float32 array or tensor (batch, height, width, channels) in [0, 1].
-        labels: integers (batch,).
+        images: float32 array or tensor (batch, height, width, channels) in [0, 1]; what
+            rounding put outside is clipped.
+        labels: integers (batch,) or (batch, 1), or exactly one-hot rows.
 
     Returns:
-        Tuple (float32 array, int32 array).
+        Tuple (float32 array, int32 array (batch,)).
 
     Raises:
         ValueError: if images or labels are not what `igam_tf.data` means by them, or
             not equally many.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
+    images, labels = np.asarray(images), class_numbers(labels)
     check_images(images)
+    if images.min() < 0 or images.max() > 1:
+        images = images.clip(0.0, 1.0)
     check_labels(labels, np.iinfo(np.int32).max)
     if len(images) != len(labels):
         raise ValueError(

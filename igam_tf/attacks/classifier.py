@@ -6,6 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf.backend import require_tensorflow
+
+require_tensorflow()
+
 _NUM_CLASSES = weakref.WeakKeyDictionary()
 
 
@@ -60,14 +64,20 @@ def num_classes(model, images):
         # Rows in half precision sum to 1 up to its last digit times the classes.
         is_half = logits.dtype in (tf.float16, tf.bfloat16)
         atol = 2e-2 if is_half else 1e-3
-        _check_not_probabilities(model, np.asarray(logits, np.float32), atol)
+        check_not_probabilities(model, np.asarray(logits, np.float32), atol)
         known[shape] = classes
     return known[shape]
 
 
 def _classes_of_output(model, logits):
     shape = getattr(logits, "shape", None)
-    if shape is None or len(shape) != 2 or shape[1] < 2:
+    if shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+        raise ValueError(
+            f"model {model.name!r} returns one number an image, {tuple(shape)}: expected "
+            "logits (batch, classes) with at least 2 classes; "
+            "igam_tf.models.two_logits(model) makes two logits of one logit or sigmoid."
+        )
+    if shape is None or len(shape) != 2:
         raise ValueError(
             f"model {model.name!r} returns {shape or type(logits).__name__} for some "
             "images: expected logits (batch, classes) with at least 2 classes; pass "
@@ -76,12 +86,18 @@ def _classes_of_output(model, logits):
     return int(shape[1])
 
 
-def _check_not_probabilities(model, logits, atol):
+def check_not_probabilities(model, logits, atol=1e-3):
+    """Raises ValueError if a model's outputs are those of a softmax.
+
+    Args:
+        model: Keras model.
+        logits: its outputs, a float32 array (batch, classes).
+        atol: by how much the sum of a row may differ from 1.
+    """
     if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=atol):
         raise ValueError(
             f"model {model.name!r} returns probabilities (rows of numbers above zero "
             "that sum to 1): expected logits, because a softmax hides gradients from "
             "attacks and makes a model look robust. Take it off: "
-            "model.layers[-1].activation = keras.activations.linear, or, if it is a "
-            "layer of its own, keras.Model(model.input, model.layers[-2].output)."
+            "igam_tf.models.without_softmax(model)."
         )

@@ -17,6 +17,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "check_count": "batches",
         "check_images": "task",
         "check_labels": "task",
+        "class_numbers": "labels",
         "evaluation_batches": "batches",
         "load": "reading",
         "read": "reading",

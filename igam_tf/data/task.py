@@ -4,6 +4,11 @@ import dataclasses
 
 import numpy as np
 
+#: Pixels may lie so far outside of [0, 1]: the rounding of resizes and decoders.
+ROUNDING = 1e-5
+# Bicubic and Lanczos resizes overshoot at edges, by less than this.
+_OVERSHOOT = 0.25
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -60,8 +65,8 @@ def check_images(images):
     """Raises unless these are images as this package means them.
 
     Args:
-        images: float32 [n, height, width, channels] in [0, 1]; an array or an eager
-            tensor.
+        images: float32 [n, height, width, channels] in [0, 1], up to `ROUNDING`; an
+            array or an eager tensor.
 
     Raises:
         ValueError: if rank, type or range differ, or if there is a NaN.
@@ -87,13 +92,25 @@ def check_images(images):
             f"images hold {np.count_nonzero(np.isnan(images))} NaN; expected values in "
             "[0, 1]: look at where they were computed or decoded."
         )
-    if low < 0 or high > 1:
-        way_out = "divide by 255" if 0 <= low and high <= 255 else "scale them"
-        if low < 0:
-            way_out = "undo the normalisation: models own theirs"
+    if low < -ROUNDING or high > 1 + ROUNDING:
         raise ValueError(
-            f"images range from {low:.6g} to {high:.6g}; expected [0, 1]: {way_out}."
+            f"images range from {low:.6g} to {high:.6g}; expected [0, 1]: "
+            f"{_way_out(low, high)}."
         )
+
+
+def _way_out(low, high):
+    """What probably brought images out of [0, 1], and what to do."""
+    if -_OVERSHOOT <= low and high <= 1 + _OVERSHOOT:
+        return (
+            "a bicubic or Lanczos resize overshoots by so much; clip them, as in "
+            "tf.clip_by_value(images, 0.0, 1.0)"
+        )
+    if 16 < high <= 320 and low >= -64:
+        return "divide by 255" if low >= 0 and high <= 255 else (
+            "these look like grey levels after a resize; divide by 255 and clip to [0, 1]"
+        )
+    return "undo the normalisation: models own theirs" if low < 0 else "scale them"
 
 
 def check_labels(labels, num_classes):
@@ -110,7 +127,8 @@ def check_labels(labels, num_classes):
     if labels.ndim != 1:
         raise ValueError(
             f"labels have shape {labels.shape}; expected class numbers of shape [n]: "
-            "turn one-hot rows into numbers with labels.argmax(-1)."
+            "turn a column into numbers with labels[:, 0], one-hot rows with "
+            "labels.argmax(-1)."
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(

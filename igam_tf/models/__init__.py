@@ -1,5 +1,6 @@
 """Networks: functions that return a plain `keras.Model`."""
 
+from igam_tf.backend import require_tensorflow
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
@@ -9,6 +10,7 @@ from igam_tf.models.freezing import freeze
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.outputs import output_activation, two_logits, without_softmax
 from igam_tf.models.precision import compute_dtype, in_float32
 from igam_tf.models.resnet import preact_resnet
 from igam_tf.models.score_network import score_network
@@ -16,6 +18,8 @@ from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.swap_activations import swap_activations
 from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
+
+require_tensorflow()
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,12 +32,15 @@ __all__ = [
     "freeze",
     "in_float32",
     "mnist_cnn",
+    "output_activation",
     "preact_resnet",
     "score_network",
     "small_cnn",
     "swap_activations",
+    "two_logits",
     "unbias_moving_variance",
     "vit",
     "wide_resnet",
     "with_backbone",
+    "without_softmax",
 ]

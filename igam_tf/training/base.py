@@ -2,7 +2,8 @@
 
 A method is a small subclass that says what to compute before the tape (`prepare`) and
 which per-image losses to minimise (`loss_terms`). This file, with the step on one
-replica, and `replicas.py`, with all of them, alone know about `tf.distribute` and XLA.
+replica, and `replicas.py`, with all of them, know about `tf.distribute` and XLA;
+`fitting.py` has Keras' interface around them.
 """
 
 import functools
@@ -10,13 +11,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from igam_tf import compat, distribution, moments, transforms
+from igam_tf import distribution, moments, transforms
 from igam_tf.data import check_count
-from igam_tf.training import checks, micro_batches, replicas
+from igam_tf.training import checks, micro_batches
+from igam_tf.training.fitting import Fitting
 from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
 
-class TrainingMethod(compat.OwnLoop, keras.Model):
+class TrainingMethod(Fitting):
     """A student and the way it is trained; `fit` is the training loop.
 
     Args:
@@ -33,7 +35,8 @@ class TrainingMethod(compat.OwnLoop, keras.Model):
         seed: seed of all randomness inside the step.
 
     Raises:
-        ValueError: if micro_batch is not a positive whole number.
+        ValueError: if micro_batch is not a positive whole number, or the student is not
+            a network from images to logits.
     """
 
     #: Branches of `train_step`; `phase` picks one of them by the step.
@@ -57,6 +60,7 @@ class TrainingMethod(compat.OwnLoop, keras.Model):
         super().__init__(name=name)
         if micro_batch is not None:
             check_count("micro_batch", micro_batch)
+        checks.check_classifier(student)
         self.student = student
         self.attack = attack
         self.penalty = penalty
@@ -238,23 +242,18 @@ class TrainingMethod(compat.OwnLoop, keras.Model):
             self._xla_functions[key] = tf.function(bound, jit_compile=True)
         return self._xla_functions[key]
 
-    @property
-    def num_replicas(self):
-        return self.distribute_strategy.num_replicas_in_sync
-
-    # Keras' interface.
-
-    def call(self, images, training=False):
-        return self.student(images, training=training)
-
     def compile(self, optimizer, *, jit_compile="auto", metrics=("accuracy",), **kwargs):
         """Configures training; call it under the strategy that trains.
 
         Args:
             optimizer: optimizer of the student; of a float16 one it scales the loss.
             jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
-            metrics: Keras metrics of (labels, logits).
+            metrics: Keras metrics of (labels, logits), or None.
             **kwargs: `steps_per_execution`, `run_eagerly`.
+
+        Raises:
+            ValueError: if a loss is given, if the optimizer gathers gradients over
+                steps, or if the student computes probabilities.
         """
         if kwargs.keys() & {"loss", "loss_weights"}:
             raise ValueError(
@@ -262,12 +261,14 @@ class TrainingMethod(compat.OwnLoop, keras.Model):
                 "leave loss and loss_weights out."
             )
         moments.check()
+        optimizer = with_loss_scale(optimizer, self.student)
+        checks.check_optimizer(optimizer)
+        checks.check_no_probabilities(self.student)
         super().compile(
-            optimizer=with_loss_scale(optimizer, self.student),
-            metrics=list(metrics),
+            optimizer=optimizer,
+            metrics=checks.checked_metrics(metrics),
             jit_compile=False,
-            auto_scale_loss=False,
-            **kwargs,
+            **{**kwargs, "auto_scale_loss": False},
         )
         self._use_xla = distribution.resolve_jit_compile(jit_compile)
         self._xla_functions = {}
@@ -277,22 +278,3 @@ class TrainingMethod(compat.OwnLoop, keras.Model):
         classes = self.student.output_shape[-1]
         self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
         self.reset_metrics()
-
-    def fit(self, x=None, y=None, **kwargs):
-        """Keras' `fit`, after a look at the data.
-
-        Raises:
-            ValueError: if images are not in [0, 1] or labels are not classes.
-        """
-        checks.check_training_data(x, y, num_classes=self.student.output_shape[-1])
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, **kwargs)
-
-    def make_train_function(self, force=False):
-        if self.train_function is None or force:
-            self.train_function = replicas.over_iterator(self, replicas.train_on_batch)
-
-    def make_test_function(self, force=False):
-        if self.test_function is None or force:
-            self.test_function = replicas.over_iterator(self, replicas.test_on_batch)

@@ -23,6 +23,8 @@ class MatchedMethod:
     partners), labels); of the others, (images, labels).
     """
 
+    takes_targets = True
+
     def unpack(self, data):
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not isinstance(x, (tuple, list)):

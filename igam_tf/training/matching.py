@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from igam_tf import transforms
 from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
-from igam_tf.training import micro_batches
+from igam_tf.training import checks, micro_batches
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.optimizers import following, with_loss_scale
 from igam_tf.training.teachers import check_choice
@@ -80,6 +80,7 @@ class AdversarialMatching(TrainingMethod):
         self.discriminator_optimizer = with_loss_scale(
             discriminator_optimizer, self.discriminator
         )
+        checks.check_optimizer(self.discriminator_optimizer)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def players(self, images, labels, targets, *, student_player=None):

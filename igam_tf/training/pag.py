@@ -8,7 +8,6 @@ import tensorflow as tf
 from igam_tf import moments
 from igam_tf.data import check_count
 from igam_tf.data.batches import crop_and_flip
-from igam_tf.training import checks
 from igam_tf.training.base import TrainingMethod
 
 # Squared norms below it count as it: a gradient that vanishes has cosine 0, not NaN.
@@ -51,6 +50,7 @@ class PAG(TrainingMethod):
         ValueError: if the number of classes is not one the student has.
     """
 
+    takes_targets = True
     reports = ("cross_entropy", "alignment", "gradient_cosine", "gradient_norm")
 
     def __init__(
@@ -75,15 +75,6 @@ class PAG(TrainingMethod):
         self.weight = weight
         self.augmentation = augmentation
         self.classes = classes
-
-    def fit(self, x=None, y=None, **kwargs):
-        """As `TrainingMethod.fit`; also looks at images that come with targets."""
-        if isinstance(x, tf.data.Dataset) and _is_pair(x.element_spec[0]):
-            images = x.map(lambda pair, labels: (pair[0], labels))
-            checks.check_training_data(
-                images, y, num_classes=self.student.output_shape[-1]
-            )
-        return super().fit(x, y, **kwargs)
 
     def unpack(self, data):
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)

@@ -8,6 +8,8 @@ import functools
 
 import tensorflow as tf
 
+from igam_tf.training import feeding
+
 
 def train_on_batch(method, data):
     """Both players' updates, as the step asks for them.
@@ -19,7 +21,8 @@ def train_on_batch(method, data):
     Returns:
         Dict of running means.
     """
-    step = tf.identity(method.optimizer.iterations.value)
+    with tf.control_dependencies(_every_replica_has_images(method, data)):
+        step = tf.identity(method.optimizer.iterations.value)
     branches = [
         functools.partial(_train_in_phase, method, data, step, phase)
         for phase in method.phases
@@ -36,6 +39,21 @@ def test_on_batch(method, data):
     step = tf.identity(method.optimizer.iterations.value)
     outputs, _ = method.distribute_strategy.run(method.test_step, (data, step))
     return _update_metrics(method, *_reduced(method, *outputs))
+
+
+def _every_replica_has_images(method, data):
+    """Operations that fail if a replica has none: batch norm of nothing is NaN.
+
+    Shapes are known to the host, so that the accelerators do not wait for it.
+    """
+    if method.num_replicas == 1:
+        return []
+    shares = method.distribute_strategy.experimental_local_results(
+        tf.nest.flatten(data)[0]
+    )
+    smallest = tf.reduce_min([tf.shape(share)[0] for share in shares])
+    sentence = f"{feeding.BadBatchError.__name__}: {feeding.too_few(len(shares))}\n"
+    return [tf.debugging.Assert(smallest > 0, [sentence])]
 
 
 def _train_in_phase(method, data, step, phase):

@@ -1,6 +1,7 @@
 """Frozen teachers of methods that learn from one."""
 
 from igam_tf import models, transforms
+from igam_tf.training import checks
 
 
 class Untracked:
@@ -29,13 +30,15 @@ def check_networks(student, teacher=None, discriminator=None):
     """Same images, same classes, and a discriminator of what it is to see.
 
     Raises:
-        ValueError: if a shape differs.
+        ValueError: if one of them gives no logits, or a shape differs.
     """
     expected = {}
     if teacher is not None:
+        checks.check_classifier(teacher, "teacher")
         expected["teacher input"] = (teacher.input_shape[1:], student.input_shape[1:])
         expected["teacher classes"] = (teacher.output_shape[1:], student.output_shape[1:])
     if discriminator is not None:
+        checks.check_classifier(discriminator, "discriminator")
         expected["discriminator input"] = (
             discriminator.input_shape[1:],
             student.input_shape[1:],
