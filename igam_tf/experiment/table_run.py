@@ -165,6 +165,7 @@ def _together(table, folder, found):
                     "label": controls.label(row.label, controls.split(inner)[1]),
                     "student": f"{inside}/{inner}/student.keras",
                     "settings": done["settings"],
+                    **{key: done[key] for key in ("teacher",) if key in done},
                 }
                 if name != row.name:
                     rows[name]["control_of"] = row.name
