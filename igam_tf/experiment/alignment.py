@@ -1,7 +1,7 @@
 """The row pag: its target gradients, and the batches it trains on."""
 
 from igam_tf import data, distribution, training
-from igam_tf.experiment.folder import load_keras
+from igam_tf.models.loading import load_keras
 from igam_tf.training import pag_targets
 
 

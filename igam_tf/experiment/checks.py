@@ -8,7 +8,7 @@ import numpy as np
 from igam_tf import distribution, models
 from igam_tf.data import registry
 from igam_tf.experiment import networks
-from igam_tf.experiment.folder import load_keras
+from igam_tf.models.loading import load_keras
 
 _SHARED = "shared_by_all_workers"
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 import igam_tf
 from igam_tf import files, locks
+from igam_tf.models.loading import load_keras
 
 #: SHA-256 of each finished model; a folder of an earlier version has none.
 DIGESTS = "digests.json"
@@ -61,7 +62,10 @@ class Folder:
         with locks.held(self.path, flag="--run_dir"):
             # What a killed process has left half written.
             for left in self.path.rglob(f"{files.PREFIX}*"):
-                if left.is_file():
+                within = left.relative_to(self.path).parents
+                # A run inside of a table's folder has a lock of its own.
+                owners = [self.path / p for p in within if p.parts]
+                if left.is_file() and not any((p / locks.NAME).exists() for p in owners):
                     left.unlink(missing_ok=True)
             yield
 
@@ -242,21 +246,6 @@ class RunFolder(Folder):
                 f"--run_dir: {self.path} holds a run of other settings ({changes}); "
                 "pass the same settings to go on with it, or another --run_dir."
             )
-
-
-def load_keras(path):
-    """A model of a `.keras` file; a ValueError with its name if it is damaged."""
-    files.check_archive(path)
-    try:
-        return keras.models.load_model(path, compile=False)
-    # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise ValueError(
-            f"{path} cannot be loaded ({type(error).__name__}: {reason}). It is damaged, "
-            "or needs layers that are not imported; restore it, or delete it to make it "
-            "again."
-        ) from error
 
 
 def default_path(experiment):

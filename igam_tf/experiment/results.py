@@ -94,6 +94,7 @@ def _evaluate(experiment, folder, row, strategy, target, sources, asked):
     if experiment.batch_norm == "batch":
         # The frozen layers of FT would keep to their moving statistics.
         models.freeze(student, batch_norm="batch")
+
     def save(found):
         found["robustbench"]["dataset"] = experiment.target
         folder.write_json(f"{row}/evaluation.json", {**found, "settings": asked})
