@@ -16,7 +16,8 @@ from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_im
 from igam_tf.evaluation.counting import STATE_VERSION, Counter
 from igam_tf.evaluation.masking import order_warnings, precision_warnings
 from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
-from igam_tf.evaluation.progress import Progress
+from igam_tf.evaluation.progress import Progress, tell
+from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.robustbench import model_info
 
@@ -81,9 +82,10 @@ def evaluate(
         seconds (compilation included); "worst_case", the images that stand under all
         attacks, the panel's among them; the threat model, settings, versions;
         "outcomes", one bit for each image and attack, which
-        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns; "warnings": sentences about signs of
-        gradient masking; "robustbench": the same under the names of RobustBench's
-        `model_info`.
+        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns;
+        "warnings": sentences about signs of gradient masking, or about images of another
+        range than the model is for (that alone, where it is so); "robustbench": the same
+        under the names of RobustBench's `model_info`.
 
     Raises:
         ValueError: if the arguments, the model or the data do not fit; if the model
@@ -111,6 +113,9 @@ def evaluate(
     others = {name: model_digest(source) for name, source in sources.items()}
     identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
     kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION, STATE_VERSION)))
+    ranges = range_warnings(
+        model, data, batch_size=batch_size, training=batch_norm == "batch"
+    )
     found, broken = None, ()
     if panel:
         found, broken = _panel(
@@ -125,7 +130,8 @@ def evaluate(
             seed=seed,
             transfer_from=sources,
         )
-        _tell(found, progress)
+    if progress:
+        tell(ranges, found)
     bar = Progress(num_images(data, max_examples), list(attacks), progress)
     counter = Counter(
         model,
@@ -135,7 +141,7 @@ def evaluate(
         broken=broken,
     )
     _count(counter, data, max_examples, kept, bar)
-    result = _result(model, attacks, counter, settings, found)
+    result = _result(model, attacks, counter, settings, found, ranges)
     kept.remove()
     return {**result, "seconds": round(time.perf_counter() - start, 3)}
 
@@ -204,12 +210,15 @@ def _count(counter, data, max_examples, kept, bar):
         raise ValueError("data has no images: expected at least one to evaluate on.")
 
 
-def _result(model, attacks, counter, settings, panel):
+def _result(model, attacks, counter, settings, panel, ranges):
     entries, worst_case = counter.entries(), counter.worst_case()
     order = order_warnings(attacks, entries)
     # What the attacks asked for show on all images, the panel need not say again.
     said = {"pgd_steps"} if order else set()
     found = [n for n in panel["warns"] if n not in said] if panel else []
+    if ranges:
+        # Signs of masking in a model given images that it is not for mean nothing.
+        order, found = [], []
     precision = precision_warnings(model)
     return {
         "attacks": entries,
@@ -217,7 +226,8 @@ def _result(model, attacks, counter, settings, panel):
         **settings,
         "num_examples": counter.num_examples,
         "outcomes": counter.outcomes(),
-        "warnings": precision
+        "warnings": ranges
+        + precision
         + order
         + [panel["checks"][name]["sentence"] for name in found],
         "panel": panel,
@@ -228,7 +238,7 @@ def _result(model, attacks, counter, settings, panel):
             worst_case=worst_case,
             eps=settings["eps"],
             autoattack=_standard_autoattack(attacks),
-            unreliable=bool(precision or order or found),
+            unreliable=bool(ranges or precision or order or found),
         ),
         "versions": _versions(),
     }
@@ -240,19 +250,6 @@ def _standard_autoattack(attacks):
         if isinstance(attack, AutoAttack) and attack.version == "standard":
             return name
     return None
-
-
-def _tell(panel, progress):
-    """Prints what the panel found."""
-    if not progress:
-        return
-    warns = panel["warns"]
-    print(
-        f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
-        f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
-    )
-    for name in warns:
-        print(f"Warning, {name}: {panel['checks'][name]['sentence']}")
 
 
 def _named(attacks, *, eps, norm, step_size, seed):
