@@ -18,7 +18,8 @@ from igam_tf.evaluation.counting import STATE_VERSION, Counter
 from igam_tf.evaluation.endless import Repeats, check_ends
 from igam_tf.evaluation.masking import order_warnings, precision_warnings, reach_warnings
 from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
-from igam_tf.evaluation.progress import Progress
+from igam_tf.evaluation.progress import Progress, tell
+from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.robustbench import model_info
 
@@ -87,9 +88,10 @@ def evaluate(
         seconds (compilation included); "worst_case", the images that stand under all
         attacks, the panel's among them; the threat model, settings, versions;
         "outcomes", one bit for each image and attack, which
-        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns; "warnings": sentences about signs of
-        gradient masking; "robustbench": the same under the names of RobustBench's
-        `model_info`.
+        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns;
+        "warnings": sentences about signs of gradient masking, or about images of another
+        range than the model is for (that alone, where it is so); "robustbench": the same
+        under the names of RobustBench's `model_info`.
 
     Raises:
         ValueError: if the arguments, the model or the data do not fit, or the data has
@@ -121,6 +123,9 @@ def evaluate(
     identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
     kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION, STATE_VERSION)))
     with kept.in_use():
+        ranges = range_warnings(
+            model, data, batch_size=batch_size, training=batch_norm == "batch"
+        )
         found, broken = None, ()
         if panel:
             found, broken = _panel(
@@ -135,7 +140,8 @@ def evaluate(
                 seed=seed,
                 transfer_from=sources,
             )
-            _tell(found, progress)
+        if progress:
+            tell(ranges, found)
         bar = Progress(num_images(data, max_examples), list(attacks), progress)
         counter = Counter(
             model,
@@ -145,7 +151,7 @@ def evaluate(
             broken=broken,
         )
         _count(counter, data, max_examples, kept, bar)
-        result = _result(model, attacks, counter, settings, found)
+        result = _result(model, attacks, counter, settings, found, ranges)
         result["seconds"] = round(time.perf_counter() - start, 3)
         if save is not None:
             save(result)
@@ -244,12 +250,15 @@ def _count(counter, data, max_examples, kept, bar):
         raise ValueError("data has no images: expected at least one to evaluate on.")
 
 
-def _result(model, attacks, counter, settings, panel):
+def _result(model, attacks, counter, settings, panel, ranges):
     entries, worst_case = counter.entries(), counter.worst_case()
     order = order_warnings(attacks, entries)
     # What the attacks asked for show on all images, the panel need not say again.
     said = {"pgd_steps"} if order else set()
     found = [n for n in panel["warns"] if n not in said] if panel else []
+    if ranges:
+        # Signs of masking in a model given images that it is not for mean nothing.
+        order, found = [], []
     precision = precision_warnings(model)
     return {
         "attacks": entries,
@@ -257,7 +266,8 @@ def _result(model, attacks, counter, settings, panel):
         **settings,
         "num_examples": counter.num_examples,
         "outcomes": counter.outcomes(),
-        "warnings": precision
+        "warnings": ranges
+        + precision
         + order
         + reach_warnings(attacks)
         + [panel["checks"][name]["sentence"] for name in found],
@@ -269,7 +279,7 @@ def _result(model, attacks, counter, settings, panel):
             worst_case=worst_case,
             eps=settings["eps"],
             autoattack=_standard_autoattack(attacks),
-            unreliable=bool(precision or order or found),
+            unreliable=bool(ranges or precision or order or found),
         ),
         "versions": _versions(),
     }
@@ -281,19 +291,6 @@ def _standard_autoattack(attacks):
         if isinstance(attack, AutoAttack) and attack.version == "standard":
             return name
     return None
-
-
-def _tell(panel, progress):
-    """Prints what the panel found."""
-    if not progress:
-        return
-    warns = panel["warns"]
-    print(
-        f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
-        f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
-    )
-    for name in warns:
-        print(f"Warning, {name}: {panel['checks'][name]['sentence']}")
 
 
 def _named(attacks, *, eps, norm, step_size, seed):
