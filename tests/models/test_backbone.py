@@ -46,7 +46,7 @@ def _student(weights=None):
     if weights is not None:
         backbone.load_weights(weights)
     return models.with_backbone(
-        backbone, num_classes=2, image_shape=(8, 8, 1),
+        backbone, num_classes=10, image_shape=(8, 8, 1),
         preprocess=MOBILE_NET.preprocess_input,
     )  # fmt: skip
 
@@ -66,28 +66,23 @@ def _igam(student, teacher):
 
 
 def test_igam_with_a_pretrained_backbone(tmp_path):
-    """Pretrained here on reading digits, saved, loaded; then parity of 320 images.
+    """Pretrained here on reading digits, saved, loaded; then 320 images under IGAM.
 
     No weights of ImageNet: tests download nothing.
     """
     source = data.read("digits", None)
     images, digit = _digits_of(source.train)
     set_seed(1)
-    trained = models.with_backbone(
-        _first_blocks(), num_classes=10, image_shape=(8, 8, 1),
-        preprocess=MOBILE_NET.preprocess_input,
-    )  # fmt: skip
-    history = _fit(training.StandardTraining(trained), images, digit, epochs=6)
-    assert history["accuracy"][-1] > 0.95
+    trained = _student()
+    history = _fit(training.StandardTraining(trained), images, digit, epochs=4)
+    # 0.93 and 0.94 with two seeds; chance is 0.1.
+    assert history["accuracy"][-1] > 0.8
     (backbone,) = [x for x in trained.layers if isinstance(x, keras.Model)]
     backbone.save_weights(tmp_path / "backbone.weights.h5")
 
     teacher = models.small_cnn(num_classes=10, image_shape=(8, 8, 1), filters=(8, 16))
     attack = attacks.pgd(eps=0.1, num_steps=3)
-    _fit(training.AdversarialTraining(teacher, attack), images, digit, epochs=4)
-    teacher = training.with_new_logits(teacher, num_classes=2, image_shape=(8, 8, 1))
-    parity = digit % 2
-    _fit(training.StandardTraining(teacher), images, parity, epochs=2)
+    _fit(training.AdversarialTraining(teacher, attack), images, digit, epochs=2)
 
     reached = {}
     for name, weights in (
@@ -100,11 +95,16 @@ def test_igam_with_a_pretrained_backbone(tmp_path):
         if weights:
             for a, b in zip(before, backbone.get_weights(), strict=True):
                 np.testing.assert_array_equal(a, b)
-        history = _fit(_igam(student, teacher), images[:320], parity[:320], epochs=2)
+            # Behind the same logits, it is the network that was trained.
+            logits = trained.get_layer("logit").get_weights()
+            student.get_layer("logit").set_weights(logits)
+            np.testing.assert_allclose(student(images[:9]), trained(images[:9]), atol=1e-5)
+        history = _fit(_igam(student, teacher), images[:320], digit[:320], epochs=1)
         assert all(np.isfinite(values).all() for values in history.values())
         assert any((a != b).any() for a, b in zip(before, inside.get_weights()))
-        reached[name] = history["accuracy"][-1]
-    assert reached["pretrained"] > reached["fresh"] + 0.05, reached
+        (reached[name],) = history["accuracy"]
+    # One begins where the other would be after many epochs.
+    assert reached["pretrained"] > reached["fresh"] + 0.2, reached
 
 
 def test_size_and_channels_are_fitted():
