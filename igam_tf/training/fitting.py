@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from igam_tf import compat
-from igam_tf.training import callbacks as callbacks_
 from igam_tf.training import checks, feeding, replicas
+from igam_tf.training.watch import with_watch
 
 
 class Fitting(compat.OwnLoop, keras.Model):
@@ -48,7 +48,7 @@ class Fitting(compat.OwnLoop, keras.Model):
                 where `keras.callbacks.TerminateOnNaN` is given.
         """
         checks.check_weights(class_weight=class_weight, sample_weight=sample_weight)
-        given, watch = callbacks_.with_watch(callbacks)
+        given, watch = with_watch(callbacks)
         checks.check_callbacks(given if isinstance(given, list) else given.callbacks)
         x, y = feeding.checked(x, y, self._expected())
         if validation_data is not None:
