@@ -96,13 +96,31 @@ def test_preprocessing_that_is_not_inside(is_second_class, words):
             return keras.ops.concatenate([1 - second, second], axis=-1)
 
     def check():
-        teacher_check._check_range(_experiment(), Threshold(), images, labels)
+        return teacher_check._check_range(_experiment(), Threshold(), images, labels)
 
     if words is None:
-        check()
+        assert check() == []
         return
     with pytest.raises(ValueError, match=r"0 % of 100 .* 100.0 % .*" + words):
         check()
+
+
+def test_a_little_more_with_preprocessing_is_a_warning():
+    """One in ten images of class 0 is told from class 1 in [-1, 1] only."""
+    labels = np.arange(200) % 2
+    images = np.where(labels, 0.75, 0.25).reshape(-1, 1, 1, 1).astype("float32")
+    images[:20:2] = 0.3
+
+    class Shifted(keras.Model):
+        def call(self, x):
+            x = x[:, :, 0, 0]
+            wrong = keras.ops.logical_and(x > 0.28, x < 0.5)
+            second = keras.ops.cast(keras.ops.logical_or(x >= 0.5, wrong), "float32")
+            return keras.ops.concatenate([1 - second, second], axis=-1)
+
+    said = teacher_check._check_range(_experiment(), Shifted(), images, labels)
+    assert len(said) == 1 and "95.0 % of 200" in said[0] and "100.0 %" in said[0]
+    assert "is its preprocessing inside of it?" in said[0]
 
 
 def test_the_way_out_is_a_teacher(weights, tmp_path):
