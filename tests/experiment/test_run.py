@@ -87,7 +87,7 @@ def test_the_folder_holds_everything(finished):
     folder, results = finished
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert names == {
-        "flags.json", "results.json", "table.md",
+        "flags.json", "digests.json", "results.json", "table.md",
         *(f"{figure}.{kind}" for figure in ("input_gradients", "surfaces", "bars")
           for kind in ("png", "pdf")),
         "teacher.keras", "teacher/history.csv", "finetuned.keras",

@@ -1,0 +1,183 @@
+"""What a run folder believes: digests, damage, one process, what runs share."""
+
+import pathlib
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+from igam_tf import distribution, locks, models
+from igam_tf.experiment import checks, folder, sharing, stages
+from igam_tf.experiment.config import Experiment
+from igam_tf.training import callbacks
+
+BASE = {
+    "source": "digits", "target": "digits_parity", "eps": 0.15, "step_size": 0.05,
+    "teacher_eps": 0.15, "train_examples": 20,
+}  # fmt: skip
+
+
+def _model(seed):
+    keras.utils.set_random_seed(seed)
+    return models.small_cnn(num_classes=2, filters=(2,), hidden_units=2)
+
+
+@pytest.fixture(name="run_folder")
+def _run_folder(tmp_path):
+    made = folder.RunFolder(Experiment(**BASE, run_dir=str(tmp_path)))
+    made.record(Experiment(**BASE, run_dir=str(tmp_path)), [])
+    made.save_model(_model(0), "teacher.keras")
+    return made
+
+
+def test_another_network_in_place_of_a_finished_one_is_refused(run_folder):
+    assert run_folder.is_finished("teacher.keras")
+    _model(1).save(run_folder.path / "teacher.keras")
+    with pytest.raises(ValueError, match=r"teacher\.keras is not the file.*delete"):
+        run_folder.load_model("teacher.keras", distribution.strategy("one"))
+
+
+def test_a_folder_of_an_earlier_version_has_no_digests_and_goes_on(run_folder):
+    (run_folder.path / folder.DIGESTS).unlink()
+    assert run_folder.load_model("teacher.keras", distribution.strategy("one"))
+
+
+def test_damage_is_one_error_with_the_name_of_the_file(run_folder):
+    """Cut and flipped archives, over many places."""
+    path = run_folder.path / "teacher.keras"
+    whole, strategy = path.read_bytes(), distribution.strategy("one")
+    wanted = run_folder.load_model("teacher.keras", strategy).get_weights()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for trial in range(60):
+        damaged = bytearray(whole)
+        if trial % 3:
+            damaged[generator.integers(len(whole))] ^= 1 << int(generator.integers(8))
+        else:
+            damaged = damaged[: generator.integers(len(whole))]
+        path.write_bytes(damaged)
+        try:
+            found = run_folder.load_model("teacher.keras", strategy)
+        except ValueError as error:
+            assert "teacher.keras" in str(error) and "delete" in str(error)
+            refused += 1
+        else:
+            # A date or the like: what is loaded is what was saved.
+            for a, b in zip(found.get_weights(), wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert refused > 40
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": 3}', "{"])
+def test_damaged_flags_are_named(run_folder, text):
+    (run_folder.path / "flags.json").write_text(text)
+    with pytest.raises(ValueError, match=r"flags\.json is damaged"):
+        folder.RunFolder(Experiment(**BASE, run_dir=str(run_folder.path)))
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00", "epoch,seconds\n1,x\n", "epoch,seconds\n1\n", "a,b\n1,2\n", '"']
+)
+def test_a_damaged_history_is_named(tmp_path, text):
+    path = tmp_path / "history.csv"
+    path.write_text(text)
+    try:
+        rows = callbacks.History(path).rows()
+    except ValueError as error:
+        assert "history.csv is damaged" in str(error) and "delete" in str(error)
+    else:
+        assert rows == []
+
+
+def test_histories_call_test_images_what_they_are(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,seconds,val_accuracy\n1,2.0,0.5\n")
+    history = callbacks.History(path)
+    history.on_epoch_begin(1)
+    history.on_epoch_end(1, {"val_accuracy": 0.75})
+    assert [row["test_accuracy"] for row in history.rows()] == ["0.5", "0.75"]
+
+
+class _Weights:
+    """Stands for a method: knows what was loaded."""
+
+    def load_weights(self, path):
+        self.loaded = path.read_text()
+
+    def save_weights(self, path):
+        pathlib.Path(path).write_text(self.text)
+
+
+def _checkpoints(path):
+    made = callbacks.Checkpoint(path)
+    made.set_model(_Weights())
+    for epoch in range(2):
+        made.model.text = f"epoch {epoch + 1}"
+        made.on_epoch_end(epoch)
+    return made
+
+
+def test_a_checkpoint_of_another_name_or_content_is_left_out(tmp_path):
+    made = _checkpoints(tmp_path)
+    (tmp_path / "epoch-0002.weights.h5").rename(tmp_path / "epoch-0009.weights.h5")
+    method = _Weights()
+    assert made.restore(method) == 1 and method.loaded == "epoch 1"
+    (tmp_path / "epoch-0001.weights.h5").write_text("epoch 7")
+    with pytest.raises(ValueError, match=r"(?s)epoch-0009.*delete it.*epoch-0001.*SHA"):
+        made.restore(_Weights())
+
+
+def test_checkpoints_of_an_earlier_version_go_on(tmp_path):
+    made = _checkpoints(tmp_path)
+    (tmp_path / callbacks.DIGESTS).unlink()
+    assert made.restore(_Weights()) == 2
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    experiment = Experiment(**BASE, run_dir=str(tmp_path), methods=("standard",))
+    with locks.held(tmp_path, flag="--run_dir"):
+        with pytest.raises(ValueError, match="--run_dir: .* is in use by process"):
+            stages.run(experiment)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_of_no_image_is_refused_before_any_training(tmp_path):
+    settings = {**BASE, "train_examples": 1, "batch_size": 1}
+    experiment = Experiment(
+        **settings, run_dir=str(tmp_path), methods=("standard", "pag")
+    )
+    with pytest.raises(ValueError, match="--train_examples=1: class .* pag"):
+        stages.run(experiment)
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_that_do_not_fit_are_refused_before_any_training(tmp_path):
+    experiment = Experiment(
+        source="digits", target="digits_parity", run_dir=str(tmp_path),
+        methods=("finetune", "standard"), student_model="mnist_cnn",
+    )  # fmt: skip
+    try:
+        checks.check_rows(experiment, None)
+    except ValueError as error:
+        assert "--student_model" in str(error)
+
+
+def test_settings_that_are_new_keep_runs_apart():
+    names = {field for field in Experiment.__dataclass_fields__}
+    for stage, (_, ignored) in sharing.SHARED.items():
+        assert ignored <= names
+        assert {"seed", "precision", "micro_batch"} <= sharing.deciding(stage)
+    assert {"teacher_eps", "source"} <= sharing.deciding("teacher")
+    assert not {"eps", "target", "depth"} & sharing.deciding("teacher")
+    assert {"target", "finetune_epochs"} <= sharing.deciding("finetuned")
+    assert not {"teacher_eps", "eps"} & sharing.deciding("standard")
+    assert {"eps", "step_size", "depth"} <= sharing.deciding("pgd")
+
+
+def test_the_revision_is_this_packages_own(tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    inside = tmp_path / "site-packages" / "igam_tf" / "folder.py"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("")
+    assert folder._git_revision(inside) is None

@@ -1,0 +1,71 @@
+"""Every setting of every row is refused when it is parsed, by the name of its flag."""
+
+import pathlib
+import sys
+
+import pytest
+
+from igam_tf.experiment.config import Experiment
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+BASE = {"source": "digits", "target": "digits_parity", "eps": 0.15, "step_size": 0.05}
+
+
+def _parse(*arguments):
+    sys.path.insert(0, str(REPOSITORY))
+    import run
+
+    flagfile = f"--flagfile={REPOSITORY / 'flags' / 'quickstart.cfg'}"
+    return run.parse([flagfile, *arguments])[0]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--step_size=2"], "--step_size=2: .*2/255"),
+        (["--step_size=0"], "--step_size"),
+        (["--teacher_step_size=2"], "--teacher_step_size=2"),
+        (["--eps=8"], "--eps=8"),
+        (["--norm=l2", "--eps=128"], "--eps=128.*divide by 255"),
+        (["--pag_classes=99"], "--pag_classes=99: digits_parity has 2 classes"),
+        (["--score_model=/nope.keras", "--pag_targets=sbg"], "--score_model=/nope.keras"),
+        (["--batch_norm=batch", "--attacks=autoattack"], "--batch_norm=batch"),
+        (["--batch_norm=batch", "--attacks=clean,autoattack-rand"], "--batch_norm=batch"),
+        (["--discriminator_channels=0"], "--discriminator_channels=0"),
+        (["--discriminator_channels=16,-1"], "--discriminator_channels=16,-1"),
+        (["--epochs=99999999999999999999"], "--epochs=9+: expected at most 2147483647"),
+        (["--attacks=pgd99999999999"], "--attacks.*at most 2147483647"),
+        (["--attacks=square3000000000"], "--attacks.*at most 2147483647"),
+        (["--ema_momentum=1"], "--ema_momentum=1"),
+        (["--learning_rate=1e39"], "--learning_rate=1e.39"),
+    ],
+)
+def test_flags_are_refused_when_they_are_parsed(flags, message):
+    with pytest.raises(ValueError, match=message):
+        _parse("--methods=standard,pag", *flags)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epochs": "3"}, "--epochs='3': expected a whole number"),
+        ({"epochs": 1.5}, "--epochs=1.5: expected a whole number"),
+        ({"epochs": True}, "--epochs=True: expected a whole number"),
+        ({"download": "no"}, "--download='no': expected true or false"),
+        ({"learning_rate": None}, "--learning_rate=None: expected a number"),
+        ({"methods": "igam"}, "--methods='igam': expected names"),
+        ({"run_dir": pathlib.Path("x")}, "--run_dir=.*expected a text"),
+    ],
+)
+def test_other_types_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(**BASE, **settings)
+
+
+def test_what_is_right_is_taken():
+    assert Experiment(**BASE, methods=["igam", "pag"]).methods == ("igam", "pag")
+    # The whole ball in one step, a ball of radius 0, a teacher that is not trained here.
+    Experiment(**{**BASE, "step_size": 0.3})
+    Experiment(**{**BASE, "eps": 0.0})
+    Experiment(**BASE, teacher_checkpoint="x.keras", teacher_step_size=1.0)
+    Experiment(**BASE, batch_norm="batch", attacks=("clean", "apgd-ce"))
