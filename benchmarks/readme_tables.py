@@ -13,7 +13,8 @@ second run of the same students on fewer images, such as AutoAttack's, adds its 
 
     <!-- generated from results/NAME.json + results/NAME_autoattack.json -->
 
-and all tables of a size give the paper's claims (`benchmarks.claims`):
+`results/panel_false_alarms.json` becomes the table of `benchmarks.panel_table`. All
+tables of a size give the paper's claims (`benchmarks.claims`):
 
     <!-- generated from results/*_small.json -->
 """
@@ -26,11 +27,12 @@ import re
 import sys
 import textwrap
 
-from benchmarks import claims, seeds_summary
+from benchmarks import claims, panel_table, seeds_summary
 from igam_tf.reports.table import attack_title, format_table
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 FILES = [REPOSITORY / "README.md", REPOSITORY / "results" / "README.md"]
+PANEL = "results/panel_false_alarms.json"
 WIDTH = 88
 START = "<!-- generated from "
 BLOCK = re.compile(
@@ -87,6 +89,9 @@ def block_text(files, root=REPOSITORY):
     if "*" in files:
         size = re.fullmatch(r"results/\*_(\w+)\.json", files)[1]
         return f"\n{claims.markdown(size)}\n"
+    if files == PANEL:
+        made = panel_table.table(json.loads((root / files).read_text()))
+        return "\n".join(["", *map(_wrapped, made.splitlines()), "", ""])
     names = [name.strip() for name in files.split(" + ")]
     contents = [_read(root / name) for name in names]
     has_seeds = ["seeds" in content for content in contents]

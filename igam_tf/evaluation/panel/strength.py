@@ -8,7 +8,7 @@ STEPS = (1, 5, 20, 100)
 # Of all images; measured on honest networks and on masks (benchmarks/panel_false_alarms).
 _SHARE = 0.1
 # A margin is simply the better loss on many honest networks; blindness is another matter.
-_LOSS_SHARE = 0.25
+_LOSS_SHARE = 0.18
 
 
 def steps(subject):
