@@ -42,7 +42,7 @@ def before_logits(network):
         raise ValueError(
             f"The teacher {network.name!r} ends in {type(last).__name__} "
             f"{last.name!r}; expected a functional keras.Model that ends in the Dense "
-            "layer of its logits, without a softmax."
+            "layer of its logits; igam_tf.models.without_softmax takes a softmax off."
         )
     if len(given[0].shape) != 2:
         raise ValueError(
