@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import compat, distribution, gradients, moments, training
 from igam_tf.replacement import Replacement
@@ -100,7 +101,7 @@ def test_check_leaves_no_trace():
     found = []
     for check in (lambda: None, moments.check):
         keras.backend.clear_session()
-        keras.utils.set_random_seed(0)
+        set_seed(0)
         check()
         found.append(made())
     assert found[0] == found[1]

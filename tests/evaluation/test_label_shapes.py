@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import linear_model
+from small_models import linear_model, set_seed
 
 import igam_tf
 from igam_tf import attacks, evaluation, models
@@ -51,7 +51,7 @@ def test_images_out_by_rounding_are_clipped():
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
 def test_one_output_is_refused_with_the_way_out(activation):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     layers = [keras.Input(SHAPE), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(1, activation=activation)])
     data = IMAGES, LABELS % 2

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 from igam_tf import experiment as experiments
 from igam_tf.experiment import networks
@@ -74,7 +75,7 @@ def test_other_teachers_are_the_robust_ones_network(finished):
     assert (robust != natural).any() and (natural != random).any()
     # The random one is the robust one before its training.
     fresh = experiments.Experiment(**SMALL)
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     assert networks.untrained_teacher(fresh).count_params() == len(random)
 
 

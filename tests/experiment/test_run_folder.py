@@ -3,9 +3,9 @@
 import pathlib
 import subprocess
 
-import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 from igam_tf import distribution, locks, models
 from igam_tf.experiment import checks, folder, sharing, stages
@@ -19,7 +19,7 @@ BASE = {
 
 
 def _model(seed):
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     return models.small_cnn(num_classes=2, filters=(2,), hidden_units=2)
 
 

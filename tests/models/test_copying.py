@@ -5,6 +5,7 @@ import random
 import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 from igam_tf import models, training
 
@@ -148,13 +149,13 @@ def test_a_copy_shares_no_weights():
 def test_the_comparison_leaves_the_next_seed_as_it_is():
     """Rows of a table start from the same weights, whatever was copied before."""
     network = _adapted()
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     keras.models.clone_model(network)
     wanted = random.random()
     for copied in (
         lambda: models.copy_network(network),
         lambda: models.copy_network(network, replace=lambda operation: None),
     ):
-        keras.utils.set_random_seed(3)
+        set_seed(3)
         copied()
         assert random.random() == wanted

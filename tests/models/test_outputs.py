@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from small_models import set_seed
 
 from igam_tf import models
 
@@ -10,7 +11,7 @@ IMAGES = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
 
 
 def body(*last):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     layers = [keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, activation="relu")]
     return keras.Sequential([*layers, keras.layers.Flatten(), *last])
 

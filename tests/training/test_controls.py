@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import data, gradients, models, training
 from igam_tf.training.matched import MATCHED_TO
@@ -18,7 +19,7 @@ def make(make_igam):
     def made(method, matched_to):
         if method == "igam":
             return make_igam(matched_to=matched_to)
-        keras.utils.set_random_seed(3)
+        set_seed(3)
         student = models.small_cnn(num_classes=2, activation="gelu", **SHAPE)
         teacher = models.small_cnn(num_classes=2, **SHAPE)
         kdiga = training.KDIGA(student, teacher, matched_to=matched_to)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 import igam_tf
 from igam_tf import distribution, training
@@ -14,7 +15,7 @@ LABELS = np.random.default_rng(1).integers(0, 3, 32).astype(np.int32)
 
 
 def student(seed=0):
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import digits_net
+from small_models import digits_net, set_seed
 
 from igam_tf import data, models, training
 
@@ -121,7 +121,7 @@ def test_arrays_and_other_data_are_taken():
         ((images, labels), {"batch_size": 4}),
         (_Batches(images, labels), {}),
     ):
-        keras.utils.set_random_seed(0)
+        set_seed(0)
         tuned = training.finetune(_linear_teacher(), train, **common, **more)
         found.append(tuned.layers[-1].get_weights())
     for weights in found[1:]:

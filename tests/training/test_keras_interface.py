@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import set_seed
 
 from igam_tf import attacks, distribution, models, training
 
@@ -14,7 +15,7 @@ LABELS = np.random.default_rng(1).integers(0, 3, 32).astype(np.int32)
 
 
 def net(seed=0, **kwargs):
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     return models.small_cnn(
         num_classes=3, filters=(4, 4), hidden_units=8, activation="gelu", **kwargs
     )
