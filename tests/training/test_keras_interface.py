@@ -276,7 +276,9 @@ def test_a_list_of_callbacks_made_by_the_user():
     method = compiled()
     seen = []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: seen.append(e))
-    made = keras.callbacks.CallbackList([note], model=method, epochs=2, steps=4)
+    made = keras.callbacks.CallbackList(
+        [note], add_history=True, model=method, epochs=2, steps=4
+    )
     fit(method, callbacks=made)
     assert seen == [0, 1]
 
