@@ -231,13 +231,12 @@ def test_averaged_weights(kind):
     plain, averaged = compiled(kind), compiled(
         kind, keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5)
     )  # fmt: skip
-    average = [v.numpy() for v in plain.trained_variables]
+    average = None
     for start in range(0, 32, 8):
         plain.train_on_batch(IMAGES[start : start + 8], LABELS[start : start + 8])
-        average = [
-            0.5 * a + 0.5 * v.numpy()
-            for a, v in zip(average, plain.trained_variables, strict=True)
-        ]
+        now = [v.numpy() for v in plain.trained_variables]
+        # The average begins with the weights after the first step.
+        average = [0.5 * a + 0.5 * b for a, b in zip(average or now, now, strict=True)]
     fit(averaged, epochs=1)
     for a, v in zip(average, averaged.trained_variables, strict=True):
         np.testing.assert_allclose(v.numpy(), a, atol=1e-6)
@@ -278,7 +277,9 @@ def test_a_list_of_callbacks_made_by_the_user():
     method = compiled()
     seen = []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: seen.append(e))
-    made = keras.callbacks.CallbackList([note], model=method, epochs=2, steps=4)
+    made = keras.callbacks.CallbackList(
+        [note], add_history=True, model=method, epochs=2, steps=4
+    )
     fit(method, callbacks=made)
     assert seen == [0, 1]
 
