@@ -59,7 +59,7 @@ def record_honest(args):
     for net in panel_networks.networks(args.networks):
         stem = args.cache / _file_name(net.name)
         todo = [s for s in SEEDS if not stem.with_name(f"{stem.name}_{s}.npz").exists()]
-        if not todo:
+        if not todo or net.data not in args.only:
             continue
         if time.time() > args.stop:
             return False
@@ -217,6 +217,9 @@ def main():
     parser.add_argument("--cache", type=pathlib.Path, required=True)
     parser.add_argument("--data_dir", help="TFDS-prepared MNIST and CIFAR-10")
     parser.add_argument("--networks", help="folder with networks of other people")
+    parser.add_argument(
+        "--only", nargs="*", default=list(panel_networks.NUM_TEST), help="data sets"
+    )
     parser.add_argument("--decide", action="store_true", help="attack nothing")
     parser.add_argument("--seconds", type=float, help="stop recording after so long")
     parser.add_argument("--verbose", action="store_true", help="show false alarms")
