@@ -17,7 +17,7 @@ from igam_tf.checkpoints import CheckpointError
 from igam_tf.checkpoints.__main__ import main
 from igam_tf.checkpoints.archives import unpack
 from igam_tf.checkpoints.by_hand import BY_HAND, instructions
-from igam_tf.checkpoints.fetch import DOWNLOADS, Download
+from igam_tf.checkpoints.fetch import DOWNLOADS, Download, _Pace
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -252,3 +252,24 @@ def test_authors_checkpoints_load_as_they_say(tmp_path):
     assert igam.option == "part='student'"
     loaded = checkpoints.load(tmp_path / igam.folder, part="student")
     assert equal_weights(loaded, student)
+
+
+def test_a_zip_without_a_checkpoint_is_not_kept(server, tmp_path):
+    server.content = zip_of({"models/README.txt": b"moved"})
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        fetch(server, tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_a_trickle_counts_as_cut(monkeypatch):
+    """A byte in half a second never lets a connection time out."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pace = _Pace(30.0)
+    for _ in range(100):
+        now[0] += 1.0
+        pace.check(2000)
+    with pytest.raises(TimeoutError, match="bytes came in"):
+        for _ in range(100):
+            now[0] += 0.5
+            pace.check(1)
