@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from igam_tf import streams
+
 TRANSFORMS = (
     "auto",
     "none",
@@ -26,6 +28,7 @@ TRANSFORMS = (
     "mean_channels",
     "repeat_channels",
 )
+_PURPOSES = (streams.Purpose.PAD_ROWS, streams.Purpose.PAD_COLUMNS)
 _scope = threading.local()
 
 
@@ -116,9 +119,9 @@ class RandomPad(keras.layers.Layer):
         batch = tf.shape(images)[0]
         offsets = [
             tf.random.stateless_uniform(
-                [batch], seed + [0, axis], 0, f + 1, dtype=tf.int32
+                [batch], streams.seed_of(seed, purpose), 0, f + 1, dtype=tf.int32
             )
-            for axis, f in enumerate(free)
+            for purpose, f in zip(_PURPOSES, free)
         ]
         # One-hot rows and columns place the image; a matrix product is what XLA and
         # the outer gradient tape handle best.

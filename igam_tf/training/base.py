@@ -10,9 +10,9 @@ import functools
 import keras
 import tensorflow as tf
 
-from igam_tf import distribution, transforms
+from igam_tf import distribution, streams, transforms
 from igam_tf.data import check_count
-from igam_tf.training import checks, micro_batches, replicas
+from igam_tf.training import checks, micro_batches, replicas, terms as loss_terms
 from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
 
@@ -63,6 +63,8 @@ class TrainingMethod(keras.Model):
         self.weight_decay = weight_decay
         self.micro_batch = micro_batch
         self.seed = seed
+        if penalty is not None:
+            loss_terms.check_names([penalty.name], self.reports)
         names = ["loss", *self.reports, *([penalty.name] if penalty else [])]
         self.means = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
@@ -78,6 +80,7 @@ class TrainingMethod(keras.Model):
         """
         del phase
         if self.attack is not None:
+            seed = streams.seed_of(seed, streams.Purpose.ATTACK)
             images = self.attack.perturb(self.student, images, labels, seed=seed)
         return images, ()
 
@@ -157,10 +160,13 @@ class TrainingMethod(keras.Model):
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
             )
+            # Before another call of the student replaces those of this one.
+            own = loss_terms.own_losses(self.student, global_batch.dtype)
             if self.penalty is not None:
-                terms = {**terms, **self.penalty.terms(self, images, labels)}
+                penalty = self.penalty.terms(self, images, labels)
+                terms = loss_terms.merged(terms, penalty)
             decayed = self.student.trainable_variables
-            loss, share = self.total(terms, decayed, global_batch)
+            loss, share = self.total(terms, decayed, global_batch, own)
             scaled = self.optimizer.scale_loss(loss)
         # JARN's adaptor has no part in its plain phase.
         gradients = tape.gradient(
@@ -170,11 +176,12 @@ class TrainingMethod(keras.Model):
         )
         kept = {name: report.pop(name) for name in self.kept if name in report}
         count = tf.cast(tf.shape(images)[0], loss.dtype)
-        sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
+        reported = loss_terms.merged(terms, report)
+        sums = {k: (tf.reduce_sum(v), count) for k, v in reported.items()}
         sums["loss"] = (loss, share)
         return (gradients, sums), (logits, images, labels, targets, kept)
 
-    def total(self, terms, variables, global_batch):
+    def total(self, terms, variables, global_batch, own=0.0):
         """These images' share of the loss: mean over the global batch, and decay.
 
         Keras' optimizers sum gradients over replicas, `micro_batches` over parts.
@@ -183,13 +190,14 @@ class TrainingMethod(keras.Model):
             terms: losses by name, each (images,).
             variables: whose kernels decay.
             global_batch: number of images over all replicas, a float tensor.
+            own: losses of the network itself, of which these images carry their share.
 
         Returns:
             Tuple (loss, share): scalars; share is the images' part of the batch.
         """
         losses = list(terms.values())
         share = tf.cast(tf.shape(losses[0])[0], global_batch.dtype) / global_batch
-        loss = sum(tf.reduce_sum(v) for v in losses) / global_batch
+        loss = sum(tf.reduce_sum(v) for v in losses) / global_batch + share * own
         if not self.weight_decay:
             return loss, share
         kernels = [v for v in variables if v.name == "kernel"]
