@@ -69,7 +69,14 @@ def input_gradient_and_logits(
         objective = tf.reduce_sum(_objective(logits, labels, of))
         scale = _SCALES.get(models.compute_dtype(model), 1.0)
         objective *= scale
-    return tape.gradient(objective, images) / scale, logits
+    gradient = tape.gradient(objective, images)
+    if gradient is None:
+        raise ValueError(
+            f"No gradient of the logits of {getattr(model, 'name', model)!r} comes "
+            "through to the images: expected layers that can be differentiated (no "
+            "argmax, no cast to whole numbers, no stop_gradient) all the way."
+        )
+    return gradient / scale, logits
 
 
 def per_image_cosine(a, b):

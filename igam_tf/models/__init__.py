@@ -15,10 +15,12 @@ from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.swap_activations import swap_activations
 from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
+from igam_tf.resizing import Resize
 
 __all__ = [
     "ACTIVATIONS",
     "NORMALIZATIONS",
+    "Resize",
     "compute_dtype",
     "conv_net",
     "dense_discriminator",

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from igam_tf import distribution, streams, transforms
 from igam_tf.data import check_count
-from igam_tf.training import checks, micro_batches, replicas, terms as loss_terms
+from igam_tf.training import checks, micro_batches, replicas, student_check
+from igam_tf.training import terms as loss_terms
 from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
 
@@ -42,6 +43,11 @@ class TrainingMethod(keras.Model):
     reports = ("cross_entropy", "gradient_norm")
     #: Names that `loss_terms` reports for `second_update`, and not for the log.
     kept = ()
+    #: Whether `student_check` looks at the student's second derivatives beforehand.
+    check_gradients = True
+    #: Mode of the student (True: batch statistics) in which `loss_terms` trains on its
+    #: input gradient; None if it does not.
+    input_gradient_mode = None
 
     def __init__(
         self,
@@ -124,6 +130,11 @@ class TrainingMethod(keras.Model):
     def trained_variables(self):
         """What the first optimizer updates: a list of variables."""
         return self.student.trainable_variables
+
+    def input_gradient_modes(self):
+        """Modes of the student in which its input gradient is trained on: a set."""
+        modes = {self.input_gradient_mode, getattr(self.penalty, "training", None)}
+        return modes - {None}
 
     # The step, on one replica.
 
@@ -301,6 +312,7 @@ class TrainingMethod(keras.Model):
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
+            student_check.check_student(self)
             self.train_function = replicas.over_iterator(self, replicas.train_on_batch)
 
     def make_test_function(self, force=False):

@@ -33,6 +33,7 @@ class EdgeReg(TrainingMethod):
             `TrainingMethod`.
     """
 
+    input_gradient_mode = True
     reports = ("cross_entropy", "edges", "gradient_cosine", "gradient_norm")
 
     def __init__(

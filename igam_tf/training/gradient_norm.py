@@ -52,6 +52,11 @@ class GradientNormPenalty:
             weight=self.weight, eps=self.eps, ramp_steps=self.ramp_steps
         )
 
+    @property
+    def training(self):
+        """Mode of the network: whether batch norm takes the batch's statistics."""
+        return self.batch_norm == "batch"
+
     def terms(self, method, images, labels):
         """The penalty of each image, by a gradient of its own.
 
@@ -68,7 +73,7 @@ class GradientNormPenalty:
     def gradient_and_logits(self, model, images, labels):
         """The penalised gradient, and the logits of the same pass."""
         return gradients.input_gradient_and_logits(
-            model, images, labels, of="loss", training=self.batch_norm == "batch"
+            model, images, labels, of="loss", training=self.training
         )
 
     def of(self, gradient, step):
@@ -120,6 +125,7 @@ class GradNorm(TrainingMethod):
         teachers.check_numbers(cross_entropy_weight=cross_entropy_weight)
         self.cross_entropy_weight = cross_entropy_weight
         self.gradient_norm = gradient_norm
+        self.input_gradient_mode = gradient_norm.training
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
         del targets, phase, global_batch

@@ -30,6 +30,7 @@ class KDIGA(TrainingMethod):
         ValueError: if alpha is not a fraction or the networks do not fit together.
     """
 
+    input_gradient_mode = True
     reports = (
         "cross_entropy",
         "distillation",

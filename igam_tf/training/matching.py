@@ -39,6 +39,7 @@ class AdversarialMatching(TrainingMethod):
     phases = (PLAIN, MATCHING)
 
     kept = ("student_player",)
+    input_gradient_mode = True
 
     def __init__(
         self,

@@ -57,6 +57,7 @@ class PAG(TrainingMethod):
         ValueError: if the number of classes is not one the student has.
     """
 
+    input_gradient_mode = True
     reports = ("cross_entropy", "alignment", "gradient_cosine", "gradient_norm")
 
     def __init__(
