@@ -35,6 +35,8 @@ def check(model, *, training):
     difference tells something. Kinks (ReLU, max pooling) and random numbers beyond
     Keras' are no finding: a layer is refused if three steps of the finite difference
     agree with each other and not with the derivative, in three draws.
+    So what a layer or a model of one's own computes besides calling layers is told as
+    long as it has no kinks itself.
 
     Args:
         model: keras.Model from images to logits.
