@@ -8,7 +8,7 @@ input gradient (the nested tape of IGAM).
 import keras
 import tensorflow as tf
 
-from igam_tf import models, moments
+from igam_tf import models, moments, resizing
 
 OBJECTIVES = ("probability", "loss")
 
@@ -63,18 +63,31 @@ def input_gradient_and_logits(
         )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        with moments.twice_differentiable(model, training=training):
+        with (
+            moments.twice_differentiable(model, training=training),
+            resizing.twice_differentiable(),
+        ):
             logits = model(images, training=training)
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.
         objective = tf.reduce_sum(_objective(logits, labels, of))
         scale = _SCALES.get(models.compute_dtype(model), 1.0)
         objective *= scale
-    return tape.gradient(objective, images) / scale, logits
+    gradient = tape.gradient(objective, images)
+    if gradient is None:
+        raise ValueError(
+            f"No gradient of the logits of {getattr(model, 'name', model)!r} comes "
+            "through to the images: expected layers that can be differentiated (no "
+            "argmax, no cast to whole numbers, no stop_gradient) all the way."
+        )
+    return gradient / scale, logits
 
 
 def per_image_cosine(a, b):
     """Cosine of the angle between two batches of gradients, image by image.
+
+    To be reported: nothing bounds its derivative near a vanishing gradient, at which
+    it is zero; a loss takes `igam_tf.directions.direction`.
 
     Args:
         a, b: tensors (batch, ...) of equal shape.
@@ -83,8 +96,7 @@ def per_image_cosine(a, b):
         Tensor (batch,); 0 where either gradient vanishes.
     """
     a, b = _flatten(a), _flatten(b)
-    norms = tf.norm(a, axis=1) * tf.norm(b, axis=1)
-    return tf.math.divide_no_nan(tf.reduce_sum(a * b, axis=1), norms)
+    return tf.math.divide_no_nan(tf.reduce_sum(a * b, axis=1), _norms(a) * _norms(b))
 
 
 def _objective(logits, labels, of):
@@ -94,6 +106,13 @@ def _objective(logits, labels, of):
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     probabilities = tf.nn.softmax(logits)
     return tf.gather(probabilities, labels, axis=1, batch_dims=1)
+
+
+def _norms(rows):
+    squares = tf.reduce_sum(tf.square(rows), axis=1)
+    # The derivative of a square root is infinite at 0, and 0 times it is NaN.
+    some = squares > 0
+    return tf.where(some, tf.sqrt(tf.where(some, squares, 1.0)), 0.0)
 
 
 def _flatten(gradient):

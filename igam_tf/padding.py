@@ -7,9 +7,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from igam_tf import compat
+from igam_tf import compat, streams
 from igam_tf.models.freezing import leaves
 
+_PURPOSES = (streams.Purpose.PAD_ROWS, streams.Purpose.PAD_COLUMNS)
 _scope = threading.local()
 
 
@@ -65,8 +66,10 @@ def randomly_padded(images, size, seed):
     free = (size[0] - height, size[1] - width)
     batch = tf.shape(images)[0]
     offsets = [
-        tf.random.stateless_uniform([batch], seed + [0, axis], 0, f + 1, dtype=tf.int32)
-        for axis, f in enumerate(free)
+        tf.random.stateless_uniform(
+            [batch], streams.seed_of(seed, purpose), 0, f + 1, dtype=tf.int32
+        )
+        for purpose, f in zip(_PURPOSES, free, strict=True)
     ]
     # One-hot rows and columns place the image; a matrix product is what XLA and the
     # outer gradient tape handle best.

@@ -6,7 +6,7 @@ from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
 from igam_tf.models.copying import copy_network
 from igam_tf.models.discriminator import dense_discriminator, discriminator
-from igam_tf.models.freezing import freeze
+from igam_tf.models.freezing import freeze, wake_batch_norm
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
@@ -18,12 +18,14 @@ from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.swap_activations import swap_activations
 from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
+from igam_tf.resizing import Resize
 
 require_tensorflow()
 
 __all__ = [
     "ACTIVATIONS",
     "NORMALIZATIONS",
+    "Resize",
     "compute_dtype",
     "conv_net",
     "copy_network",
@@ -40,6 +42,7 @@ __all__ = [
     "two_logits",
     "unbias_moving_variance",
     "vit",
+    "wake_batch_norm",
     "wide_resnet",
     "with_backbone",
     "without_softmax",

@@ -24,14 +24,23 @@ def freeze(network, *, batch_norm="inference"):
         raise ValueError(f"batch_norm={batch_norm!r}: expected one of {MODES}.")
     network.trainable = False
     if batch_norm == "batch":
-        for layer in leaves(network):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                # An untrainable layer ignores the batch, so its weights are frozen
-                # instead.
-                layer.trainable = True
-                for variable in layer.trainable_variables:
-                    variable.trainable = False
+        wake_batch_norm(network)
     return network
+
+
+def wake_batch_norm(network):
+    """Lets the untrainable batch norm layers of a network see the batch, in place.
+
+    An untrainable layer ignores the batch, so its weights are frozen instead.
+
+    Args:
+        network: keras.Model. Layers that are trainable stay as they are.
+    """
+    for layer in leaves(network):
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable:
+            layer.trainable = True
+            for variable in layer.trainable_variables:
+                variable.trainable = False
 
 
 def leaves(network):

@@ -11,9 +11,10 @@ import functools
 import keras
 import tensorflow as tf
 
-from igam_tf import distribution, moments, transforms
+from igam_tf import distribution, moments, streams, transforms
 from igam_tf.data import check_count
 from igam_tf.training import checks, micro_batches
+from igam_tf.training import terms as loss_terms
 from igam_tf.training.fitting import Fitting
 from igam_tf.training.optimizers import reported_norm, with_loss_scale
 
@@ -45,6 +46,11 @@ class TrainingMethod(Fitting):
     reports = ("cross_entropy", "gradient_norm")
     #: Names that `loss_terms` reports for `second_update`, and not for the log.
     kept = ()
+    #: Whether `student_check` looks at the student's second derivatives beforehand.
+    check_gradients = True
+    #: Mode of the student (True: batch statistics) in which `loss_terms` trains on its
+    #: input gradient; None if it does not.
+    input_gradient_mode = None
 
     def __init__(
         self,
@@ -67,6 +73,8 @@ class TrainingMethod(Fitting):
         self.weight_decay = weight_decay
         self.micro_batch = micro_batch
         self.seed = seed
+        if penalty is not None:
+            loss_terms.check_names([penalty.name], self.reports)
         names = ["loss", *self.reports, *([penalty.name] if penalty else [])]
         self.means = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
@@ -82,6 +90,7 @@ class TrainingMethod(Fitting):
         """
         del phase
         if self.attack is not None:
+            seed = streams.seed_of(seed, streams.Purpose.ATTACK)
             images = self.attack.perturb(self.student, images, labels, seed=seed)
         return images, ()
 
@@ -126,6 +135,11 @@ class TrainingMethod(Fitting):
         """What the first optimizer updates: a list of variables."""
         return self.student.trainable_variables
 
+    def input_gradient_modes(self):
+        """Modes of the student in which its input gradient is trained on: a set."""
+        modes = {self.input_gradient_mode, getattr(self.penalty, "training", None)}
+        return modes - {None}
+
     # The step, on one replica.
 
     def train_step(self, data, step, phase="train"):
@@ -161,10 +175,13 @@ class TrainingMethod(Fitting):
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
             )
+            # Before another call of the student replaces those of this one.
+            own = loss_terms.own_losses(self.student, global_batch.dtype)
             if self.penalty is not None:
-                terms = {**terms, **self.penalty.terms(self, images, labels)}
+                penalty = self.penalty.terms(self, images, labels)
+                terms = loss_terms.merged(terms, penalty)
             decayed = self.student.trainable_variables
-            loss, share = self.total(terms, decayed, global_batch)
+            loss, share = self.total(terms, decayed, global_batch, own)
             scaled = self.optimizer.scale_loss(loss)
         # JARN's adaptor has no part in its plain phase.
         gradients = tape.gradient(
@@ -174,11 +191,12 @@ class TrainingMethod(Fitting):
         )
         kept = {name: report.pop(name) for name in self.kept if name in report}
         count = tf.cast(tf.shape(images)[0], loss.dtype)
-        sums = {k: (tf.reduce_sum(v), count) for k, v in {**terms, **report}.items()}
+        reported = loss_terms.merged(terms, report)
+        sums = {k: (tf.reduce_sum(v), count) for k, v in reported.items()}
         sums["loss"] = (loss, share)
         return (gradients, sums), (logits, images, labels, targets, kept)
 
-    def total(self, terms, variables, global_batch):
+    def total(self, terms, variables, global_batch, own=0.0):
         """These images' share of the loss: mean over the global batch, and decay.
 
         Keras' optimizers sum gradients over replicas, `micro_batches` over parts.
@@ -187,13 +205,14 @@ class TrainingMethod(Fitting):
             terms: losses by name, each (images,).
             variables: whose kernels decay.
             global_batch: number of images over all replicas, a float tensor.
+            own: losses of the network itself, of which these images carry their share.
 
         Returns:
             Tuple (loss, share): scalars; share is the images' part of the batch.
         """
         losses = list(terms.values())
         share = tf.cast(tf.shape(losses[0])[0], global_batch.dtype) / global_batch
-        loss = sum(tf.reduce_sum(v) for v in losses) / global_batch
+        loss = sum(tf.reduce_sum(v) for v in losses) / global_batch + share * own
         if not self.weight_decay:
             return loss, share
         kernels = [v for v in variables if v.name == "kernel"]

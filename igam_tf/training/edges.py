@@ -5,7 +5,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import gradients
+from igam_tf import directions, gradients, streams
+from igam_tf.data import check_count
+from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 
 _BLUR_RADIUS = 3
@@ -31,6 +33,7 @@ class EdgeReg(TrainingMethod):
             `TrainingMethod`.
     """
 
+    input_gradient_mode = True
     reports = ("cross_entropy", "edges", "gradient_cosine", "gradient_norm")
 
     def __init__(
@@ -43,6 +46,12 @@ class EdgeReg(TrainingMethod):
         **kwargs,
     ):
         super().__init__(student, **kwargs)
+        first, last = edge_weights
+        teachers.check_numbers(**{"edge_weights[0]": first, "edge_weights[1]": last})
+        if total_steps is not None:
+            check_count("total_steps", total_steps)
+        if not temperature > 0:
+            raise ValueError(f"temperature={temperature}: expected a number above 0.")
         self.edge_weights = tuple(edge_weights)
         self.total_steps = total_steps
         self.temperature = temperature
@@ -50,6 +59,7 @@ class EdgeReg(TrainingMethod):
     def prepare(self, images, labels, *, phase, seed):
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         shape = [tf.shape(images)[0], self.student.output_shape[-1]]
+        seed = streams.seed_of(seed, streams.Purpose.SAMPLED_CLASS)
         uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
         # The largest of logits plus Gumbel noise is a sample of their softmax.
         gumbel = -tf.math.log(-tf.math.log(uniform))
@@ -121,5 +131,13 @@ def _filtered(images, kernel):
 
 
 def _unit_rms(values):
-    # The floor keeps the second derivative of a vanishing gradient finite.
-    return values * tf.math.rsqrt(tf.reduce_mean(tf.square(values)) + 1e-20)
+    """Values (batch, height, width, channels) over their root mean square.
+
+    Zero, and so is the derivative, where the gradients of all images vanish.
+    """
+    count = tf.cast(tf.size(values), values.dtype)
+    images = tf.cast(tf.shape(values)[0], values.dtype)
+    unit = directions.direction(
+        values, [0, 1, 2, 3], smallest=directions.SMALLEST_GRADIENT * tf.sqrt(images)
+    )
+    return unit * tf.sqrt(count)

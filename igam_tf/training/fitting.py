@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import compat
-from igam_tf.training import checks, feeding, replicas
+from igam_tf.training import checks, feeding, replicas, student_check
 from igam_tf.training.watch import with_watch
 
 
@@ -140,6 +140,7 @@ class Fitting(compat.OwnLoop, keras.Model):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
+        student_check.check_student(self)
         step = replicas.over_iterator(self, replicas.train_on_batch)
 
         def train(batches):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from igam_tf import gradients
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training import teachers
 from igam_tf.training.teachers import check_choice
 
 NORMS = ("l1", "squared_l2")
@@ -47,9 +48,14 @@ class GradientNormPenalty:
     def __post_init__(self):
         check_choice("norm", self.norm, NORMS)
         check_choice("batch_norm", self.batch_norm, BATCH_NORM)
-        for name in ("weight", "eps", "ramp_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more.")
+        teachers.check_numbers(
+            weight=self.weight, eps=self.eps, ramp_steps=self.ramp_steps
+        )
+
+    @property
+    def training(self):
+        """Mode of the network: whether batch norm takes the batch's statistics."""
+        return self.batch_norm == "batch"
 
     def terms(self, method, images, labels):
         """The penalty of each image, by a gradient of its own.
@@ -67,7 +73,7 @@ class GradientNormPenalty:
     def gradient_and_logits(self, model, images, labels):
         """The penalised gradient, and the logits of the same pass."""
         return gradients.input_gradient_and_logits(
-            model, images, labels, of="loss", training=self.batch_norm == "batch"
+            model, images, labels, of="loss", training=self.training
         )
 
     def of(self, gradient, step):
@@ -101,7 +107,8 @@ class GradNorm(TrainingMethod):
         student: keras.Model from images to logits.
         cross_entropy_weight: lambda_CE, 0.8 in the paper.
         gradient_norm: `GradientNormPenalty`.
-        **kwargs: `attack`, `weight_decay`, `micro_batch`, `seed` of `TrainingMethod`.
+        **kwargs: `attack`, `weight_decay`, `micro_batch`, `seed` of `TrainingMethod`,
+            whose `penalty` has the name of this one and is refused.
     """
 
     reports = ("cross_entropy", GradientNormPenalty.name, "gradient_norm")
@@ -115,8 +122,10 @@ class GradNorm(TrainingMethod):
         **kwargs,
     ):
         super().__init__(student, **kwargs)
+        teachers.check_numbers(cross_entropy_weight=cross_entropy_weight)
         self.cross_entropy_weight = cross_entropy_weight
         self.gradient_norm = gradient_norm
+        self.input_gradient_mode = gradient_norm.training
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
         del targets, phase, global_batch

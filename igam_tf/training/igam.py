@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from igam_tf import gradients, models
+from igam_tf.models.normalization import GREY_LEVELS
 from igam_tf.training import teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
@@ -24,14 +25,15 @@ class IGAM(MatchedMethod, AdversarialMatching):
         student: keras.Model from target images to logits.
         teacher: robust keras.Model from the same images to the same classes, input
             transform included; see `igam_tf.finetune`. Its
-            weights are frozen and never changed.
+            weights are never changed, and stay as trainable as they were.
         discriminator: keras.Model from input gradients to two logits, see
             `igam_tf.models.discriminator`.
         adversarial_weight: lambda_adv.
         difference_weight: lambda_diff.
         pixel_range: range of the pixels that the matched gradients are taken for: 255,
             grey levels, for which the paper's lambdas were tuned, or 1. A weight w
-            for 1 equals 255**2 * w for 255; the discriminator sees directions only.
+            for 1 equals 255**2 * w for 255. The discriminator, which is to look at
+            directions only, sees gradients per grey level in either case.
         input_gradient_of: "probability" of the true class (the authors' code, for
             which the paper's lambdas were tuned) or "loss" (the paper, Eq. 8, 9).
         difference_reduction: "sum" of L_diff over the batch (the authors' code: its
@@ -82,13 +84,16 @@ class IGAM(MatchedMethod, AdversarialMatching):
         check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
         check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
         check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
+        teachers.check_numbers(
+            adversarial_weight=adversarial_weight, difference_weight=difference_weight
+        )
         check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
         check_choice("matched_to", matched_to, MATCHED_TO)
         teachers.check_networks(student, teacher, discriminator)
         if moving_variance == "unbiased":
             for network in (student, teacher, discriminator):
                 models.unbias_moving_variance(network)
-        self._teacher = teachers.frozen(teacher, batch_norm=teacher_batch_norm)
+        self._teacher = teachers.held(teacher, batch_norm=teacher_batch_norm)
         self.adversarial_weight = adversarial_weight
         self.difference_weight = difference_weight
         self.pixel_range = pixel_range
@@ -145,6 +150,13 @@ class IGAM(MatchedMethod, AdversarialMatching):
             # The authors run the teacher anew, which moves its statistics once more.
             targets = self.teacher_gradient(images, labels)
         return student_gradient, targets
+
+    def discriminate(self, first, second):
+        """Of gradients per grey level, where its floor lies, whatever the range."""
+        if self.pixel_range != GREY_LEVELS:
+            factor = self.pixel_range / GREY_LEVELS
+            first, second = first * factor, second * factor
+        return super().discriminate(first, second)
 
     # Both input gradients.
 

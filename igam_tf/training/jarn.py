@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients
+from igam_tf import directions, gradients
 from igam_tf.models.normalization import zero_mean_unit_norm
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
@@ -44,6 +44,7 @@ class JARN(AdversarialMatching):
     def __init__(self, student, discriminator, *, adversarial_weight=1.0, **kwargs):
         kwargs.setdefault("discriminator_every", 20)
         super().__init__(student, discriminator, **kwargs)
+        teachers.check_numbers(adversarial_weight=adversarial_weight)
         teachers.check_networks(student, discriminator=discriminator)
         self.adversarial_weight = adversarial_weight
         self.adaptor = make_adaptor(student.input_shape[1:])
@@ -96,5 +97,5 @@ def make_adaptor(image_shape):
     inputs = keras.Input(image_shape, name="input_gradient")
     outputs = keras.layers.Conv2D(
         image_shape[-1], 1, activation="tanh", name="adaptor"
-    )(zero_mean_unit_norm(inputs))
+    )(zero_mean_unit_norm(inputs, smallest=directions.SMALLEST_GRADIENT))
     return keras.Model(inputs, outputs, name="adaptor")

@@ -20,7 +20,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
     Args:
         student: keras.Model from images to logits.
         teacher: robust keras.Model from the same images to the same classes, see
-            `igam_tf.finetune`; frozen.
+            `igam_tf.finetune`; never changed.
         alpha: share of the distillation, 0.5 there.
         temperature: T, 1 there.
         gradient_weight: gamma, 0.5 to 1000 there.
@@ -33,6 +33,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
         ValueError: if alpha is not a fraction or the networks do not fit together.
     """
 
+    input_gradient_mode = True
     reports = (
         "cross_entropy",
         "distillation",
@@ -59,8 +60,9 @@ class KDIGA(MatchedMethod, TrainingMethod):
                 f"alpha={alpha}, temperature={temperature}: expected a fraction and a "
                 "number above 0."
             )
+        teachers.check_numbers(gradient_weight=gradient_weight)
         teachers.check_networks(student, teacher)
-        self._teacher = teachers.frozen(teacher)
+        self._teacher = teachers.held(teacher)
         self.alpha = alpha
         self.temperature = temperature
         self.gradient_weight = gradient_weight
@@ -99,5 +101,5 @@ class KDIGA(MatchedMethod, TrainingMethod):
 
 
 def _norm(values):
-    # The floor keeps the derivative of a vanishing difference finite.
+    # Its derivative is 1 at most; the floor makes it 0 where the difference vanishes.
     return tf.sqrt(tf.reduce_sum(tf.square(values)) + 1e-20)

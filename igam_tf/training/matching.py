@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 from igam_tf import transforms
+from igam_tf.data import check_count
 from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
-from igam_tf.training import checks, micro_batches
+from igam_tf.training import checks, micro_batches, terms
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.optimizers import following, with_loss_scale
 from igam_tf.training.teachers import check_choice
@@ -38,6 +39,7 @@ class AdversarialMatching(TrainingMethod):
     phases = (PLAIN, MATCHING)
 
     kept = ("student_player",)
+    input_gradient_mode = True
 
     def __init__(
         self,
@@ -51,11 +53,8 @@ class AdversarialMatching(TrainingMethod):
     ):
         super().__init__(student, **kwargs)
         check_choice("discriminator_input", discriminator_input, DISCRIMINATOR_INPUTS)
-        if discriminator_every < 1 or matching_start < 0:
-            raise ValueError(
-                f"discriminator_every={discriminator_every}, matching_start="
-                f"{matching_start}: expected at least 1 and at least 0 steps."
-            )
+        check_count("discriminator_every", discriminator_every)
+        check_count("matching_start", matching_start, at_least=0)
         self.discriminator = discriminator
         self.matching_start = matching_start
         self.discriminator_every = discriminator_every
@@ -126,7 +125,8 @@ class AdversarialMatching(TrainingMethod):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             loss, _ = self.discriminate(first, second)
-            total, _ = self.total({"discriminator": loss}, variables, global_batch)
+            own = terms.own_losses(self.discriminator, global_batch.dtype)
+            total, _ = self.total({"discriminator": loss}, variables, global_batch, own)
             scaled = self.discriminator_optimizer.scale_loss(total)
         return (tape.gradient(scaled, variables),), ()
 

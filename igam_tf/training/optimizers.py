@@ -13,6 +13,7 @@ class Momentum(keras.optimizers.SGD):
 
         accumulator = momentum * accumulator + gradient
         variable -= learning_rate * accumulator
+        variable -= learning_rate * (gradient + momentum * accumulator)  (nesterov)
 
     Keras' SGD stores the product with the learning rate instead: after a change of
     the learning rate the two differ.
@@ -20,11 +21,12 @@ class Momentum(keras.optimizers.SGD):
     Args:
         learning_rate: a number or a schedule.
         momentum: share of the accumulator that is kept.
+        nesterov: whether the step looks ahead, as TensorFlow 1's `use_nesterov`.
         **kwargs: further arguments of `keras.optimizers.SGD`, such as `clipnorm`.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):
-        super().__init__(learning_rate, momentum, **kwargs)
+    def __init__(self, learning_rate=0.01, momentum=0.9, nesterov=False, **kwargs):
+        super().__init__(learning_rate, momentum, nesterov, **kwargs)
 
     def update_step(self, gradient, variable, learning_rate):
         if not self.momentum:
@@ -35,7 +37,8 @@ class Momentum(keras.optimizers.SGD):
         gradient = ops.cast(gradient, variable.dtype)
         accumulator = compat.momentum_slot(self, variable)
         self.assign(accumulator, accumulator * self.momentum + gradient)
-        self.assign_sub(variable, rate * accumulator)
+        step = gradient + self.momentum * accumulator if self.nesterov else accumulator
+        self.assign_sub(variable, rate * step)
 
 
 def piecewise_constant(learning_rate, total_steps, *, drops_at=(0.5, 0.75)):

@@ -5,13 +5,20 @@ import math
 import keras
 import tensorflow as tf
 
-from igam_tf import moments
+from igam_tf import directions, moments, resizing, streams
 from igam_tf.data import check_count
 from igam_tf.data.batches import crop_and_flip
+from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 
-# Squared norms below it count as it: a gradient that vanishes has cosine 0, not NaN.
-_SMALLEST_SQUARE = 1e-24
+# Targets come in any unit, and are not differentiated.
+_SMALLEST_TARGET = 1e-12
+_PURPOSES = (
+    streams.Purpose.PAG_NOISE,
+    streams.Purpose.PAG_CLASSES,
+    streams.Purpose.PAG_OFFSETS,
+    streams.Purpose.PAG_FLIPS,
+)
 
 
 class PAG(TrainingMethod):
@@ -51,6 +58,7 @@ class PAG(TrainingMethod):
     """
 
     takes_targets = True
+    input_gradient_mode = True
     reports = ("cross_entropy", "alignment", "gradient_cosine", "gradient_norm")
 
     def __init__(
@@ -64,6 +72,7 @@ class PAG(TrainingMethod):
         **kwargs,
     ):
         super().__init__(student, **kwargs)
+        teachers.check_numbers(weight=weight)
         if classes is not None:
             check_count("classes", classes)
             if classes > student.output_shape[-1]:
@@ -93,13 +102,15 @@ class PAG(TrainingMethod):
         natural, targets = self._natural_and_targets(images, labels)
         # A part of a batch comes without its shape, which crops and attacks need.
         natural = tf.ensure_shape(natural, self.student.input_shape)
-        keys = tf.random.experimental.stateless_split(seed, 4)
-        images = self._with_noise(natural, keys[0])
+        noise, which, offsets, flips = (
+            streams.seed_of(seed, purpose) for purpose in _PURPOSES
+        )
+        images = self._with_noise(natural, noise)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         count = tf.shape(images)[0]
-        classes = self._draw_classes(count, keys[1])
+        classes = self._draw_classes(count, which)
         targets = tf.gather(targets, classes, axis=1, batch_dims=1)
-        return images, (targets, classes, *self._draw_crops(count, keys[2], keys[3]))
+        return images, (targets, classes, *self._draw_crops(count, offsets, flips))
 
     def loss_terms(self, images, labels, targets, *, phase, global_batch):
         del phase, global_batch
@@ -170,7 +181,7 @@ def class_gradients(model, images, classes):
     """
     with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
         tape.watch(images)
-        with moments.twice_differentiable():
+        with moments.twice_differentiable(), resizing.twice_differentiable():
             logits = model(images)
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.
@@ -188,15 +199,12 @@ def _log_odds(logits, classes):
     return chosen - tf.reduce_logsumexp(others, axis=-1)
 
 
-def _cosine(a, b):
+def _cosine(found, targets):
     """Cosine of (batch, k, ...) tensors: (batch, k); 0 where either vanishes."""
-    axes = list(range(2, a.shape.rank))
-
-    def unit(x):
-        square = tf.reduce_sum(tf.square(x), axes, keepdims=True)
-        return x * tf.math.rsqrt(tf.maximum(square, _SMALLEST_SQUARE))
-
-    return tf.reduce_sum(unit(a) * unit(b), axes)
+    axes = list(range(2, found.shape.rank))
+    ours = directions.direction(found, axes, smallest=directions.SMALLEST_GRADIENT)
+    theirs = directions.direction(targets, axes, smallest=_SMALLEST_TARGET)
+    return tf.reduce_sum(ours * theirs, axes)
 
 
 def _is_pair(images):

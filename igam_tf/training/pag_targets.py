@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import streams
 from igam_tf.data import check_count
 from igam_tf.training.pag_cache import batches, cached
 from igam_tf.training.teachers import check_choice
@@ -159,7 +160,7 @@ class ScoreBased:
         num_classes: number of classes.
         sigma: noise level in units of [0, 1] pixels.
         num_draws: draws of the noise that are averaged.
-        seed: of the noise, with the images.
+        seed: of the noise, with the pixels of the image.
 
     Raises:
         ValueError: if the network does not take images, classes and noise levels.
@@ -182,16 +183,23 @@ class ScoreBased:
 
     def __call__(self, images, labels):
         del labels
-        # Noise that belongs to the images: the same ones give the same targets.
-        mark = tf.bitcast(tf.reduce_sum(images), tf.int32)
-        keys = tf.random.experimental.stateless_split(
-            tf.stack([self.seed, mark]), self.num_draws
+        # Noise that belongs to the image: in any batch it has the same target.
+        seeds = streams.seeds_of_images(self.seed, images)
+        noise = tf.map_fn(
+            lambda seed: self._noise(seed, images.shape[1:]),
+            seeds,
+            fn_output_signature=tf.float32,
         )
-        return sum(self._scores(images, keys[i]) for i in range(self.num_draws))
+        noise = tf.ensure_shape(noise, [None, None, *images.shape[1:]])
+        return sum(self._scores(images, noise[:, i]) for i in range(self.num_draws))
 
-    def _scores(self, images, seed):
-        noise = tf.random.stateless_normal(tf.shape(images), seed)
-        noisy = images + self.sigma * noise
+    def _noise(self, seed, shape):
+        """Noise of all draws for one image."""
+        seed = streams.seed_of(seed, streams.Purpose.SCORE_NOISE)
+        return tf.random.stateless_normal([self.num_draws, *shape], seed, alg="philox")
+
+    def _scores(self, images, noise):
+        noisy = images + self.sigma * tf.cast(noise, images.dtype)
         count, known = tf.shape(images)[0], self.num_classes + 1
         classes = tf.tile(tf.range(known), [count])
         sigmas = tf.fill([count * known], self.sigma)

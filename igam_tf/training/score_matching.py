@@ -4,10 +4,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import data, models
+from igam_tf import data, models, streams
 
 # Images that the standard deviation of the pixels is taken of.
 _DEVIATION_IMAGES = 1000
+_PURPOSES = (
+    streams.Purpose.DENOISER_LEVEL,
+    streams.Purpose.DENOISER_NOISE,
+    streams.Purpose.DENOISER_LABEL,
+)
 
 
 def train_score_network(
@@ -85,7 +90,7 @@ def _corruption(low, high, label_dropout, num_classes, deviation, seed):
     def corrupt(step, batch):
         images, labels = batch
         seeds = [seed, tf.cast(step, tf.int32)]
-        keys = tf.random.experimental.stateless_split(seeds, 3)
+        keys = [streams.seed_of(seeds, purpose) for purpose in _PURPOSES]
         count = tf.shape(images)[0]
         position = tf.random.stateless_uniform([count], keys[0])
         sigmas = low * (high / low) ** position

@@ -1,5 +1,9 @@
 """Frozen teachers of methods that learn from one."""
 
+import math
+
+import numpy as np
+
 from igam_tf import models, transforms
 from igam_tf.training import checks
 
@@ -15,9 +19,23 @@ class Untracked:
         self.value = value
 
 
-def frozen(teacher, *, batch_norm="inference"):
-    """The teacher with its weights frozen, as no part of the method that holds it."""
-    return Untracked(transforms.randomize(models.freeze(teacher, batch_norm=batch_norm)))
+def held(teacher, *, batch_norm="inference"):
+    """The teacher as no part of the method that holds it, which never trains it.
+
+    It stays as trainable as it was. Frozen batch norm layers ignore the batch, so
+    those are woken for "batch", and their weights frozen in their place.
+    """
+    if batch_norm == "batch":
+        models.wake_batch_norm(teacher)
+    return Untracked(transforms.randomize(teacher))
+
+
+def check_numbers(**values):
+    """Raises ValueError unless each value is a finite number, 0 or more."""
+    for name, value in values.items():
+        number = isinstance(value, (int, float, np.number))
+        if not number or isinstance(value, bool) or not 0 <= value < math.inf:
+            raise ValueError(f"{name}={value!r}: expected a finite number, 0 or more.")
 
 
 def check_choice(name, value, choices):

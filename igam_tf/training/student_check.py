@@ -1,0 +1,34 @@
+"""The check of a student's second derivatives, once before its first step."""
+
+import weakref
+
+import tensorflow as tf
+
+from igam_tf import second_derivatives
+
+# Students that were found well, and in which modes; it goes with them.
+_checked = weakref.WeakKeyDictionary()
+
+
+def check_student(method):
+    """Refuses a student that the method's input-gradient terms cannot train.
+
+    Nothing is done for methods without such terms, for a training that goes on, and for
+    a student that was looked at in the same mode.
+
+    Args:
+        method: compiled `TrainingMethod`.
+
+    Raises:
+        ValueError: see `second_derivatives.check`.
+    """
+    modes = method.input_gradient_modes()
+    if not modes or not method.check_gradients:
+        return
+    # A variable of several replicas is no number itself.
+    if int(tf.identity(method.optimizer.iterations.value)):
+        return
+    done = _checked.setdefault(method.student, set())
+    for training in sorted(modes - done):
+        second_derivatives.check(method.student, training=training)
+        done.add(training)

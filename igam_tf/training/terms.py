@@ -1,0 +1,45 @@
+"""What the loss of a step is made of: terms by name, and the networks' own losses."""
+
+import tensorflow as tf
+
+
+def merged(*parts):
+    """Dicts of terms as one.
+
+    Raises:
+        ValueError: if two of them have a term of the same name.
+    """
+    found = {}
+    for part in parts:
+        check_names(part, found)
+        found.update(part)
+    return found
+
+
+def check_names(names, others):
+    """Raises ValueError if one of the names is among the others."""
+    twice = sorted(set(names) & set(others))
+    if twice:
+        raise ValueError(
+            f"Two terms of the loss are called {', '.join(map(repr, twice))}: the second "
+            "would replace the first. Give one of them another name; if it is a "
+            "`penalty` that the method has already, leave the penalty out."
+        )
+
+
+def own_losses(network, dtype):
+    """What a network adds to the loss itself: regularizers, `add_loss`.
+
+    Those of its last call, as Keras keeps them; those of weights once, whatever the
+    number of calls. Keras takes all of them for means over the images of the call, as
+    its activity regularizers are.
+
+    Args:
+        network: keras.Model, just called.
+        dtype: of the sum.
+
+    Returns:
+        Scalar tensor, or 0.0 if there is nothing.
+    """
+    losses = network.losses
+    return sum(tf.reduce_sum(tf.cast(loss, dtype)) for loss in losses) if losses else 0.0
