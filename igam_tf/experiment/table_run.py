@@ -12,7 +12,7 @@ import pathlib
 import keras
 
 from igam_tf import data, distribution
-from igam_tf.experiment import results, stages
+from igam_tf.experiment import controls, results, stages
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
