@@ -87,6 +87,23 @@ class Folder:
         """
         return files.read_json(self.path / name, way_out=way_out)
 
+    def read_flags(self):
+        """Contents of `flags.json`, or None.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        way_out = (
+            "delete it, if you are sure that the models here are of the settings you "
+            "pass, or pass another --run_dir"
+        )
+        found = self.read_json("flags.json", way_out=way_out)
+        if found is not None and not isinstance(found.get("settings"), dict):
+            raise ValueError(
+                f"{self.path / 'flags.json'} is damaged (it has no settings): {way_out}."
+            )
+        return found
+
     def write_text(self, name, text):
         if self.writes:
             files.write_text(self.file(name), text)
@@ -196,23 +213,6 @@ class RunFolder(Folder):
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
         self.write_json("flags.json", stored)
-
-    def read_flags(self):
-        """Contents of `flags.json`, or None.
-
-        Raises:
-            ValueError: if it is damaged.
-        """
-        way_out = (
-            "delete it, if you are sure that the models here are of the settings you "
-            "pass, or pass another --run_dir"
-        )
-        found = self.read_json("flags.json", way_out=way_out)
-        if found is not None and not isinstance(found.get("settings"), dict):
-            raise ValueError(
-                f"{self.path / 'flags.json'} is damaged (it has no settings): {way_out}."
-            )
-        return found
 
     def require_space(self, num_parameters):
         """Checks that two checkpoints and the finished models fit on the disk.
