@@ -90,6 +90,7 @@ def record(model, images, labels, *, eps, seed, batch_size, source=None, spsa=Fa
     return {
         "meta": np.array(json.dumps(meta)),
         "is_correct": subject.is_correct,
+        "clean_logits": subject.clean_logits,
         **{f"gradients/{key}": value for key, value in subject.gradients.items()},
         **{f"kept/{key}": value for key, value in subject.kept.items()},
     }
@@ -111,7 +112,7 @@ class Replay(Subject):
         self.is_correct = self.stands = recording["is_correct"][rows]
         self.labels = np.zeros(len(self.is_correct), np.int32)
         self.images = np.zeros((len(self), *meta["shape"]), np.float32)
-        self.clean_logits = np.zeros((len(self), 10), np.float32)
+        self.clean_logits = recording["clean_logits"][rows]
         self.kept, self.found = {}, {}
         for key, value in recording.items():
             kind, _, name = key.partition("/")

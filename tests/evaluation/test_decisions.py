@@ -74,13 +74,20 @@ class Told(Subject):
         return right
 
 
-@pytest.mark.parametrize("margin, warns", [(38, False), (32, False), (29, True)])
-def test_a_margin_that_is_the_better_loss_is_no_mask(margin, warns):
-    """47 and 37 of 100 is an honest network: the worst case of the panel counts both."""
+@pytest.mark.parametrize(
+    "size, margin, warns",
+    [(3.0, 38, False), (3.0, 18, False), (3.0, 5, True)]
+    + [(1e-3, 38, True), (1e-3, 42, False), (500.0, 38, True)],
+)
+def test_a_margin_that_is_the_better_loss_is_no_mask(size, margin, warns):
+    """48 and 38 of 100 is an honest network, unless its logits are of no usual size."""
     subject = Told(margin=first(margin), entropy=first(48))
+    subject.clean_logits = np.eye(10, dtype=np.float32)[subject.labels] * size
     check = strength.loss(subject)
     assert check.warns == warns
     assert f"48% standing on the cross entropy and {margin}%" in check.sentence
+    assert check.values["median_margin_of_logits"] == pytest.approx(size)
+    # The worst case of the panel counts both in any case.
     assert subject.stands.sum() == margin
 
 
