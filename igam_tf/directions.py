@@ -24,8 +24,9 @@ SMALLEST_PER_GREY_LEVEL = 1e-6
 #: The same of a gradient per unit of a [0, 1] pixel.
 SMALLEST_GRADIENT = 255.0 * SMALLEST_PER_GREY_LEVEL
 
-# Beyond it z / (1 + z) is 1, also in float64.
-_LARGEST_SQUARE = 1e4
+# Beyond it z / (1 + z) is taken for constant, within 1e-8 of 1: usual vectors are only
+# divided by their norm, and lose no digits.
+_LARGEST_SQUARE = 1e2
 
 
 def direction(values, axes, *, smallest):
