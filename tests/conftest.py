@@ -17,7 +17,6 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import pytest
 import tensorflow as tf
 from small_models import set_seed

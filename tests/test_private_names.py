@@ -13,8 +13,8 @@ from igam_tf import compat
 
 PACKAGE = pathlib.Path(igam_tf.__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")])
-# Of named tuples, which Python documents with the underscore.
-NAMED_TUPLE = {"_replace", "_asdict", "_fields", "_make"}
+# Python documents these with the underscore: those of named tuples, and os._exit.
+DOCUMENTED = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 # Without an underscore, and in no documentation either.
 UNDOCUMENTED = {
     "experimental_get_compiler_ir",
@@ -46,7 +46,7 @@ def foreign(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             name = node.attr
-            private = re.match(r"_[^_]", name) and name not in OWN | NAMED_TUPLE
+            private = re.match(r"_[^_]", name) and name not in OWN | DOCUMENTED
             wraps = name == "call" and isinstance(node.ctx, ast.Store)
             if private or wraps or name in UNDOCUMENTED:
                 yield f"line {node.lineno}: {ast.unparse(node)}"

@@ -1,7 +1,6 @@
 """Restarts keep the worst case of each image, and equal separate runs combined."""
 
 import keras
-import numpy as np
 import pytest
 from small_models import assert_same_images, digits, digits_net
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import data, distribution, models, training
+from igam_tf import distribution, models, training
 
 IMAGES = np.random.default_rng(0).random((32, 8, 8, 1)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, 32).astype("int32")

@@ -2,11 +2,8 @@
 
 import dataclasses
 
-import numpy as np
-import tensorflow as tf
 
 from igam_tf import attacks
-from igam_tf.attacks.initialization import uniform_in_ball
 from igam_tf.evaluation.decisions import clearly_more, decision
 from igam_tf.evaluation.panel.check import Check, share
 
