@@ -49,6 +49,6 @@ def _captions(result):
         "- Decisions were chosen on the first half of the networks; the second half was "
         "looked at once, with the decisions as they stand.",
         "- Failures that no check meant for them names: "
-        + (", ".join(missed) if missed else "none")
+        + (", ".join(missed) if missed else "none" if result["failures"] else "not measured")
         + f". Panel version {result['panel_version']}.",
     ]
