@@ -30,52 +30,59 @@ def standardize(images):
     return directions.direction(centred, _AXES, smallest=root) * root
 
 
-def zero_mean_unit_norm(images, *, smallest=directions.SMALLEST_PER_GREY_LEVEL):
-    """The authors' student and discriminator input: centred, then `unit_norm`.
+def zero_mean_unit_norm(gradients):
+    """What the authors' discriminator sees of input gradients: centred, then `unit_norm`.
 
     Args:
-        images: tensor (batch, height, width, channels): images or input gradients.
-        smallest: see `unit_norm`.
+        gradients: tensor (batch, height, width, channels), per grey level.
 
     Returns:
-        The same shape: each image's direction only.
+        The same shape: each gradient's direction only.
     """
-    return unit_norm(_centred(images), smallest=smallest)
+    return unit_norm(_centred(gradients))
 
 
-def unit_norm(images, *, smallest=directions.SMALLEST_PER_GREY_LEVEL):
-    """Divides each image by its L2 norm (TF1's `l2_normalize`, epsilon 1e-12).
+def unit_norm(gradients):
+    """Divides each gradient by its L2 norm: TF1's `l2_normalize`, epsilon 1e-12.
+
+    The epsilon makes it a division by 1e-6 at least, which bounds the derivative by 1e6.
 
     Args:
-        images: tensor (batch, height, width, channels).
-        smallest: norm below which an image becomes zero, in place of the epsilon; see
-            `igam_tf.directions`. The default suits gradients per grey level.
+        gradients: tensor (batch, height, width, channels), per grey level.
 
     Returns:
         The same shape.
     """
-    if keras.backend.standardize_dtype(images.dtype) == "float16":
+    if keras.backend.standardize_dtype(gradients.dtype) == "float16":
         # The squares of small gradients are below its smallest number.
-        return ops.cast(unit_norm(ops.cast(images, "float32"), smallest=smallest), "float16")
-    return directions.direction(images, _AXES, smallest=smallest)
+        return ops.cast(unit_norm(ops.cast(gradients, "float32")), "float16")
+    square = ops.sum(ops.square(gradients), axis=_AXES, keepdims=True)
+    smallest = directions.SMALLEST_PER_GREY_LEVEL**2
+    return gradients * ops.rsqrt(ops.maximum(square, smallest))
 
 
 def grey_zero_mean_unit_norm(images):
-    """`zero_mean_unit_norm` of grey levels, as the students see images in [0, 1].
+    """Centred grey levels over their L2 norm, as the students see images in [0, 1].
 
     An image whose contrast is below one grey level becomes zero: its derivative stays
     below 255 * 2.04 / sqrt(number of values).
     """
-    root = _num_values(images) ** 0.5
-    return zero_mean_unit_norm(images * GREY_LEVELS, smallest=root)
+    return _image_direction(_centred(images * GREY_LEVELS))
 
 
 def grey_unit_norm(images):
-    """`unit_norm` of grey levels: the quirk of the authors' Tiny-ImageNet teacher.
+    """Grey levels over their L2 norm: the quirk of the authors' Tiny-ImageNet teacher.
 
     A black image (a root mean square below one grey level) becomes zero.
     """
-    return unit_norm(images * GREY_LEVELS, smallest=_num_values(images) ** 0.5)
+    return _image_direction(images * GREY_LEVELS)
+
+
+def _image_direction(grey_levels):
+    if keras.backend.standardize_dtype(grey_levels.dtype) == "float16":
+        return ops.cast(_image_direction(ops.cast(grey_levels, "float32")), "float16")
+    root = _num_values(grey_levels) ** 0.5
+    return directions.direction(grey_levels, _AXES, smallest=root)
 
 
 def _centred(images):

@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from igam_tf import directions, gradients
-from igam_tf.models.normalization import zero_mean_unit_norm
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
 
@@ -95,7 +94,9 @@ def make_adaptor(image_shape):
         keras.Model from gradients to tensors of their shape in [-1, 1].
     """
     inputs = keras.Input(image_shape, name="input_gradient")
+    axes = (1, 2, 3)
+    centred = inputs - keras.ops.mean(inputs, axis=axes, keepdims=True)
     outputs = keras.layers.Conv2D(
         image_shape[-1], 1, activation="tanh", name="adaptor"
-    )(zero_mean_unit_norm(inputs, smallest=directions.SMALLEST_GRADIENT))
+    )(directions.direction(centred, axes, smallest=directions.SMALLEST_GRADIENT))
     return keras.Model(inputs, outputs, name="adaptor")
