@@ -15,7 +15,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 import igam_tf
-from igam_tf import attacks
+from igam_tf import attacks, compat
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # Digits have 597 test images. The sets of larger images cost more of everything.
@@ -194,7 +194,7 @@ class Maker:
         keras.utils.set_random_seed(net.seed)
         network.set_weights(_built(net, data[0].shape[1:]).get_weights())
         for variable in optimizer.variables:
-            if variable is not optimizer._learning_rate:
+            if variable is not compat.learning_rate(optimizer):
                 variable.assign(keras.ops.zeros_like(variable))
         self._train(net, network, step, data)
         return network

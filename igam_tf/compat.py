@@ -6,6 +6,7 @@ of its own (tests/test_compat.py), which fails first when a release moves the na
 each then raises an error that names it, instead of computing something else.
 """
 
+import contextlib
 import functools
 
 import keras
@@ -99,6 +100,40 @@ def wrap_call(layer, function):
     """
     if not isinstance(layer.call, functools.partial):
         layer.call = functools.partial(function, layer, layer.call)
+
+
+@contextlib.contextmanager
+def recorded_calls(record):
+    """Within it, every call of a layer, model or operation of Keras is recorded.
+
+    Undocumented: all of them are called by `keras.Operation.__call__`.
+
+    Args:
+        record: function (operation, args, kwargs), called after the call, inner calls
+            first.
+    """
+    original = keras.Operation.__call__
+
+    def recording(operation, *args, **kwargs):
+        outputs = original(operation, *args, **kwargs)
+        record(operation, args, kwargs)
+        return outputs
+
+    keras.Operation.__call__ = recording
+    try:
+        yield
+    finally:
+        keras.Operation.__call__ = original
+
+
+def is_container(operation):
+    """Whether it is a model that does nothing but call its layers.
+
+    Undocumented: such a model's `call` is that of Keras' `Functional` or `Sequential`.
+    Asked by name, since to make a layer would fix Keras' precision.
+    """
+    call = getattr(type(operation), "call", None)
+    return getattr(call, "__qualname__", "") in ("Functional.call", "Sequential.call")
 
 
 def variable_handle(variable):

@@ -24,9 +24,11 @@ SMALLEST_PER_GREY_LEVEL = 1e-6
 #: The same of a gradient per unit of a [0, 1] pixel.
 SMALLEST_GRADIENT = 255.0 * SMALLEST_PER_GREY_LEVEL
 
-# Beyond it z / (1 + z) is taken for constant, within 1e-8 of 1: usual vectors are only
-# divided by their norm, and lose no digits.
-_LARGEST_SQUARE = 1e2
+# From ten times `smallest` on, where z / (1 + z) is within 1e-8 of 1, it is taken for 1:
+# usual vectors are divided by their norm and nothing else, to the last digit.
+_USUAL_SQUARE = 1e2
+# Keeps 0 * inf away, and shows nowhere: z / (1 + z) is 0 there.
+_NO_SQUARE = 1e-6
 
 
 def direction(values, axes, *, smallest):
@@ -43,6 +45,6 @@ def direction(values, axes, *, smallest):
     """
     scaled = values / smallest
     square = ops.sum(ops.square(scaled), axis=axes, keepdims=True)
-    z = ops.square(ops.square(ops.minimum(square, _LARGEST_SQUARE)))
-    # The small number keeps 0 * inf away, and shows nowhere: z / (1 + z) is 0 there.
-    return scaled * (z / (1.0 + z) * ops.rsqrt(square + 1e-6))
+    z = ops.square(ops.square(ops.minimum(square, _USUAL_SQUARE)))
+    share = ops.where(square < _USUAL_SQUARE, z / (1.0 + z), ops.ones_like(z))
+    return scaled * (share * ops.rsqrt(ops.maximum(square, _NO_SQUARE)))

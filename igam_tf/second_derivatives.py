@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import moments, resizing
+from igam_tf import compat, moments, resizing
 
 _IMAGES = 2
 # Steps, as shares of the root mean square: a smooth function has one slope in all.
@@ -148,7 +148,7 @@ class _Probe:
     """Random numbers for one draw, and R = <gradient of <c, outputs>, w>."""
 
     def __init__(self, call, generator):
-        self.call = call
+        self.probed = call
         self.values, self.weights = call.inputs()
         self.down = [_normal(generator, v, scaled=True) for v in self.values]
         self.aside = [_normal(generator, v, scaled=True) for v in self.weights]
@@ -213,7 +213,7 @@ class _Probe:
         tape = tf.GradientTape(watch_accessed_variables=False)
         with tape:
             tape.watch(values)
-            y = self.call.outputs(values, weights)
+            y = self.probed.outputs(values, weights)
         return _dot(self.gradient(tape, y, values, self.c), self.w)
 
     def moved(self, step):
@@ -227,7 +227,7 @@ class _Probe:
         slopes = []
         for step in _STEPS:
             ends = [
-                _dot(self.call.outputs(self.moved(s)[0], self.weights), self.c)
+                _dot(self.probed.outputs(self.moved(s)[0], self.weights), self.c)
                 for s in (step, -step)
             ]
             slopes.append((ends[0] - ends[1]) / (2 * step))
@@ -261,31 +261,16 @@ def _spread(values, directions):
 
 def _calls(model, images, training):
     """All calls of layers and operations within a call of the model, inner ones first."""
-    found, original = [], keras.Operation.__call__
+    found = []
 
-    def recording(operation, *args, **kwargs):
-        outputs = original(operation, *args, **kwargs)
-        if not _is_container(operation):
+    def record(operation, args, kwargs):
+        if not compat.is_container(operation):
             structure = (args, kwargs)
             found.append(_Call(operation, tf.nest.flatten(structure), structure))
-        return outputs
 
-    keras.Operation.__call__ = recording
-    try:
-        with keras.StatelessScope():
-            model(images, training=training)
-    finally:
-        keras.Operation.__call__ = original
+    with compat.recorded_calls(record), keras.StatelessScope():
+        model(images, training=training)
     return found
-
-
-def _is_container(operation):
-    """Whether it is a model that does nothing but call its layers.
-
-    Asked of the class, by name: to make a layer here would fix Keras' precision.
-    """
-    call = getattr(type(operation), "call", None)
-    return getattr(call, "__qualname__", "") in ("Functional.call", "Sequential.call")
 
 
 @contextlib.contextmanager

@@ -77,6 +77,29 @@ def test_wrap_call():
     np.testing.assert_allclose(predicted, plain + 1.0, rtol=1e-6)
 
 
+def test_recorded_calls():
+    model, found = dense_model(), []
+    before = keras.Operation.__call__
+    with compat.recorded_calls(lambda operation, args, kwargs: found.append(operation)):
+        model(np.ones((1, 2), "float32"))
+        keras.ops.relu(keras.Input((2,)))
+    assert found.index(model.layers[0]) < found.index(model)
+    assert "Relu" in [type(operation).__name__ for operation in found]
+    assert keras.Operation.__call__ is before
+
+
+def test_is_container():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    inputs = keras.Input((2,))
+    functional = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    assert compat.is_container(functional) and compat.is_container(dense_model())
+    assert not compat.is_container(Own())
+    assert not compat.is_container(functional.layers[1])
+
+
 def test_variable_handle():
     variables = [keras.Variable(1.0), keras.Variable(2.0)]
     traced = tf.function(lambda: variables[1] * 3.0).get_concrete_function()
