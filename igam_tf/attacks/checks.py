@@ -8,6 +8,8 @@ import numpy as np
 from igam_tf.data import check_images, check_labels, class_numbers
 
 NORMS = ("linf", "l2")
+#: Counts are int32 inside of the compiled attacks.
+MOST = 2**31 - 1
 
 
 def one_of(name, value, known):
@@ -17,11 +19,13 @@ def one_of(name, value, known):
 
 
 def whole_number(name, value, minimum):
-    """Raises ValueError unless `value` is an integer of at least `minimum`."""
+    """Raises ValueError unless `value` is an integer from `minimum` to 2^31 - 1."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}: expected a whole number.")
     if value < minimum:
         raise ValueError(f"{name} is {value}: expected at least {minimum}.")
+    if value > MOST:
+        raise ValueError(f"{name} is {value}: expected at most {MOST}.")
 
 
 def seed(value):
@@ -38,6 +42,41 @@ def radius(name, value, norm):
         raise ValueError(
             f"{name} is {value}: pixels are in [0, 1], so that a Linf distance is at "
             "most 1; for grey levels divide by 255, as in 8/255."
+        )
+
+
+def step(name, value, norm, eps):
+    """Raises ValueError unless `value` is the length of a step that moves.
+
+    Args:
+        name: of the argument.
+        value: length of the step.
+        norm: "linf" or "l2".
+        eps: radius of the ball; in a ball of radius 0 a step may be 0.
+    """
+    radius(name, value, norm)
+    if not value and eps:
+        raise ValueError(
+            f"{name} is {value}: expected more than 0, or the attack goes nowhere and "
+            "every image stands; leave it out for the default, such as eps / 4."
+        )
+
+
+def share(name, value):
+    """Raises ValueError unless `value` is a number from 0 to 1."""
+    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}: expected a share, from 0 to 1.")
+
+
+def factor(name, value, at_least):
+    """Raises ValueError unless `value` is a finite number of at least `at_least`."""
+    if (
+        not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+        or value < at_least
+    ):
+        raise ValueError(
+            f"{name} is {value!r}: expected a factor of at least {at_least}."
         )
 
 

@@ -109,7 +109,7 @@ class GradientAttack(Attack):
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.one_of("loss", self.loss, LOSSES)
         checks.radius("eps", self.eps, self.norm)
-        checks.radius("step_size", self.step_size, self.norm)
+        checks.step("step_size", self.step_size, self.norm, self.eps)
         checks.whole_number("num_steps", self.num_steps, 1)
         checks.seed(self.seed)
 

@@ -54,9 +54,13 @@ def match(name):
 
 
 def check(name):
-    """Raises ValueError unless `name` is an attack's name, with numbers above 0."""
+    """Raises ValueError unless `name` is an attack's name, with numbers in range."""
     for part, value in match(name).items():
         if part != "kind" and value is not None and value < 1:
             raise ValueError(
                 f"attack {name!r}: {part} is {value}, expected at least 1."
+            )
+        if part != "kind" and value is not None and value > 2**31 - 1:
+            raise ValueError(
+                f"attack {name!r}: {part} is {value}, expected at most {2**31 - 1}."
             )

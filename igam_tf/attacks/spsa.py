@@ -69,7 +69,7 @@ class SPSA(StepwiseAttack):
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
         if self.delta is not None:
-            checks.radius("delta", self.delta, self.norm)
+            checks.step("delta", self.delta, self.norm, self.eps)
         checks.whole_number("num_targets", self.num_targets, 0)
         for name in ("num_steps", "num_samples"):
             checks.whole_number(name, getattr(self, name), 1)

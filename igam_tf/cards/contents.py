@@ -8,6 +8,10 @@ from igam_tf.reports.transfer import sentences, transfer
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
 _FILES = ("teacher_checkpoint", "score_model")
+# The rows of a run that have a teacher, and what says how one is trained.
+_WITH_TEACHER = ("finetune", "igam", "kdiga")
+_TEACHER_TRAINING = ("source_train_examples",)
+_OF_ANY_TEACHER = ("teacher_checkpoint", "teacher_batch_norm")
 _FROM_EVALUATION = (
     "threat_model",
     "eps",
@@ -40,8 +44,11 @@ def make_card(results, row, model):
             "transfer": what its controls say of a method that learns from a teacher,
                 sentences; "control_of", the row that this one is a control of, or None;
             "training": {"seconds", "train_examples", "teacher_seconds"};
-            "settings": the run's flags, without paths of the machine; "changes", where
-                they differ from the recipe;
+            "teacher": of a teacher from a file: "file", its "sha256", and, if it was
+                measured, "num_examples", "clean", "pgd20" and "eps"; else None;
+            "settings": the run's flags, without paths of the machine and without those
+                of a teacher that was not trained; "changes", where they differ from
+                the recipe;
             "versions", "git_revision", "machine".
 
     Raises:
@@ -72,11 +79,34 @@ def make_card(results, row, model):
             "train_examples": results.get("train_examples"),
             "teacher_seconds": results.get("teacher_seconds"),
         },
-        "settings": _public(settings),
+        "teacher": _teacher(found.get("teacher") or results.get("teacher"), settings),
+        "settings": _public(_used(settings)),
         "changes": list(results.get("changes") or []),
         "versions": results.get("versions"),
         "git_revision": results.get("git_revision"),
         "machine": results.get("machine"),
+    }
+
+
+def _teacher(measured, settings):
+    if not measured or not settings.get("teacher_checkpoint"):
+        return None
+    told = {"file": pathlib.PurePath(measured["file"]).name}
+    names = ("sha256", "num_examples", "clean", "pgd20", "eps")
+    return {**told, **{name: measured[name] for name in names if name in measured}}
+
+
+def _used(settings):
+    """Without the settings of a teacher that this run did not train, or did not have."""
+    has_teacher = set(_WITH_TEACHER) & set(settings.get("methods", _WITH_TEACHER))
+    if has_teacher and not settings.get("teacher_checkpoint"):
+        return settings
+    kept = _OF_ANY_TEACHER if has_teacher else ()
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in kept
+        or not (name.startswith("teacher_") or name in _TEACHER_TRAINING)
     }
 
 

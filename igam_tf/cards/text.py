@@ -168,6 +168,8 @@ def _making(card):
     if spent:
         listed = ", ".join(f"{stage} {s:.0f} s" for stage, s in spent.items())
         yield f"- Trained before it, for all rows: {listed}."
+    if card.get("teacher"):
+        yield f"- Teacher: {_teacher(card['teacher'])}."
     if card["git_revision"]:
         yield f"- Git revision: {card['git_revision']}."
     if card["versions"]:
@@ -181,6 +183,17 @@ def _making(card):
     for name, value in card["settings"].items():
         value = ",".join(map(str, value)) if isinstance(value, list) else value
         yield f"    --{name}={value}"
+
+
+def _teacher(found):
+    text = f"`{found['file']}` (sha256 `{found['sha256']}`)"
+    if "clean" not in found:
+        return f"{text}, whose accuracy on its own task was not measured"
+    return (
+        f"{text}; of {found['num_examples']} test images of its own task "
+        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under PGD-20 "
+        f"at eps {fraction(found['eps'])}"
+    )
 
 
 def _machine(machine):

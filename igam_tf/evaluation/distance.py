@@ -63,6 +63,9 @@ def measured_robustness(
     checked_images(model, images, norm, batch_size)
     if max_eps is None:
         max_eps = 1.0 if norm == "linf" else float(np.sqrt(images[0].size))
+    checks.radius("max_eps", max_eps, norm)
+    if not max_eps:
+        raise ValueError("max_eps is 0: expected a distance above it, or None.")
     attack = pgd(
         eps=max_eps,
         step_size=max_eps * min(1.0, 2.5 / num_steps),

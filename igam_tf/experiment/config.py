@@ -5,9 +5,9 @@
 
 import dataclasses
 
-from igam_tf.attacks import names as attack_names
 from igam_tf.data import registry
 from igam_tf.experiment import controls as control_rows
+from igam_tf.experiment import settings_checks
 from igam_tf.experiment.run_settings import RunSettings
 from igam_tf.experiment.setting import (
     check_depth,
@@ -265,6 +265,9 @@ class Experiment(SisterSettings, RunSettings):
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
+            if isinstance(getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+            settings_checks.check_type(field, getattr(self, field.name))
             check_limits(field, getattr(self, field.name))
         for role in ("source", "target"):
             known_dataset(getattr(self, role), flag=f"--{role}")
@@ -274,16 +277,7 @@ class Experiment(SisterSettings, RunSettings):
                     f"--methods: {method!r} is unknown; expected names of {METHODS}."
                 )
         control_rows.check(self.controls)
-        if self.norm == "linf" and self.eps > 1:
-            raise ValueError(
-                f"--eps={self.eps}: expected at most 1, the pixel range, for Linf; "
-                "8 grey levels are 8/255."
-            )
-        for attack in self.attacks:
-            try:
-                attack_names.check(attack)
-            except ValueError as error:
-                raise ValueError(f"--attacks: {error}") from None
+        settings_checks.check(self)
         for role, depth in (("student", self.depth), ("teacher", self.teacher_depth)):
             check_depth(self.network(role), depth, "" if role == "student" else "teacher_")
 

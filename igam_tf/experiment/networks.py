@@ -1,5 +1,7 @@
 """The networks and optimizers that an `Experiment` asks for."""
 
+import contextlib
+
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
@@ -63,25 +65,55 @@ def loaded_teacher(experiment):
     """The teacher of `--teacher_checkpoint`; of several networks, the teacher.
 
     Raises:
-        ValueError: if it takes other images than the source task has.
+        ValueError: if it is no network that can be loaded, or takes other images, or
+            has other classes, than the source task has; names the flag.
+        FileNotFoundError: if there is no such file; names the flag.
     """
     path, options = experiment.teacher_checkpoint, {}
-    if not path.endswith(".keras"):
-        parts = checkpoints.describe(path).parts
-        if len(parts) > 1:
-            options["part"] = "teacher"
-        if experiment.teacher_batch_norm == "batch":
-            # Only read where the file itself has no moving statistics.
-            options["moving_statistics"] = "initial"
-    loaded = checkpoints.load(path, **options)
     source = registry.find(experiment.source)
+    with naming_checkpoint(path):
+        if not path.endswith(".keras"):
+            options = _options(experiment, checkpoints.describe(path))
+        loaded = checkpoints.load(path, **options)
     if tuple(loaded.input_shape[1:]) != tuple(source.image_shape):
         raise ValueError(
             f"--teacher_checkpoint={path} takes images of shape "
             f"{loaded.input_shape[1:]}, but --source={source.name} has "
             f"{tuple(source.image_shape)}; pass the source it was trained on."
         )
+    classes = loaded.output_shape[-1]
+    # The logits of a finetuned teacher are those of its own target.
+    if classes != source.num_classes and options.get("head") != "target":
+        raise ValueError(
+            f"--teacher_checkpoint={path} has {classes} classes, but "
+            f"--source={source.name} has {source.num_classes}; pass the source it was "
+            "trained on."
+        )
     return loaded
+
+
+@contextlib.contextmanager
+def naming_checkpoint(path):
+    """Lets errors about the teacher's file name its flag."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"--teacher_checkpoint={path}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"--teacher_checkpoint={path}: {error}") from error
+
+
+def _options(experiment, info):
+    """What to load of a TF1 checkpoint: the teacher, with the logits of the source."""
+    options = {"part": "teacher"} if len(info.parts) > 1 else {}
+    teachers = [part for part in info.parts if part.name == "teacher"]
+    if teachers and info.kind != "foreign":
+        heads = [head for head, _ in teachers[0].heads]
+        options["head"] = "source" if "source" in heads else heads[0]
+    if experiment.teacher_batch_norm == "batch":
+        # Only read where the file itself has no moving statistics.
+        options["moving_statistics"] = "initial"
+    return options
 
 
 def discriminator(experiment, teacher_shape):

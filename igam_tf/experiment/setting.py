@@ -14,7 +14,7 @@ def setting(default, text, *, may_change=False, decides=None, **limits):
         text: help text, one sentence with units.
         may_change: whether a resumed run may have another value.
         decides: whether results depend on it; default: what may not change.
-        **limits: `choices`, `at_least`, `at_most`, `above`, `may_be_empty`.
+        **limits: `choices`, `at_least`, `at_most`, `above`, `below`, `may_be_empty`.
     """
     decides = not may_change if decides is None else decides
     metadata = {"help": text, "may_change": may_change, "decides": decides, **limits}
@@ -40,6 +40,8 @@ def check_limits(field, value):
         expected = f"more than {limits['above']}"
     elif "at_most" in limits and not value <= limits["at_most"]:
         expected = f"at most {limits['at_most']}"
+    elif "below" in limits and not value < limits["below"]:
+        expected = f"less than {limits['below']}"
     elif isinstance(value, tuple) and not value and not limits.get("may_be_empty"):
         expected = "one name or number at least"
     elif isinstance(value, float) and not math.isfinite(value):

@@ -55,7 +55,7 @@ class SisterSettings:
         0.0,
         "Momentum of averaged weights, which the row gradient_norm ends with; 0: none.",
         at_least=0,
-        at_most=1,
+        below=1,
     )
 
     # Edges.

@@ -12,6 +12,7 @@ import zlib
 from igam_tf import attacks, data, distribution, models, training
 from igam_tf.data import registry
 from igam_tf.experiment import checks, config, controls, methods, networks, results
+from igam_tf.experiment import teacher_check
 from igam_tf.experiment.alignment import Alignment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.training import callbacks, matched
@@ -94,6 +95,7 @@ class _Run:
         stage = controls.stage("teacher", control)
         finished = self.folder.load_model(f"{stage}.keras", self.strategy)
         if finished is not None:
+            self._measure_teacher(control)
             return finished
         experiment = self.experiment
         is_loaded = bool(experiment.teacher_checkpoint) and not control
@@ -105,14 +107,22 @@ class _Run:
                 teacher = networks.untrained_teacher(experiment)
             self._check_teacher(teacher)
         self.folder.require_space(teacher.count_params())
+        self._measure_teacher(control)
         if not is_loaded and control != "random_teacher":
             self._train_teacher(teacher, stage, is_robust=not control)
         self._finish(stage, teacher, f"{stage}.keras")
         return teacher
 
+    def _measure_teacher(self, control):
+        if not control:
+            teacher_check.check(
+                self.experiment, self.folder, self.strategy, self.changes
+            )
+
     def _check_teacher(self, teacher):
         """Everything that the later stages need to fit together, before they start."""
         finetuned = self._with_new_logits(teacher)
+        self._print(teacher_check.seen(self.experiment, finetuned))
         for method in {"igam", "kdiga"} & set(self.experiment.methods):
             student = networks.student(self.experiment)
             methods.TRAINED[method](self.experiment, student, finetuned, total_steps=100)

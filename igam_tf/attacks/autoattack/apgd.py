@@ -66,7 +66,7 @@ class APGD(StepwiseAttack):
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.one_of("loss", self.loss, LOSSES)
         checks.radius("eps", self.eps, self.norm)
-        checks.radius("rho", self.rho, "linf")
+        checks.share("rho", self.rho)
         for name in ("num_steps", "num_restarts", "eot_iter"):
             checks.whole_number(name, getattr(self, name), 1)
         checks.seed(self.seed)

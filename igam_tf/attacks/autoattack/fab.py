@@ -68,8 +68,8 @@ class FAB(StepwiseAttack):
         for name in ("num_targets", "num_steps", "num_restarts"):
             checks.whole_number(name, getattr(self, name), 1)
         for name in ("alpha_max", "beta"):
-            checks.radius(name, getattr(self, name), "linf")
-        checks.radius("eta", self.eta, "l2")
+            checks.share(name, getattr(self, name))
+        checks.factor("eta", self.eta, 1)
         checks.seed(self.seed)
 
     @property

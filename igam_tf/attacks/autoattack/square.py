@@ -60,7 +60,7 @@ class Square(StepwiseAttack):
     def __post_init__(self):
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
-        checks.radius("p_init", self.p_init, "linf")
+        checks.share("p_init", self.p_init)
         for name in ("num_queries", "num_restarts"):
             checks.whole_number(name, getattr(self, name), 1)
         checks.seed(self.seed)

@@ -1,0 +1,200 @@
+"""What a teacher of a file is worth: measured on its own task before it is used."""
+
+import numpy as np
+
+from igam_tf import checkpoints, data, distribution, evaluation, models, seen_pixels
+from igam_tf.attacks.fractions import fraction
+from igam_tf.data import registry
+from igam_tf.experiment import networks
+
+EXAMPLES = 200
+_BATCH = 100
+#: Under this part of its clean accuracy a teacher counts as not robust.
+_ROBUST_PART = 0.2
+
+
+def check(experiment, folder, strategy, changes=None):
+    """Measures the teacher of `--teacher_checkpoint`, prints and records the figures.
+
+    They stand in `flags.json` and so in the results, with the digest of the file. A
+    run that goes on does not measure again.
+
+    Args:
+        experiment: the settings; without `--teacher_checkpoint` nothing is done.
+        folder: `RunFolder` of the run.
+        strategy: of the run; the teacher is measured by this process alone.
+        changes: where the settings differ from the recipe, for the record.
+
+    Raises:
+        ValueError: if it is a network of other classes, or one that expects images of
+            another range or normalisation; or if the file is another one than at the
+            start of the run.
+    """
+    path = experiment.teacher_checkpoint
+    if not path:
+        return
+    earlier = (folder.read_json("flags.json") or {}).get("teacher")
+    with networks.naming_checkpoint(path):
+        if earlier is not None:
+            _check_digest(earlier, folder)
+            return
+        found = {"file": path, "sha256": checkpoints.digest(path)}
+    with distribution.local(strategy).scope():
+        teacher = models.in_float32(networks.loaded_teacher(experiment))
+    found.update(measure(experiment, teacher))
+    folder.record(experiment, changes)
+    folder.write_json("flags.json", {**folder.read_json("flags.json"), "teacher": found})
+    if folder.writes:
+        print(_told(found), flush=True)
+        for warning in found["warnings"]:
+            print(f"Warning: {warning}", flush=True)
+
+
+def measure(experiment, teacher):
+    """Accuracy of a teacher on test images of its source, clean and under PGD-20.
+
+    Args:
+        experiment: the settings: source, data_dir, teacher_eps.
+        teacher: keras.Model from images of the source in [0, 1] to logits.
+
+    Returns:
+        Dict: "measured"; if so "num_examples", "clean", "pgd20", "eps"; if not
+        "reason"; and "warnings", sentences.
+
+    Raises:
+        ValueError: if it sees something in images of another range or normalisation,
+            and little in [0, 1].
+    """
+    source = registry.find(experiment.source)
+    if teacher.output_shape[-1] != source.num_classes:
+        return _not_measured("its logits are of another task than the source's")
+    try:
+        test = data.read(
+            source.name,
+            experiment.data_dir or None,
+            train_examples=1,
+            test_examples=EXAMPLES,
+            # The source's data serve for this alone.
+            download=False,
+            progress=False,
+        ).test
+    except (OSError, ValueError) as error:
+        return _not_measured(f"there are no data of {source.name} ({error})")
+    batches = data.evaluation_batches(test, _BATCH)
+    images = np.concatenate([images.numpy() for images, _ in batches])
+    _check_range(experiment, teacher, images, np.asarray(test.labels))
+    eps = experiment.teacher_eps or experiment.eps
+    try:
+        found = evaluation.evaluate(
+            teacher,
+            batches,
+            attacks=["clean", "pgd20"],
+            eps=eps,
+            batch_size=_BATCH,
+            seed=experiment.seed,
+            panel=False,
+            progress=False,
+        )
+    except ValueError as error:
+        return _not_measured(str(error))
+    clean, robust = (found["attacks"][a]["accuracy"] for a in ("clean", "pgd20"))
+    figures = {"num_examples": len(images), "clean": clean, "pgd20": robust, "eps": eps}
+    warnings = list(_warnings(source, figures))
+    return {"measured": True, **figures, "warnings": warnings}
+
+
+def seen(experiment, finetuned):
+    """Text for the run's output: the input transform, and a warning of what it drops."""
+    name, transform = experiment.input_transform, finetuned.get_layer("input_transform")
+    lines = [f"Input transform: {seen_pixels.explain(name, transform)}."]
+    warning = seen_pixels.warning(name, transform)
+    return "\n".join(lines + ([f"Warning: {warning}"] if warning else []))
+
+
+def _not_measured(reason):
+    return {"measured": False, "reason": reason, "warnings": []}
+
+
+def _told(found):
+    text = f"Teacher {found['file']} (sha256 {found['sha256'][:12]}): "
+    if not found["measured"]:
+        return f"{text}its accuracy could not be measured: {found['reason']}"
+    return (
+        f"{text}{100 * found['clean']:.1f} % clean and {100 * found['pgd20']:.1f} % under "
+        f"PGD-20 (Linf, eps {fraction(found['eps'])}) of {found['num_examples']} test "
+        "images of its source."
+    )
+
+
+def _warnings(source, found):
+    n, chance = found["num_examples"], 1 / source.num_classes
+    noise = 3 * np.sqrt(chance * (1 - chance) / n)
+    accuracies = (
+        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under PGD-20 at "
+        f"eps {fraction(found['eps'])}, of {n} test images of {source.name}"
+    )
+    if found["clean"] <= chance + noise:
+        yield (
+            f"the teacher is at chance on its own source ({accuracies}): it was trained "
+            "on other data, on other preprocessing, or with the classes in another order."
+        )
+    elif found["pgd20"] < _ROBUST_PART * found["clean"]:
+        yield (
+            f"the teacher is not robust ({accuracies}): a student has no robustness to "
+            "learn from it. Take an adversarially trained one, or pass the --teacher_eps "
+            "that it was trained for."
+        )
+
+
+def _check_range(experiment, teacher, images, labels):
+    """Refuses a teacher that sees far more where the pixels are scaled otherwise."""
+    mean, deviation = images.mean((0, 1, 2)), images.std((0, 1, 2)) + 1e-6
+    shown = [round(float(value), 4) for value in (*mean, *deviation**2)]
+    channels = len(mean)
+    others = {
+        "in [0, 255]": (255 * images, "Rescaling(255.0)"),
+        "in [-1, 1]": (2 * images - 1, "Rescaling(2.0, offset=-1.0)"),
+        "normalised by mean and variance of the channels": (
+            (images - mean) / deviation,
+            f"Normalization(mean={shown[:channels]}, variance={shown[channels:]})",
+        ),
+    }
+    right = _right(teacher, images, labels)
+    better = {k: _right(teacher, scaled, labels) for k, (scaled, _) in others.items()}
+    scale = max(better, key=lambda name: better[name].sum())
+    gain = int(better[scale].sum()) - int(right.sum())
+    # A fifth of the images, and three standard deviations of a paired count.
+    if gain < max(0.2 * len(images), 3 * np.sqrt((better[scale] != right).sum())):
+        return
+    before, after = (100 * found.mean() for found in (right, better[scale]))
+    raise ValueError(
+        f"--teacher_checkpoint={experiment.teacher_checkpoint} classifies {before:.1f} % "
+        f"of {len(images)} test images of {experiment.source} in [0, 1], and "
+        f"{after:.1f} % of the same images {scale}: its preprocessing is not inside of "
+        "it. Networks take images in [0, 1] here; put it in front (with the numbers that "
+        "the teacher was trained with) and save: images = "
+        f"keras.Input({images.shape[1:]}); keras.Model(images, "
+        f"teacher(keras.layers.{others[scale][1]}(images))).save('teacher.keras')."
+    )
+
+
+def _right(teacher, images, labels):
+    """Which images it classifies rightly, bool."""
+    parts = range(0, len(images), _BATCH)
+    logits = [np.asarray(teacher(images[i : i + _BATCH], training=False)) for i in parts]
+    return np.concatenate(logits).argmax(-1) == labels
+
+
+def _check_digest(earlier, folder):
+    """Refuses a run whose teacher's file is another one than when it began."""
+    try:
+        now = checkpoints.digest(earlier["file"])
+    except (OSError, ValueError):
+        # The run has its own copy, teacher.keras, and may have moved.
+        return
+    if now != earlier["sha256"]:
+        raise ValueError(
+            f"the file is not the one that the run of {folder.path} began with (sha256 "
+            f"{now[:12]} now, {earlier['sha256'][:12]} then): put that one back, or pass "
+            "another --run_dir."
+        )

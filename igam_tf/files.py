@@ -1,0 +1,183 @@
+"""The one writer of files: a temporary name, synced, renamed; and what reads them back.
+
+A file that bears its name is whole, also after a power cut. Nothing here imports
+TensorFlow or Keras.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import zipfile
+import zlib
+
+PREFIX = "incomplete-"
+_CHUNK_BYTES = 1024 * 1024
+# Keras stores weights uncompressed; a network whose numbers repeat shrinks by less.
+_MOST_INFLATED, _ALWAYS_FINE = 100, 64 * 1024**2
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
+    ValueError, OverflowError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary path beside a file, which takes the file's place in the end.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Yields:
+        pathlib.Path to write to, with the same suffix. It is synced and renamed when
+        the block ends, and removed where the block raises.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary, path):
+    """Syncs a finished file or folder, and renames it: whole, or not at all."""
+    temporary, path = pathlib.Path(temporary), pathlib.Path(path)
+    inside = temporary.rglob("*") if temporary.is_dir() else ()
+    for written in [*inside, temporary]:
+        _sync(written)
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def write_text(path, text):
+    """Writes a text file: whole, or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path, value):
+    """Writes JSON: whole, or not at all."""
+    write_text(path, json.dumps(value, indent=1, default=str) + "\n")
+
+
+def read_json(path, *, way_out):
+    """The object of a JSON file, or None if there is no such file.
+
+    Args:
+        path: the file.
+        way_out: what to do if it is damaged, a sentence that begins in lower case.
+
+    Returns:
+        Dict, or None.
+
+    Raises:
+        ValueError: if the file is no JSON object with anything in it.
+    """
+    path = pathlib.Path(path)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {way_out}.") from error
+    if not isinstance(found, dict) or not found:
+        raise ValueError(
+            f"{path} is damaged (it holds {str(found)[:40]!r}, expected a JSON object "
+            f"with content): {way_out}."
+        )
+    return found
+
+
+def copy(source, target):
+    """Copies a file: whole, or not at all."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def digest(path):
+    """SHA-256 of what a file holds, by which it is known again.
+
+    Of a zip, such as a `.keras` file, these are the names and contents of its members:
+    a card in its comment changes nothing.
+
+    Raises:
+        ValueError: if the file is a damaged zip, or one that inflates to too much.
+    """
+    path, found = pathlib.Path(path), hashlib.sha256()
+    if path.suffix == ".keras":
+        check_archive(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    found.update(f"{member.filename}\0{member.file_size}\0".encode())
+                    with archive.open(member) as file:
+                        _add(found, file)
+        except _ARCHIVE_ERRORS as error:
+            raise _damaged(path, error) from error
+    else:
+        with open(path, "rb") as file:
+            _add(found, file)
+    return found.hexdigest()
+
+
+def check_archive(path):
+    """Refuses a `.keras` file by what its zip declares, before anything is inflated.
+
+    Args:
+        path: `.keras` file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no zip, has not the parts of a Keras model, or inflates to
+            over 100 times its size.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: expected a .keras file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except _ARCHIVE_ERRORS as error:
+        raise _damaged(path, error) from error
+    names = {member.filename for member in members}
+    if "config.json" not in names:
+        raise _damaged(path, "there is no config.json in it")
+    inflated = sum(member.file_size for member in members)
+    if inflated > max(_ALWAYS_FINE, _MOST_INFLATED * path.stat().st_size):
+        raise ValueError(
+            f"{path} has {path.stat().st_size / 1e6:.1f} MB and inflates to "
+            f"{inflated / 1e6:.0f} MB, which no saved network does: it was not opened. "
+            "Do not trust this file."
+        )
+
+
+def _damaged(path, reason):
+    return ValueError(
+        f"{path} is no .keras file, or a damaged one ({reason}): expected a model "
+        "written by model.save('NAME.keras'); delete it, or copy it anew."
+    )
+
+
+def _add(found, file):
+    while chunk := file.read(_CHUNK_BYTES):
+        found.update(chunk)
+
+
+def _sync(path):
+    """Brings a file or the entries of a folder to the disk, where that is possible."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        # Folders cannot be opened on every system.
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        # Some network file systems have no sync; the rename is still whole.
+        pass
+    finally:
+        os.close(handle)
