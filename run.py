@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
+from igam_tf import interrupts
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.errors import WorkerLostError
 from igam_tf.experiment import table_text
@@ -270,10 +271,11 @@ def main(arguments):
         experiment, changes = parse(arguments)
         from igam_tf import experiment as experiments
 
-        if isinstance(experiment, Table):
-            experiments.run_table(experiment)
-        else:
-            experiments.run(experiment, changes=changes)
+        with interrupts.stopping():
+            if isinstance(experiment, Table):
+                experiments.run_table(experiment)
+            else:
+                experiments.run(experiment, changes=changes)
     except WorkerLostError as error:
         restart(error)
     except KeyboardInterrupt:

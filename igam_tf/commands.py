@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from igam_tf import interrupts
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that keeps the layout of its texts and answers errors in one line."""
@@ -30,7 +32,8 @@ def run(work, *, interrupted):
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        work()
+        with interrupts.stopping():
+            work()
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("IGAM_TF_TRACEBACK"):
             raise

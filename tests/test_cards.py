@@ -266,3 +266,36 @@ def test_a_failed_write_leaves_the_model(path, monkeypatch):
         cards.attach_card(path, {"text": "a"})
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["student.keras"]
+
+
+def test_only_the_teacher_settings_that_were_used():
+    from igam_tf.cards import contents
+    from igam_tf.experiment.config import WITH_TEACHER
+
+    assert contents._WITH_TEACHER == WITH_TEACHER
+    found = results()
+    teacher = {"teacher_epochs": 205, "teacher_eps": 0.03, "teacher_batch_norm": "batch"}
+    found["settings"] |= {**teacher, "source_train_examples": 9, "methods": ["igam"]}
+    settings = make_card(found, "igam", student())["settings"]
+    assert "teacher_checkpoint" in settings and "teacher_batch_norm" in settings
+    assert not {"teacher_epochs", "teacher_eps", "source_train_examples"} & set(settings)
+    found["settings"]["teacher_checkpoint"] = ""
+    settings = make_card(found, "igam", student())["settings"]
+    assert settings["teacher_epochs"] == 205 and settings["source_train_examples"] == 9
+    found["settings"]["methods"] = ["standard", "pgd"]
+    settings = make_card(found, "igam", student())["settings"]
+    assert not [name for name in settings if name.startswith("teacher_")]
+
+
+def test_the_teachers_file_and_figures_stand_on_the_card():
+    found = results()
+    measured = {"num_examples": 200, "clean": 0.764, "pgd20": 0.63, "eps": 2 / 255}
+    found["teacher"] = {"file": "/home/somebody/mine.keras", "sha256": "ab12", **measured}
+    card = make_card(found, "igam", student())
+    assert card["teacher"] == {"file": "mine.keras", "sha256": "ab12", **measured}
+    text = cards.format_card(card)
+    for part in ("`mine.keras` (sha256 `ab12`)", "76.4 % clean", "63.0 % under PGD-20",
+                 "eps 2/255"):  # fmt: skip
+        assert part in text
+    found["teacher"] = {"file": "mine.keras", "sha256": "ab12", "measured": False}
+    assert "not measured" in cards.format_card(make_card(found, "igam", student()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import transforms
+from igam_tf import seen_pixels, transforms
 
 
 def _crop_axis(size_in, size_out):
@@ -31,6 +31,15 @@ def _bilinear_axis(size_in, size_out):
     return matrix
 
 
+def _smooth_axis(size_in, size_out):
+    """Means of whole pixels, then bilinear."""
+    pool = max(size_in // size_out, 1)
+    rest = size_in // pool
+    pooled = np.kron(np.eye(rest), np.full((1, pool), 1 / pool))
+    pooled = np.pad(pooled, ((0, 0), (0, size_in - pooled.shape[1])))
+    return _bilinear_axis(rest, size_out) @ pooled
+
+
 def _legacy_axis(size_in, size_out):
     matrix = np.zeros((size_out, size_in))
     for row in range(size_out):
@@ -46,6 +55,8 @@ CASES = {
     "resize up": ("resize", (8, 8, 3), (16, 16, 3), _bilinear_axis, _SAME),
     "resize down": ("resize", (16, 16, 3), (8, 8, 3), _bilinear_axis, _SAME),
     "legacy": ("legacy_resize", (8, 8, 3), (12, 12, 3), _legacy_axis, _SAME),
+    "smooth down": ("smooth_resize", (20, 20, 3), (8, 8, 3), _smooth_axis, _SAME),
+    "smooth up": ("smooth_resize", (8, 8, 3), (12, 12, 3), _smooth_axis, _SAME),
     "pool": ("average_pool", (16, 16, 3), (8, 8, 3), _pool_axis, _SAME),
     "crop": ("center_crop", (11, 11, 3), (8, 8, 3), _crop_axis, _SAME),
     "pad": ("center_pad", (8, 8, 3), (13, 13, 3), _pad_axis, _SAME),
@@ -86,6 +97,10 @@ def test_auto_follows_the_paper():
         ((64, 64, 3), (32, 32, 3)): ["average_pool"],
         ((32, 32, 3), (64, 64, 3)): ["resize"],
         ((32, 32, 3), (32, 32, 3)): [],
+        # A crop would keep a tenth of the image; or no crop fits both sides.
+        ((100, 100, 3), (32, 32, 3)): ["smooth_resize"],
+        ((40, 20, 1), (32, 32, 3)): ["smooth_resize"],
+        ((20, 20, 3), (8, 8, 1)): ["mean_channels", "smooth_resize"],
     }
     for (image_shape, teacher_shape), parts in cases.items():
         assert transforms._automatic_parts(image_shape, teacher_shape) == parts
@@ -134,3 +149,17 @@ def test_the_discriminator_sees_the_window_that_cropping_keeps():
 def test_sizes_that_cannot_match(name, image_shape, teacher_shape):
     with pytest.raises(ValueError, match=name):
         transforms.input_transform(name, image_shape, teacher_shape)
+
+
+def test_the_share_of_pixels_that_is_seen():
+    def seen(name, image_shape, teacher_shape=(8, 8, 1)):
+        transform = transforms.input_transform(name, image_shape, teacher_shape)
+        return seen_pixels.seen_share(transform)
+
+    assert seen("center_crop", (16, 16, 1)) == 0.25
+    # Half-pixel centres fall on every third row and column.
+    assert seen("resize", (24, 24, 3)) == pytest.approx(1 / 9)
+    assert seen("resize", (32, 32, 1)) == 0.25
+    for name in ("smooth_resize", "average_pool"):
+        assert seen(name, (32, 32, 1)) == 1.0
+    assert seen("random_pad", (4, 4, 1)) == seen("resize", (4, 4, 1)) == 1.0

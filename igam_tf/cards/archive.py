@@ -14,6 +14,8 @@ import pathlib
 import shutil
 import zipfile
 
+from igam_tf import files
+
 # What the zip format allows.
 _MOST_BYTES = 65_535
 _KIND = "igam_tf model card"
@@ -43,17 +45,13 @@ def attach_card(path, card):
         )
     if _comment(path) == comment:
         return
-    temporary = path.with_name(f"incomplete-{path.name}")
-    try:
+    with files.replacing(path) as temporary:
         # With the file's times.
         shutil.copy2(path, temporary)
         times = temporary.stat()
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.comment = comment
         os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_card(path):

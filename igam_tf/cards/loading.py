@@ -1,13 +1,12 @@
 """Loading a student with its card, and writing the card of one."""
 
-import os
 import pathlib
 
-import keras
-
+from igam_tf import files
 from igam_tf.cards.archive import attach_card, read_card
 from igam_tf.cards.contents import make_card
 from igam_tf.cards.text import format_card
+from igam_tf.models.loading import load_keras
 
 
 def load(path):
@@ -27,7 +26,7 @@ def load(path):
         ValueError: if it is no `.keras` file, or has no card.
     """
     card = read_card(path)
-    return keras.models.load_model(path, compile=False), card
+    return load_keras(path), card
 
 
 def write_card(path, results, row, model):
@@ -49,7 +48,5 @@ def write_card(path, results, row, model):
     card = make_card(results, row, model)
     attach_card(path, card)
     text = path.with_name(f"{path.stem}.card.md")
-    temporary = text.with_name(f"incomplete-{text.name}")
-    temporary.write_text(format_card(card, path.name))
-    os.replace(temporary, text)
+    files.write_text(text, format_card(card, path.name))
     return text

@@ -1,5 +1,6 @@
 """A card as Markdown, with code to paste."""
 
+import html
 import json
 import re
 
@@ -57,7 +58,7 @@ def format_card(card, file="student.keras"):
     """
     return "\n".join(
         [
-            f"# {card['method']['label']} for {card['task']['name']}",
+            f"# {_plain(card['method']['label'])} for {_plain(card['task']['name'])}",
             "",
             *_what(card),
             "",
@@ -105,7 +106,7 @@ def _results(found):
     for name, entry in found["attacks"].items():
         low, high = (100 * end for end in entry["interval_95"])
         accuracy = f"{100 * entry['accuracy']:.1f}"
-        yield f"| {attack_title(name)} | {accuracy} | {low:.1f} to {high:.1f} |"
+        yield f"| {_plain(attack_title(name))} | {accuracy} | {low:.1f} to {high:.1f} |"
     yield ""
     step = found["step_size"]
     step = "" if step is None else f", step {fraction(step)}"
@@ -130,7 +131,7 @@ def _warnings(found):
             f"{panel['num_examples']} images) did not warn, which is no proof."
         )
     for sentence in found["warnings"]:
-        yield f"- Warning: {sentence}"
+        yield f"- Warning: {_plain(sentence)}"
 
 
 def _transfer(card):
@@ -176,7 +177,7 @@ def _making(card):
         versions = ", ".join(f"{name} {v}" for name, v in card["versions"].items())
         yield f"- Versions: {versions}."
     if card["changes"]:
-        yield f"- Not the recipe: {', '.join(card['changes'])}."
+        yield f"- Not the recipe: {_plain(', '.join(card['changes']))}."
     yield ""
     yield "Flags of the run:"
     yield ""
@@ -194,6 +195,11 @@ def _teacher(found):
         f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under PGD-20 "
         f"at eps {fraction(found['eps'])}"
     )
+
+
+def _plain(text):
+    """Text without what Markdown takes for HTML; a label may come from anywhere."""
+    return html.escape(" ".join(str(text).split()), quote=False)
 
 
 def _machine(machine):

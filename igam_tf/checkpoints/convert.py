@@ -1,10 +1,10 @@
 """Conversion between TF1 checkpoints and `.keras` files, with a check."""
 
-import os
 import pathlib
 
 import numpy as np
 
+from igam_tf import files
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.load import load
 from igam_tf.checkpoints.locate import KERAS_SUFFIX
@@ -35,8 +35,7 @@ def convert(source, target, **options):
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"{target.parent} is no folder: make it first.")
     model = load(source, **options)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}{KERAS_SUFFIX}")
-    try:
+    with files.replacing(target) as temporary:
         model.save(temporary)
         difference = largest_difference(model, load(temporary))
         if difference != 0.0:
@@ -44,9 +43,6 @@ def convert(source, target, **options):
                 f"{target} was not written: its logits differ from those of {source} "
                 f"by {difference:.3g}."
             )
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return difference
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import pathlib
 import re
 import sys
@@ -16,8 +15,11 @@ from typing import NamedTuple
 from igam_tf.checkpoints.archives import MAX_BYTES, unpack
 from igam_tf.checkpoints.by_hand import BY_HAND, instructions
 from igam_tf.checkpoints.errors import CheckpointError
+from igam_tf.files import publish
 
 _CHUNK_BYTES = 256 * 1024
+# Bytes a second below which a connection counts as cut.
+_SLOWEST = 1000
 
 
 class _Gone(ConnectionError):
@@ -71,7 +73,8 @@ def fetch(name, folder="models", *, retries=3, timeout=30.0, downloads=None):
         name: key of `DOWNLOADS`, or of `by_hand.BY_HAND`, which only says what to do.
         folder: where `<folder>/<name>/` is made.
         retries: how often a cut connection is taken up again.
-        timeout: seconds without a byte after which a connection counts as cut.
+        timeout: seconds without a byte, or with less than 1 kB a second, after which a
+            connection counts as cut.
         downloads: dict like `DOWNLOADS`, for mirrors.
 
     Returns:
@@ -83,7 +86,7 @@ def fetch(name, folder="models", *, retries=3, timeout=30.0, downloads=None):
         FileExistsError: if the target folder is there already and is not empty.
         ConnectionError: if the address does not answer, or the connection was cut more
             than `retries` times.
-        CheckpointError: if what came is no zip, or its sha256 is not the published one
+        CheckpointError: if what came is no zip or holds no checkpoint, or its sha256 is not the published one
             (the file is removed then), or the zip is unsafe.
     """
     downloads = DOWNLOADS if downloads is None else downloads
@@ -118,7 +121,13 @@ def _unpack_to(archive, target):
         unpacked.mkdir()
         files = unpack(archive, unpacked)
         inside = {f.relative_to(unpacked).parent for f in files if f.suffix == ".index"}
-        os.replace(unpacked, target)
+        if not inside:
+            raise CheckpointError(
+                f"the zip that came holds no checkpoint (no .index file among its "
+                f"{len(files)} files): nothing was kept. Look for the right one at its "
+                "source, and pass the zip."
+            )
+        publish(unpacked, target)
     return inside.pop() if len(inside) == 1 else "."
 
 
@@ -165,13 +174,35 @@ def _download_once(download, part, timeout):
             open(part, "ab" if resumed else "wb") as file,
             _ProgressBar(part.name.removesuffix(".part"), total) as bar,
         ):
+            pace = _Pace(timeout)
             while chunk := response.read1(_CHUNK_BYTES):
                 file.write(chunk)
                 position += len(chunk)
+                pace.check(len(chunk))
                 if position > MAX_BYTES:
                     raise CheckpointError(f"{download.url} does not end: refused.")
                 bar.update(position)
     return total is None or position >= total
+
+
+class _Pace:
+    """Notices a server that sends a byte now and then, and would never end."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+        self._start, self._received = time.monotonic(), 0
+
+    def check(self, received):
+        """Takes note of bytes; raises TimeoutError if there were too few of late."""
+        self._received += received
+        passed = time.monotonic() - self._start
+        if passed < self._seconds:
+            return
+        if self._received < _SLOWEST * passed:
+            raise TimeoutError(
+                f"only {self._received} bytes came in {passed:.0f} seconds"
+            )
+        self._start, self._received = time.monotonic(), 0
 
 
 class _ProgressBar:

@@ -1,6 +1,5 @@
 """Writing TF1 checkpoints that the original graphs restore."""
 
-import os
 import pathlib
 import tempfile
 import warnings
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import files
 from igam_tf.checkpoints.describe import describe
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.locate import STATE_FILE
@@ -152,7 +152,7 @@ def _write(tensors, folder, base):
         )
         # The index last but for the state file: without it there is no checkpoint.
         for name in (f"{base}.data-00000-of-00001", f"{base}.index", STATE_FILE):
-            os.replace(temporary / name, folder / name)
+            files.publish(temporary / name, folder / name)
     return str(folder / base)
 
 

@@ -1,5 +1,6 @@
 """Accuracy of a classifier on clean and on adversarial images."""
 
+import collections.abc
 import dataclasses
 import platform
 import time
@@ -14,9 +15,11 @@ from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_images
 from igam_tf.evaluation.counting import STATE_VERSION, Counter
-from igam_tf.evaluation.masking import order_warnings, precision_warnings
+from igam_tf.evaluation.endless import Repeats, check_ends
+from igam_tf.evaluation.masking import order_warnings, precision_warnings, reach_warnings
 from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
-from igam_tf.evaluation.progress import Progress
+from igam_tf.evaluation.progress import Progress, tell
+from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.robustbench import model_info
 
@@ -43,6 +46,7 @@ def evaluate(
     transfer_from=None,
     checkpoint_dir=None,
     progress=True,
+    save=None,
 ):
     """Counts the images that a classifier gets right, clean and under each attack.
 
@@ -73,29 +77,36 @@ def evaluate(
         transfer_from: dict from name to Keras model of the same task: the panel
             tries their adversarial images as well.
         checkpoint_dir: folder for what is counted so far, for an evaluation of hours:
-            the same call goes on where it was killed. Emptied at the end.
+            the same call goes on where it was killed. Emptied at the end. One
+            evaluation at a time.
         progress: whether to show a progress bar with the time left, and warnings.
+        save: function that is called with the result before `checkpoint_dir` is
+            emptied, such as one that writes it to the disk; None for nothing.
 
     Returns:
         Dict that is JSON as it stands: for each attack accuracy, 95 % interval and
         seconds (compilation included); "worst_case", the images that stand under all
         attacks, the panel's among them; the threat model, settings, versions;
         "outcomes", one bit for each image and attack, which
-        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns; "warnings": sentences about signs of
-        gradient masking; "robustbench": the same under the names of RobustBench's
-        `model_info`.
+        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns;
+        "warnings": sentences about signs of gradient masking, or about images of another
+        range than the model is for (that alone, where it is so); "robustbench": the same
+        under the names of RobustBench's `model_info`.
 
     Raises:
-        ValueError: if the arguments, the model or the data do not fit; if the model
-            returns probabilities instead of logits, or NaN.
+        ValueError: if the arguments, the model or the data do not fit, or the data has
+            no end and `max_examples` is None; if the model returns probabilities
+            instead of logits, or NaN; if another evaluation uses `checkpoint_dir`.
+        KeyboardInterrupt: with what was counted kept in `checkpoint_dir`.
     """
     attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
-    _check(attacks, norm=norm, eps=eps, batch_norm=batch_norm)
+    _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm)
     sizes = {"batch_size": batch_size, "panel_examples": panel_examples}
     for name, value in {**sizes, "max_examples": max_examples}.items():
         if value is not None:
             checks.whole_number(name, value, 1)
     check_data(data)
+    check_ends(data, max_examples)
     start = time.perf_counter()
     batch_size = _no_larger_than(data, batch_size, max_examples)
     settings = {
@@ -105,39 +116,47 @@ def evaluate(
         "batch_norm": batch_norm,
         "seed": int(seed),
     }
-    sources = named_models(transfer_from)
+    sources = _sources(transfer_from)
     # Without an attack there is nothing that could be fooled.
     panel = bool(panel and eps and any(attacks.values()))
     others = {name: model_digest(source) for name, source in sources.items()}
     identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
     kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION, STATE_VERSION)))
-    found, broken = None, ()
-    if panel:
-        found, broken = _panel(
-            kept,
-            model,
-            data,
-            eps=eps,
-            norm=norm,
-            num_examples=min(panel_examples, max_examples or panel_examples),
-            batch_size=batch_size,
-            batch_norm=batch_norm,
-            seed=seed,
-            transfer_from=sources,
+    with kept.in_use():
+        ranges = range_warnings(
+            model, data, batch_size=batch_size, training=batch_norm == "batch"
         )
-        _tell(found, progress)
-    bar = Progress(num_images(data, max_examples), list(attacks), progress)
-    counter = Counter(
-        model,
-        _connected(attacks, batch_size, checkpoint_dir, bar),
-        training=batch_norm == "batch",
-        batch_size=batch_size,
-        broken=broken,
-    )
-    _count(counter, data, max_examples, kept, bar)
-    result = _result(model, attacks, counter, settings, found)
-    kept.remove()
-    return {**result, "seconds": round(time.perf_counter() - start, 3)}
+        found, broken = None, ()
+        if panel:
+            found, broken = _panel(
+                kept,
+                model,
+                data,
+                eps=eps,
+                norm=norm,
+                num_examples=min(panel_examples, max_examples or panel_examples),
+                batch_size=batch_size,
+                batch_norm=batch_norm,
+                seed=seed,
+                transfer_from=sources,
+            )
+        if progress:
+            tell(ranges, found)
+        bar = Progress(num_images(data, max_examples), list(attacks), progress)
+        counter = Counter(
+            model,
+            _connected(attacks, batch_size, checkpoint_dir, bar),
+            training=batch_norm == "batch",
+            batch_size=batch_size,
+            broken=broken,
+        )
+        _count(counter, data, max_examples, kept, bar)
+        result = _result(model, attacks, counter, settings, found, ranges)
+        result["seconds"] = round(time.perf_counter() - start, 3)
+        if save is not None:
+            save(result)
+        kept.remove()
+    return result
 
 
 def _panel(kept, model, data, *, num_examples, batch_size, **settings):
@@ -155,10 +174,35 @@ def _panel(kept, model, data, *, num_examples, batch_size, **settings):
     return kept.panel["found"], kept.panel["broken"]
 
 
-def _check(attacks, *, norm, eps, batch_norm):
+def _sources(transfer_from):
+    """`named_models`, if they are models."""
+    if isinstance(transfer_from, (str, bytes)):
+        raise ValueError(
+            f"transfer_from is {transfer_from!r}: expected a Keras model, or a dict "
+            "from names to models; load the file first."
+        )
+    try:
+        sources = named_models(transfer_from)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"transfer_from is {type(transfer_from).__name__}: expected a Keras model, "
+            "or a dict from names to models."
+        ) from error
+    for name, source in sources.items():
+        if not isinstance(source, keras.Layer):
+            raise ValueError(
+                f"transfer_from[{name!r}] is {source!r}: expected a Keras model; load "
+                "the file first (keras.models.load_model)."
+            )
+    return sources
+
+
+def _check(attacks, *, norm, eps, step_size, batch_norm):
     checks.one_of("batch_norm", batch_norm, BATCH_NORM)
     checks.one_of("norm", norm, checks.NORMS)
     checks.radius("eps", eps, norm)
+    if step_size is not None:
+        checks.step("step_size", step_size, norm, eps)
     for name, attack in attacks.items():
         if batch_norm == "batch" and isinstance(attack, AutoAttack):
             raise ValueError(
@@ -188,11 +232,13 @@ def _count(counter, data, max_examples, kept, bar):
     portion = counter.batch_size
     if any(isinstance(attack, AutoAttack) for attack in counter.attacks.values()):
         portion *= max(1, PORTION // portion)
+    repeats = Repeats(data, max_examples)
     if kept.counted:
         counter.restore(kept.counted)
     for images, labels in batches(
         data, portion, max_examples=max_examples, as_given=counter.training
     ):
+        repeats.add(images)
         if kept.counted_before(images, labels):
             continue
         counter.add(images, labels)
@@ -204,12 +250,15 @@ def _count(counter, data, max_examples, kept, bar):
         raise ValueError("data has no images: expected at least one to evaluate on.")
 
 
-def _result(model, attacks, counter, settings, panel):
+def _result(model, attacks, counter, settings, panel, ranges):
     entries, worst_case = counter.entries(), counter.worst_case()
     order = order_warnings(attacks, entries)
     # What the attacks asked for show on all images, the panel need not say again.
     said = {"pgd_steps"} if order else set()
     found = [n for n in panel["warns"] if n not in said] if panel else []
+    if ranges:
+        # Signs of masking in a model given images that it is not for mean nothing.
+        order, found = [], []
     precision = precision_warnings(model)
     return {
         "attacks": entries,
@@ -217,8 +266,10 @@ def _result(model, attacks, counter, settings, panel):
         **settings,
         "num_examples": counter.num_examples,
         "outcomes": counter.outcomes(),
-        "warnings": precision
+        "warnings": ranges
+        + precision
         + order
+        + reach_warnings(attacks)
         + [panel["checks"][name]["sentence"] for name in found],
         "panel": panel,
         "robustbench": model_info(
@@ -228,7 +279,7 @@ def _result(model, attacks, counter, settings, panel):
             worst_case=worst_case,
             eps=settings["eps"],
             autoattack=_standard_autoattack(attacks),
-            unreliable=bool(precision or order or found),
+            unreliable=bool(ranges or precision or order or found),
         ),
         "versions": _versions(),
     }
@@ -242,22 +293,14 @@ def _standard_autoattack(attacks):
     return None
 
 
-def _tell(panel, progress):
-    """Prints what the panel found."""
-    if not progress:
-        return
-    warns = panel["warns"]
-    print(
-        f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
-        f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
-    )
-    for name in warns:
-        print(f"Warning, {name}: {panel['checks'][name]['sentence']}")
-
-
 def _named(attacks, *, eps, norm, step_size, seed):
     if isinstance(attacks, (str, Attack)):
         attacks = [attacks]
+    if not isinstance(attacks, collections.abc.Iterable):
+        raise ValueError(
+            f"attacks is {attacks!r}: expected names such as ('clean', 'pgd20'), or "
+            "attacks of igam_tf.attacks."
+        )
     named = {}
     for attack in attacks:
         if not isinstance(attack, Attack):

@@ -6,6 +6,7 @@ closer, at fewer images.
 """
 
 from igam_tf import models
+from igam_tf.attacks.fractions import fraction
 
 
 def precision_warnings(model):
@@ -39,6 +40,29 @@ def order_warnings(attacks, entries):
                 f"only {low:.1%}: gradients mislead the attack (gradient masking), and "
                 "the true robust accuracy is below both."
             )
+    return sentences
+
+
+def reach_warnings(attacks):
+    """Sentences about attacks whose steps end inside of the ball.
+
+    Args:
+        attacks: dict from name to attack (None for clean).
+
+    Returns:
+        List of sentences; empty where every attack can reach the radius.
+    """
+    sentences = []
+    for name, attack in attacks.items():
+        attack = getattr(attack, "attack", attack)
+        step = getattr(attack, "step_size", None)
+        if step is None or attack.num_steps * step >= attack.eps * (1 - 1e-6):
+            continue
+        sentences.append(
+            f"{name}: {attack.num_steps} steps of {fraction(step)} end inside of the "
+            f"ball of radius {fraction(attack.eps)}, so that more images stand than "
+            "should; take a larger step_size, such as eps / 4, or more steps."
+        )
     return sentences
 
 

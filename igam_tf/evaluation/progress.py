@@ -47,3 +47,23 @@ class Progress:
         if self._bar:
             self._bar.target = self._done
             self._bar.update(self._done, self._values, finalize=True)
+
+
+def tell(warnings, panel):
+    """Prints what is known before the first attack.
+
+    Args:
+        warnings: list of sentences.
+        panel: what `masking_panel` returns, or None.
+    """
+    for sentence in warnings:
+        print(f"Warning: {sentence}")
+    if panel is None:
+        return
+    warns = panel["warns"]
+    print(
+        f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
+        f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
+    )
+    for name in warns:
+        print(f"Warning, {name}: {panel['checks'][name]['sentence']}")

@@ -1,12 +1,12 @@
 """Files from which a killed evaluation goes on."""
 
+import contextlib
 import hashlib
-import json
-import os
 import pathlib
 
 import numpy as np
 
+from igam_tf import files, locks
 from igam_tf.attacks.identity import model_digest
 
 
@@ -32,14 +32,40 @@ class Checkpoint:
         self._path = None
         if folder is not None:
             folder = pathlib.Path(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OSError(
+                    f"checkpoint_dir={folder} cannot be made ({error.strerror}); pass "
+                    "a folder that you may write to, or None."
+                ) from error
             self._path = folder / "evaluation-so-far.json"
         self._data, self._seen = hashlib.sha256(), 0
         self.panel = self.counted = self._counted_data = None
         self._earlier = 0
         if self._path:
             self._fingerprint = f"{model_digest(model)} {_digest(settings)}"
+
+    @contextlib.contextmanager
+    def in_use(self):
+        """Keeps other processes out of the folder for the time of a block.
+
+        Raises:
+            ValueError: if another evaluation is at work there.
+        """
+        if not self._path:
+            yield
+            return
+        folder = self._path.parent
+        with locks.held(folder, flag="checkpoint_dir"):
+            # What another process finished meanwhile, and what one left half written.
+            for left in folder.glob(f"{files.PREFIX}*"):
+                left.unlink(missing_ok=True)
             self._load()
+            yield
+        with contextlib.suppress(OSError):
+            # Only if it is empty.
+            folder.rmdir()
 
     @property
     def keeps(self):
@@ -75,7 +101,7 @@ class Checkpoint:
                 "counted": self.counted,
                 "data": self._counted_data,
             }
-            write_json(self._path, state)
+            files.write_json(self._path, state)
 
     def save_counted(self, counted):
         """Writes the state of a `Counter` after one more batch."""
@@ -96,29 +122,23 @@ class Checkpoint:
             )
 
     def remove(self):
-        """Removes the files of a finished evaluation, and the folder if it is empty."""
+        """Removes the state of a finished evaluation."""
         if self._path:
             self._path.unlink(missing_ok=True)
-            if not any(self._path.parent.iterdir()):
-                self._path.parent.rmdir()
 
     def _load(self):
-        try:
-            stored = json.loads(self._path.read_text())
-        except (FileNotFoundError, ValueError):
+        way_out = "delete it to start that evaluation anew"
+        stored = files.read_json(self._path, way_out=way_out)
+        if stored is None or stored.get("fingerprint") != self._fingerprint:
             return
-        if stored["fingerprint"] == self._fingerprint:
+        try:
             self.panel, self.counted = stored["panel"], stored["counted"]
             self._counted_data = stored["data"]
-            self._earlier = self.counted["num_examples"] if self.counted else 0
-
-
-def write_json(path, value):
-    """Writes JSON to a temporary name and renames it: whole, or not at all."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f"incomplete-{path.name}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(temporary, path)
+            self._earlier = int(self.counted["num_examples"]) if self.counted else 0
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self._path} is damaged ({type(error).__name__} {error}): {way_out}."
+            ) from error
 
 
 def _digest(text):

@@ -1,8 +1,7 @@
 """The row pag: its target gradients, and the batches it trains on."""
 
-import keras
-
 from igam_tf import data, distribution, training
+from igam_tf.models.loading import load_keras
 from igam_tf.training import pag_targets
 
 
@@ -61,7 +60,7 @@ class Alignment:
 def _score_network(experiment, folder, task, strategy, seed):
     """The denoiser that was brought along, found in the folder, or trained here."""
     if experiment.score_model:
-        return keras.models.load_model(experiment.score_model, compile=False)
+        return load_keras(experiment.score_model)
     finished = folder.load_model("score_network.keras", distribution.local(strategy))
     if finished is not None:
         return finished

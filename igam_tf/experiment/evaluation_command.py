@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from igam_tf import commands
+from igam_tf import commands, files
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.data import registry
@@ -77,15 +77,14 @@ def _parser():
 def _run(options):
     path = pathlib.Path(options.model)
     out = options.out or path.with_name(f"{path.stem}.results.json")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"--out={out}: there is no folder {out.parent}.")
+    _check_output(out, [path, *map(pathlib.Path, options.transfer_from)])
+    _check_radii(options)
     info = registry.find(options.dataset)
     model = _load(options.model, info)
     sources = {source: _load(source, info) for source in options.transfer_from}
 
     from igam_tf import data, reports
     from igam_tf.evaluation import evaluate
-    from igam_tf.evaluation.resume import write_json
 
     task = data.read(
         info.name,
@@ -94,7 +93,15 @@ def _run(options):
         test_examples=options.max_examples,
         download=options.download,
     )
-    result = evaluate(
+    written = {}
+
+    def save(result):
+        result["robustbench"]["dataset"] = info.name
+        rows = {path.stem: {"label": path.stem, "evaluation": result}}
+        written.update(title=f"{path.name} on {info.name}", rows=rows)
+        files.write_json(out, written)
+
+    evaluate(
         model,
         data.evaluation_batches(task.test, options.batch_size),
         attacks=options.attacks,
@@ -109,12 +116,48 @@ def _run(options):
         max_examples=options.max_examples,
         transfer_from=sources,
         checkpoint_dir=out.with_name(f"{out.name}.unfinished"),
+        save=save,
     )
-    result["robustbench"]["dataset"] = info.name
-    rows = {path.stem: {"label": path.stem, "evaluation": result}}
-    results = {"title": f"{path.name} on {info.name}", "rows": rows}
-    write_json(out, results)
-    print(f"\n{reports.format_table(results)}\nWritten to {out}", flush=True)
+    print(f"\n{reports.format_table(written)}\nWritten to {out}", flush=True)
+
+
+def _check_output(out, models):
+    """The results can be written, and take the place of no model."""
+    if out.is_dir():
+        raise IsADirectoryError(
+            f"--out={out} is a folder: expected a file in it, such as "
+            f"{out / 'results.json'}."
+        )
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"--out={out}: there is no folder {out.parent}.")
+    if any(model.exists() and out.exists() and out.samefile(model) for model in models):
+        raise ValueError(
+            f"--out={out} is the model: expected another file, such as "
+            f"{out.with_name(out.stem + '.results.json')}."
+        )
+    try:
+        # A folder may look writable and not be (a full or a read-only disk).
+        with files.replacing(out.with_name(f"{out.name}.write-test")) as temporary:
+            temporary.write_text("")
+        out.with_name(f"{out.name}.write-test").unlink()
+    except OSError as error:
+        raise OSError(
+            f"--out={out}: cannot write to {out.parent} ({error.strerror}); pass a file "
+            "in a folder that you may write to."
+        ) from error
+
+
+def _check_radii(options):
+    """The settings of the attacks, before a model or data is read."""
+    from igam_tf.attacks import checks, parse
+
+    with_step = {} if options.step_size is None else {"step_size": options.step_size}
+    checks.radius("--eps", options.eps, options.norm)
+    for name, step in with_step.items():
+        checks.step(f"--{name}", step, options.norm, options.eps)
+    checks.seed(options.seed)
+    for name in options.attacks:
+        parse(name, eps=options.eps, norm=options.norm, seed=options.seed, **with_step)
 
 
 def _load(path, info):

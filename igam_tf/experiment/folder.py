@@ -1,5 +1,6 @@
 """The run folder: what a run was, what it has finished, and where it goes on."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,6 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 import igam_tf
+from igam_tf import files, locks
+from igam_tf.models.loading import load_keras
+
+#: SHA-256 of each finished model; a folder of an earlier version has none.
+DIGESTS = "digests.json"
 
 
 class Folder:
@@ -30,10 +36,11 @@ class Folder:
     def __init__(self, path, *, writes=True):
         self.writes = writes
         self.path = pathlib.Path(path).expanduser()
+        self._verified = {}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if writes:
-                probe = self.path / "incomplete-write-test"
+                probe = self.path / f"{files.PREFIX}{os.getpid()}-write-test"
                 probe.write_text("")
                 probe.unlink()
         except OSError as error:
@@ -42,6 +49,26 @@ class Folder:
                 "folder that you may write to."
             ) from error
 
+    @contextlib.contextmanager
+    def in_use(self):
+        """Keeps other processes out for the time of a block.
+
+        Raises:
+            ValueError: if another one is at work here, with its host and pid.
+        """
+        if not self.writes:
+            yield
+            return
+        with locks.held(self.path, flag="--run_dir"):
+            # What a killed process has left half written.
+            for left in self.path.rglob(f"{files.PREFIX}*"):
+                within = left.relative_to(self.path).parents
+                # A run inside of a table's folder has a lock of its own.
+                owners = [self.path / p for p in within if p.parts]
+                if left.is_file() and not any((p / locks.NAME).exists() for p in owners):
+                    left.unlink(missing_ok=True)
+            yield
+
     def file(self, *parts):
         """Path of a file; its folder is made."""
         path = self.path.joinpath(*parts)
@@ -49,28 +76,69 @@ class Folder:
         return path
 
     def write_json(self, name, value):
-        self.write_text(name, json.dumps(value, indent=1, default=str) + "\n")
+        if self.writes:
+            files.write_json(self.file(name), value)
 
-    def read_json(self, name):
-        """Contents of a file, or None if it is not there."""
-        path = self.path / name
-        return json.loads(path.read_text()) if path.exists() else None
+    def read_json(self, name, *, way_out="restore it, or pass another --run_dir"):
+        """Contents of a file, or None if it is not there.
+
+        Raises:
+            ValueError: if it is damaged, with what to do.
+        """
+        return files.read_json(self.path / name, way_out=way_out)
 
     def write_text(self, name, text):
-        if not self.writes:
-            return
-        path = self.file(name)
-        temporary = path.with_name(f"incomplete-{path.name}")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        if self.writes:
+            files.write_text(self.file(name), text)
 
     def save_model(self, model, name):
         if not self.writes:
             return
-        path = self.file(name)
-        temporary = path.with_name(f"incomplete-{path.name}")
-        model.save(temporary)
-        os.replace(temporary, path)
+        with files.replacing(self.file(name)) as temporary:
+            model.save(temporary)
+            # Before the file has its name: a file without its digest is of an earlier
+            # version, one with another digest is not what was written.
+            self.record_digest(name, files.digest(temporary))
+
+    def digest_of(self, name):
+        """Recorded digest of a model, or None."""
+        way_out = "delete it, if you trust the .keras files beside it"
+        return (self.read_json(DIGESTS, way_out=way_out) or {}).get(name)
+
+    def record_digest(self, name, digest):
+        way_out = "delete it, if you trust the .keras files beside it"
+        recorded = self.read_json(DIGESTS, way_out=way_out) or {}
+        self.write_json(DIGESTS, {**recorded, name: digest})
+
+    def is_finished(self, name):
+        """Whether a model is there, and is the one that was written.
+
+        Raises:
+            ValueError: if it is another one or damaged, with what to delete.
+        """
+        path = self.path / name
+        if not path.exists():
+            return False
+        state = path.stat()
+        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+        if self._verified.get(name) != stamp:
+            self._verify(name, path)
+            self._verified[name] = stamp
+        return True
+
+    def _verify(self, name, path):
+        recorded = self.digest_of(name)
+        try:
+            found = files.digest(path)
+        except ValueError as error:
+            raise ValueError(f"{error} Deleted, it is trained again.") from error
+        if recorded not in (None, found):
+            raise ValueError(
+                f"{path} is not the file that this run wrote (SHA-256 {found[:16]}..., "
+                f"recorded {recorded[:16]}... in {self.path / DIGESTS}). Put the right "
+                f"file there, or delete {path} and what was made from it; it is trained "
+                "again then. To use another network, pass another --run_dir."
+            )
 
     def remove(self, *parts):
         """Removes a folder inside this one, if it is there."""
@@ -78,12 +146,15 @@ class Folder:
             shutil.rmtree(self.path.joinpath(*parts), ignore_errors=True)
 
     def load_model(self, name, strategy):
-        """The model of a finished stage, or None if the stage is not finished."""
-        path = self.path / name
-        if not path.exists():
+        """The model of a finished stage, or None if the stage is not finished.
+
+        Raises:
+            ValueError: if the file is damaged, or not the one that was written.
+        """
+        if not self.is_finished(name):
             return None
         with strategy.scope():
-            return keras.models.load_model(path, compile=False)
+            return load_keras(self.path / name)
 
 
 class RunFolder(Folder):
@@ -113,7 +184,7 @@ class RunFolder(Folder):
             changes: where they differ from the recipe, texts; None for what an earlier
                 session said.
         """
-        now, before = provenance(), self.read_json("flags.json")
+        now, before = provenance(), self.read_flags()
         if changes is None:
             changes = (before or {}).get("changes", ())
         told = {
@@ -121,10 +192,27 @@ class RunFolder(Folder):
             "changes": list(changes),
         }
         stored = {**told, **now, **(before or {}), **told}
-        if before and now != {name: before[name] for name in now}:
+        if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
         self.write_json("flags.json", stored)
+
+    def read_flags(self):
+        """Contents of `flags.json`, or None.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        way_out = (
+            "delete it, if you are sure that the models here are of the settings you "
+            "pass, or pass another --run_dir"
+        )
+        found = self.read_json("flags.json", way_out=way_out)
+        if found is not None and not isinstance(found.get("settings"), dict):
+            raise ValueError(
+                f"{self.path / 'flags.json'} is damaged (it has no settings): {way_out}."
+            )
+        return found
 
     def require_space(self, num_parameters):
         """Checks that two checkpoints and the finished models fit on the disk.
@@ -143,7 +231,7 @@ class RunFolder(Folder):
             )
 
     def _check_settings(self, experiment):
-        earlier = self.read_json("flags.json")
+        earlier = self.read_flags()
         if earlier is None:
             return
         fixed = [
@@ -189,16 +277,23 @@ def provenance():
     }
 
 
-def _git_revision():
-    """Revision of this package's checkout; None without git or outside of one."""
+def _git_revision(file=__file__):
+    """Revision of this package's checkout; None without git or outside of one.
+
+    A checkout around site-packages that does not track this file is another project's.
+    """
+    path = pathlib.Path(file)
+    if not _git(path.parent, "ls-files", "--error-unmatch", path.name):
+        return None
+    return _git(path.parent, "describe", "--always", "--dirty") or None
+
+
+def _git(folder, *arguments):
+    """What git prints, or "" where it fails."""
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=pathlib.Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False
         )
     except OSError:
-        return None
-    return found.stdout.strip() or None
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

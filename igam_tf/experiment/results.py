@@ -32,15 +32,15 @@ def evaluate(experiment, folder, target, strategy):
     asked["attacks"] = list(asked["attacks"])
     rows, sources = {}, {}
     for row in controls.all_rows(METHODS):
-        if not folder.path.joinpath(row, "student.keras").exists():
+        if not folder.is_finished(f"{row}/student.keras"):
             continue
         name = f"{row}/evaluation.json"
-        if (folder.read_json(name) or {}).get("settings") != asked:
+        way_out = "delete it to evaluate that row again"
+        if (folder.read_json(name, way_out=way_out) or {}).get("settings") != asked:
             print(f"{experiment.label(row)}: evaluation", flush=True)
             sources = sources or _transfer_sources(folder, strategy)
             others = {k: model for k, model in sources.items() if k != row}
-            found = _evaluate(experiment, folder, row, strategy, target, others)
-            folder.write_json(name, {**found, "settings": asked})
+            _evaluate(experiment, folder, row, strategy, target, others, asked)
         method, control = controls.split(row)
         rows[row] = {
             "label": experiment.label(row),
@@ -88,12 +88,18 @@ def report(results, folder, target, strategy):
     print(f"\n{table}\nRun folder: {folder.path}", flush=True)
 
 
-def _evaluate(experiment, folder, row, strategy, target, sources):
+def _evaluate(experiment, folder, row, strategy, target, sources, asked):
+    """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
     student = folder.load_model(f"{row}/student.keras", strategy)
     if experiment.batch_norm == "batch":
         # The frozen layers of FT would keep to their moving statistics.
         models.freeze(student, batch_norm="batch")
-    found = evaluation.evaluate(
+
+    def save(found):
+        found["robustbench"]["dataset"] = experiment.target
+        folder.write_json(f"{row}/evaluation.json", {**found, "settings": asked})
+
+    evaluation.evaluate(
         student,
         data.evaluation_batches(target.test, experiment.eval_batch_size),
         attacks=experiment.attacks,
@@ -107,9 +113,8 @@ def _evaluate(experiment, folder, row, strategy, target, sources):
         panel_examples=experiment.panel_examples or 1,
         transfer_from=sources,
         checkpoint_dir=folder.file(row, "evaluation-unfinished"),
+        save=save,
     )
-    found["robustbench"]["dataset"] = experiment.target
-    return found
 
 
 def _transfer_sources(folder, strategy):

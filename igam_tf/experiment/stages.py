@@ -39,7 +39,8 @@ def run(experiment, *, changes=None):
     """
     with distribution.precision(experiment.precision):
         this = _Run(experiment, changes)
-        with distribution.noticing_lost_workers(this.strategy):
+        with distribution.noticing_lost_workers(this.strategy), this.folder.in_use():
+            this.prepare()
             return this.run()
 
 
@@ -54,6 +55,10 @@ class _Run:
             )
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
+
+    def prepare(self):
+        """Reads the target's data, and makes all checks that need it."""
+        experiment = self.experiment
         checks.check_shared_folder(self.folder, self.strategy)
         self.target = data.read(
             experiment.target,
@@ -63,6 +68,7 @@ class _Run:
             download=experiment.download,
         )
         checks.check_batch(experiment, "batch_size", self.target.train, self.strategy)
+        checks.check_rows(experiment, self.target)
 
     def run(self):
         experiment = self.experiment
@@ -174,7 +180,7 @@ class _Run:
     def row(self, row, teacher):
         """The model of one row of the table, trained unless it is finished."""
         name = f"{row}/student.keras"
-        if self.folder.file(name).exists():
+        if self.folder.is_finished(name):
             return
         if row == "finetune":
             self.finetuned(teacher, "finetune", name)

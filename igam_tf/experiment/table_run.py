@@ -8,48 +8,14 @@ again: teachers, finetuned teachers, plain and adversarial students.
 import dataclasses
 import os
 import pathlib
-import shutil
 
 import keras
 
 from igam_tf import data, distribution
-from igam_tf.experiment import controls, results, stages
-from igam_tf.experiment.config import METHODS
+from igam_tf.experiment import results, stages
 from igam_tf.experiment.folder import Folder, default_path
+from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
-
-_TEACHER = (
-    *("source", "source_train_examples", "teacher_checkpoint", "teacher_model"),
-    *("teacher_depth", "teacher_width", "teacher_epochs", "teacher_batch_size"),
-    *("teacher_optimizer", "teacher_learning_rate", "teacher_weight_decay"),
-    *("teacher_eps", "teacher_step_size", "teacher_steps", "teacher_batch_norm"),
-    *("seed", "precision", "micro_batch"),
-)
-_TARGET = ("target", "train_examples", "image_noise", "batch_size")
-_FINETUNED = (*_TEACHER, *_TARGET, "input_transform")
-_STUDENT = (
-    *_TARGET,
-    *("student_model", "depth", "width", "activation", "epochs", "optimizer"),
-    *("learning_rate", "weight_decay", "seed", "precision", "micro_batch"),
-)
-#: Stage -> its model, and the settings that decide it.
-SHARED = {
-    **{
-        stage: (
-            f"{stage}.keras",
-            _TEACHER
-            if stage.startswith("teacher")
-            else (*_FINETUNED, "finetune_epochs"),
-        )
-        for stage in controls.teacher_stages()
-    },
-    "finetune": ("finetune/student.keras", (*_FINETUNED, "baseline_finetune_epochs")),
-    "standard": ("standard/student.keras", _STUDENT),
-    "pgd": (
-        "pgd/student.keras",
-        (*_STUDENT, "adversarial_steps", "eps", "step_size", "norm"),
-    ),
-}
 
 
 def run_table(table):
@@ -75,64 +41,19 @@ def run_table(table):
         for experiment, rows in table.runs()
         for name in [default_path(experiment).name]
     ]
-    target = _read_all(runs)
-    found = []
-    for experiment, rows in runs:
-        share_finished(experiment)
-        changes = dict.fromkeys(change for row in rows for change in row.changes)
-        done = stages.run(experiment, changes=tuple(changes))
-        found.append((experiment, rows, done))
-        keras.utils.clear_session(free_memory=True)
-    together = _together(table, folder, found)
-    folder.write_json("results.json", together)
-    results.report(together, folder, target, distribution.strategy("one"))
+    with folder.in_use():
+        target = _read_all(runs)
+        found = []
+        for experiment, rows in runs:
+            share_finished(experiment)
+            changes = dict.fromkeys(change for row in rows for change in row.changes)
+            done = stages.run(experiment, changes=tuple(changes))
+            found.append((experiment, rows, done))
+            keras.utils.clear_session(free_memory=True)
+        together = _together(table, folder, found)
+        folder.write_json("results.json", together)
+        results.report(together, folder, target, distribution.strategy("one"))
     return {**together, "run_dir": str(folder.path)}
-
-
-def share_finished(experiment):
-    """Links what other experiments have finished with the same settings.
-
-    Args:
-        experiment: `Experiment` whose run folder lies in that of a table; looked
-            through are its neighbours there, and those of the tables beside.
-    """
-    own = Folder(experiment.run_dir)
-    mine = dataclasses.asdict(experiment)
-    every_row = controls.all_rows(METHODS)
-    table = own.path.parent
-    for flags in sorted([*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]):
-        other = Folder(flags.parent, writes=False)
-        theirs = other.read_json("flags.json")["settings"]
-        shared = SHARED
-        if other.path.name == own.path.name:
-            # The same settings altogether: every row.
-            shared = SHARED | {row: (f"{row}/student.keras", ()) for row in every_row}
-        for stage, (model, deciding) in shared.items():
-            if stage in every_row and stage not in experiment.rows:
-                # A row that nobody asked for would be evaluated.
-                continue
-            same = all(_plain(mine[name]) == theirs.get(name) for name in deciding)
-            is_finished = (other.path / model).exists()
-            if same and is_finished and not (own.path / model).exists():
-                # The history first: a stage with a model is finished.
-                for name in (f"{stage}/history.csv", model):
-                    if (other.path / name).exists():
-                        _link(other.path / name, own.file(name))
-
-
-def _plain(value):
-    """A setting as JSON gives it back."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _link(source, target):
-    try:
-        os.link(source, target)
-    except OSError:
-        # Another file system, or one without links.
-        temporary = target.with_name(f"incomplete-{target.name}")
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
 
 
 def _read_all(runs):
@@ -165,6 +86,7 @@ def _together(table, folder, found):
                     "label": controls.label(row.label, controls.split(inner)[1]),
                     "student": f"{inside}/{inner}/student.keras",
                     "settings": done["settings"],
+                    **{key: done[key] for key in ("teacher",) if key in done},
                 }
                 if name != row.name:
                     rows[name]["control_of"] = row.name

@@ -9,7 +9,8 @@ from igam_tf.models.freezing import leaves
 def compute_dtype(network):
     """What a network computes in: "float16", "bfloat16" or "float32".
 
-    A loaded network says what is the policy now; its layers know.
+    A loaded network, and the layer of its input, say what is the policy now; the layers
+    that compute know.
 
     Args:
         network: keras.Model.
@@ -17,9 +18,17 @@ def compute_dtype(network):
     Returns:
         The type of the narrowest of its layers.
     """
-    found = {layer.compute_dtype for layer in leaves(network)}
+    found = {
+        layer.compute_dtype
+        for layer in leaves(network)
+        if not isinstance(layer, keras.layers.InputLayer)
+    }
     halves = found & {"float16", "bfloat16"}
-    return min(halves, key=("float16", "bfloat16").index, default=network.compute_dtype)
+    if halves:
+        return min(halves, key=("float16", "bfloat16").index)
+    if network.compute_dtype in ("float16", "bfloat16") and found:
+        return "float32"
+    return network.compute_dtype
 
 
 def in_float32(network):

@@ -9,11 +9,12 @@ library only.
 """
 
 import json
-import os
 import pathlib
 import shutil
 
 import numpy as np
+
+from igam_tf import files
 
 MANIFEST = "manifest.json"
 STATE = "state.npz"
@@ -69,7 +70,7 @@ def write_folder(folder, manifest, programs, state):
         write_state(partial / STATE, state)
     text = json.dumps({"format": FORMAT, **manifest}, indent=1)
     (partial / MANIFEST).write_text(text + "\n")
-    partial.rename(folder)
+    files.publish(partial, folder)
 
 
 def check_new(folder):
@@ -84,10 +85,8 @@ def check_new(folder):
 def write_state(path, arrays):
     """Writes arrays by name to an .npz file, in whole or not at all."""
     path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    with files.replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **{name: _plain(array) for name, array in arrays.items()})
-    os.replace(partial, path)
 
 
 def read_state(path):

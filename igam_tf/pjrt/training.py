@@ -2,12 +2,12 @@
 
 import csv
 import math
-import os
 import pathlib
 import time
 
 import numpy as np
 
+from igam_tf import files
 from igam_tf.pjrt import folder
 from igam_tf.pjrt.checks import check_data
 from igam_tf.pjrt.losses import Losses
@@ -145,12 +145,11 @@ def _read_history(out):
 
 def _write_history(out, rows):
     names = list(dict.fromkeys(name for row in rows for name in row))
-    partial = out / (HISTORY + ".partial")
-    with open(partial, "w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, out / HISTORY)
+    with files.replacing(out / HISTORY) as partial:
+        with open(partial, "w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def _short(value):

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import os
 import pathlib
 
-from igam_tf import commands
+from igam_tf import commands, files
 from igam_tf.reports.names import FIGURES
 
 _DESCRIPTION = """\
@@ -69,9 +68,8 @@ def _run(options):
     rows = _chosen_rows(results, options.rows)
     students = _students(options.folder, rows)
 
-    import keras
-
     from igam_tf import data, reports
+    from igam_tf.models.loading import load_keras
 
     task = data.read(
         results["settings"]["target"],
@@ -80,14 +78,9 @@ def _run(options):
         test_examples=max(options.examples, options.alignment_examples, 100),
         download=options.download,
     )
-    models = {
-        name: keras.models.load_model(path, compile=False)
-        for name, path in students.items()
-    }
+    models = {name: load_keras(path) for name, path in students.items()}
     table = options.folder / "table.md"
-    temporary = table.with_name(f"incomplete-{table.name}")
-    temporary.write_text(reports.format_table(results))
-    os.replace(temporary, table)
+    files.write_text(table, reports.format_table(results))
     figures = reports.write_figures(
         {**results, "rows": rows},
         models,
@@ -120,6 +113,8 @@ def _read_results(folder):
             f"{path} is not JSON ({error}): remove it, and run its run.py command "
             "again."
         ) from None
+    if not isinstance(results, dict):
+        results = {}
     missing = [key for key in ("title", "rows", "settings") if not results.get(key)]
     if missing:
         raise ValueError(

@@ -9,9 +9,10 @@ left alone, so that a figure can be made in a notebook and on a machine without 
 matplotlib is imported when a figure is made, not before.
 """
 
-import os
 import pathlib
 import textwrap
+
+from igam_tf import files
 
 # Points.
 FONT_SIZE = 8
@@ -103,14 +104,10 @@ def save_figure(figure, path):
 def _write(figure, path, kind):
     import matplotlib
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # A PDF without its date: the same figure gives the same file.
     metadata = {"CreationDate": None} if kind == "pdf" else None
-    try:
-        # TrueType: conferences refuse the default Type 3.
-        with matplotlib.rc_context({"pdf.fonttype": 42}):
-            figure.savefig(temporary, format=kind, dpi=300, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # TrueType: conferences refuse the default Type 3.
+    truetype = matplotlib.rc_context({"pdf.fonttype": 42})
+    with files.replacing(path) as temporary, truetype:
+        figure.savefig(temporary, format=kind, dpi=300, metadata=metadata)
     return path

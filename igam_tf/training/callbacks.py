@@ -2,12 +2,17 @@
 
 import csv
 import math
-import os
 import pathlib
+import re
 import sys
 import time
 
 import keras
+
+from igam_tf import files
+
+#: SHA-256 of each checkpoint.
+DIGESTS = "digests.json"
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -41,13 +46,16 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             ValueError: if checkpoints exist, but none of them can be read.
         """
-        problems = []
+        problems, recorded = [], self._recorded()
         for path in sorted(self.folder.glob("epoch-*.weights.h5"), reverse=True):
             try:
+                self._check(path, recorded)
                 method.load_weights(path)
             except (OSError, ValueError, KeyError) as error:
                 problems.append(f"{path}: {error}")
                 continue
+            for problem in problems:
+                print(f"Left out: {problem}", file=sys.stderr, flush=True)
             return int(path.name[len("epoch-") :].split(".")[0])
         if problems:
             raise ValueError(
@@ -60,11 +68,33 @@ class Checkpoint(keras.callbacks.Callback):
         del logs
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
-        temporary = self.folder / f"incomplete-{path.name}"
-        self.model.save_weights(temporary)
-        os.replace(temporary, path)
+        with files.replacing(path) as temporary:
+            self.model.save_weights(temporary)
+            # Before the file has its name, as in the run folder.
+            self._record(path.name, files.digest(temporary))
         for old in sorted(self.folder.glob("epoch-*.weights.h5"))[:-2]:
             old.unlink()
+
+    def _recorded(self):
+        """Digest of each checkpoint; {} of a folder of an earlier version."""
+        way_out = (
+            "delete the folder to start anew, or this file alone, if you trust the "
+            "checkpoints beside it"
+        )
+        return files.read_json(self.folder / DIGESTS, way_out=way_out) or {}
+
+    def _record(self, name, digest):
+        kept = {n: d for n, d in self._recorded().items() if (self.folder / n).exists()}
+        files.write_json(self.folder / DIGESTS, {**kept, name: digest})
+
+    def _check(self, path, recorded):
+        """Raises ValueError if a checkpoint is not the one that was written."""
+        if not recorded:
+            return
+        if path.name not in recorded:
+            raise ValueError("it was not written under this name; delete it")
+        if files.digest(path) != recorded[path.name]:
+            raise ValueError("its SHA-256 is not the recorded one; delete it")
 
 
 class History(keras.callbacks.Callback):
@@ -85,22 +115,45 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         seconds = time.monotonic() - self._epoch_start
-        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **(logs or {})}
+        told = {_column(name): value for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **told}
         rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]
         names = list(dict.fromkeys(name for r in rows for name in r))
-        temporary = self.path.with_suffix(".incomplete")
-        with open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, self.path)
+        with files.replacing(self.path) as temporary:
+            with open(temporary, "w", newline="") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(rows)
 
     def rows(self):
-        """The rows so far, as dicts of strings."""
+        """The rows so far, as dicts of strings.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
         if not self.path.exists():
             return []
-        with open(self.path, newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with open(self.path, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file, strict=True))
+            for row in rows:
+                int(row["epoch"]), float(row["seconds"])
+                if None in row or None in row.values():
+                    raise ValueError("a row has more or fewer columns than the first")
+        except (csv.Error, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.path} is damaged ({type(error).__name__}: {error}): delete it; "
+                "it only tells how the training went, and begins anew."
+            ) from error
+        return [{_column(name): v for name, v in row.items()} for row in rows]
+
+
+def _column(name):
+    """"test_accuracy" for Keras' "val_accuracy".
+
+    What `run.py` validates on are test images, on which nothing is chosen.
+    """
+    return re.sub("^val_", "test_", name)
 
 
 class StopOnDivergence(keras.callbacks.Callback):
@@ -255,7 +308,7 @@ class Progress(keras.callbacks.Callback):
         left = elapsed / done * (self.params["epochs"] - epochs_done)
         when = f"{_minutes(elapsed)} taken" if last else f"{_minutes(left)} left"
         shown = [
-            f"{name} {100 * float(logs[name]):.1f} %"
+            f"{_column(name)} {100 * float(logs[name]):.1f} %"
             for name in ("accuracy", "val_accuracy")
             if name in logs
         ]

@@ -1,14 +1,12 @@
 """Target gradients on disk, and the data set that hands them out with their images."""
 
-import json
-import os
 import pathlib
 import zlib
 
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import data
+from igam_tf import data, files
 
 # Values of a few units keep their 11 bits in float16; only directions matter.
 _STORED = np.float16
@@ -35,7 +33,7 @@ def cached(targets, split, path, *, batch_size=100):
     path = pathlib.Path(path)
     note, wanted = path.with_name(path.name + ".json"), _description(targets, split)
     if path.exists() and note.exists():
-        found = json.loads(note.read_text())
+        found = files.read_json(note, way_out=f"remove it and {path.name}")
         if found != wanted:
             raise ValueError(
                 f"{path} holds targets of {found}, but these are {wanted}; choose "
@@ -44,11 +42,10 @@ def cached(targets, split, path, *, batch_size=100):
         return np.load(path, mmap_mode="r")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    _write(targets, split, temporary, batch_size)
-    # The note comes first: a file without one is not trusted and written anew.
-    note.write_text(json.dumps(wanted))
-    os.replace(temporary, path)
+    with files.replacing(path) as temporary:
+        _write(targets, split, temporary, batch_size)
+        # The note comes first: a file without one is not trusted and written anew.
+        files.write_json(note, wanted)
     return np.load(path, mmap_mode="r")
 
 

@@ -6,12 +6,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_models import CountsCalls, digits, digits_net, linear_model
+from small_models import (
+    CountsCalls,
+    digits,
+    digits_net,
+    linear_model,
+    new_digits_net,
+    weights_file,
+)
 
 from igam_tf import attacks
 from igam_tf.evaluation import masking_panel
 from igam_tf.evaluation.panel import batch_norm, gradients, radius, strength
-from igam_tf.evaluation.panel.check import clearly_more
 from igam_tf.evaluation.panel.subject import Subject
 
 CHECKS = [
@@ -104,12 +110,6 @@ def test_bad_input(change, message):
         masking_panel(digits_net(), examples(5), **{"eps": 0.1, **change})
 
 
-def test_what_is_beyond_chance():
-    assert clearly_more(4, 0) and clearly_more(20, 8)
-    assert not clearly_more(3, 0) and not clearly_more(20, 10)
-    assert not clearly_more(0, 5)
-
-
 class Scripted(Subject):
     """A subject whose attacks leave standing what a test says."""
 
@@ -182,3 +182,17 @@ def test_gradients_of_nan_and_of_almost_nothing():
         }  # fmt: skip
         check = gradients.vanishing(subject)
         assert check.warns and words in check.sentence
+
+
+def test_a_network_of_another_processor_sets_off_no_alarm():
+    """Trained as `digits_net`, where floating-point order differs: nothing is masked.
+
+    PGD-20 leaves some ten images of a hundred more on the cross entropy than on the
+    margin, which is a better loss here and no sign of anything.
+    """
+    model = new_digits_net()
+    with np.load(weights_file("honest_digits")) as arrays:
+        model.set_weights([arrays[key] for key in arrays])
+    for seed in range(3):
+        panel = masking_panel(model, examples(), eps=0.1, seed=seed)
+        assert panel["warns"] == []

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_models import digits_net
 
 from igam_tf import data, models, training
@@ -88,3 +89,108 @@ def test_a_teacher_without_a_logit_layer():
         training.with_new_logits(
             keras.Model(images, softmax), num_classes=2, image_shape=(8, 8, 1)
         )
+
+
+def _linear_teacher(shape=(8, 8, 1)):
+    return keras.Sequential(
+        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, images, labels):
+        super().__init__()
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        rows = slice(4 * index, 4 * index + 4)
+        return self.images[rows], self.labels[rows]
+
+
+def test_arrays_and_other_data_are_taken():
+    images = np.random.default_rng(0).random((8, 8, 8, 1)).astype("float32")
+    labels = np.arange(8, dtype="int32") % 2
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    common = {"num_classes": 2, "epochs": 1, "verbose": 0, "shuffle": False}
+    found = []
+    for train, more in (
+        (dataset, {}),
+        ((images, labels), {"batch_size": 4}),
+        (_Batches(images, labels), {}),
+    ):
+        keras.utils.set_random_seed(0)
+        tuned = training.finetune(_linear_teacher(), train, **common, **more)
+        found.append(tuned.layers[-1].get_weights())
+    for weights in found[1:]:
+        for ours, theirs in zip(weights, found[0], strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    for wrong, words in (
+        ([images, labels], "train=list: expected"),
+        ((images[..., 0], labels), r"shape \(8, 8, 8\): expected batches"),
+        (dataset.unbatch(), "batch a Dataset"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            training.finetune(_linear_teacher(), wrong, **common)
+
+
+def test_one_of_several_outputs_is_not_guessed():
+    images = keras.Input((8, 8, 1), name="images")
+    x = keras.layers.Flatten()(images)
+    heads = [keras.layers.Dense(3, name=f"head{i}")(x) for i in range(2)]
+    teacher = keras.Model(images, heads)
+    with pytest.raises(ValueError, match="2 outputs.*Choose"):
+        training.with_new_logits(teacher, num_classes=2, image_shape=(8, 8, 1))
+    chosen = keras.Model(teacher.inputs[0], teacher.outputs[0])
+    tuned = training.with_new_logits(chosen, num_classes=2, image_shape=(8, 8, 1))
+    assert tuned.output_shape == (None, 2)
+    two = keras.Model([images, keras.Input((2,))], heads[0])
+    with pytest.raises(ValueError, match="2 inputs"):
+        training.with_new_logits(two, num_classes=2, image_shape=(8, 8, 1))
+
+
+def test_channels_first_is_refused_on_either_side():
+    words = r"channels first; expected .height, width, channels., \(32, 32, 3\)"
+    for teacher, images in (((3, 32, 32), (32, 32, 3)), ((32, 32, 3), (3, 32, 32))):
+        with pytest.raises(ValueError, match=words):
+            training.with_new_logits(
+                _linear_teacher(teacher), num_classes=2, image_shape=images
+            )
+
+
+def test_a_teacher_inside_of_another_model_is_taken_apart():
+    """As one is that gets its preprocessing, or a turn of the axes, put in front."""
+    inner = _linear_teacher((1, 8, 8))
+    images = keras.Input((8, 8, 1))
+    turned = keras.layers.Permute((3, 1, 2))(keras.layers.Rescaling(2.0)(images))
+    teacher = keras.Model(images, keras.layers.Activation("linear")(inner(turned)))
+    tuned = training.with_new_logits(teacher, num_classes=3, image_shape=(8, 8, 1))
+    tuned.layers[-1].set_weights(inner.layers[-1].get_weights())
+    given = np.random.default_rng(0).random((2, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(tuned(given), teacher(given), atol=1e-5)
+
+
+def test_a_model_of_ones_own_class_is_refused():
+    class Own(keras.Model):
+        def call(self, images):
+            return images
+
+    with pytest.raises(ValueError, match="model of its own class"):
+        training.with_new_logits(Own(), num_classes=2, image_shape=(8, 8, 1))
+
+
+def test_what_was_chosen_and_what_is_dropped_is_said(capsys):
+    images = np.random.default_rng(0).random((4, 20, 20, 3)).astype("float32")
+    train = (images, np.zeros(4, "int32"))
+    training.finetune(_linear_teacher(), train, num_classes=2, epochs=1)
+    said = capsys.readouterr().out
+    assert "auto = mean_channels+smooth_resize" in said
+    assert "(20, 20, 3) to (8, 8, 1)" in said and "all pixels" in said
+    with pytest.warns(UserWarning, match="'center_crop' drops 84 % .*crop"):
+        training.finetune(
+            _linear_teacher(), train, num_classes=2, epochs=1, verbose=0,
+            input_transform="center_crop",
+        )  # fmt: skip
+    assert "Input transform" not in capsys.readouterr().out

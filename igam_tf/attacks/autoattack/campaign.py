@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import interrupts
 from igam_tf.attacks import checks
 from igam_tf.attacks.autoattack.batching import Batch, padded, parts, take
 from igam_tf.attacks.autoattack.board import Board
@@ -99,7 +100,15 @@ class Campaign:
         self._look_at_clean_images()
 
     def run(self):
-        """Runs all attacks, from where the checkpoint left them; an `Outcome`."""
+        """Runs all attacks, from where the checkpoint left them; an `Outcome`.
+
+        Raises:
+            KeyboardInterrupt: after a chunk of steps, with the state saved.
+        """
+        with interrupts.deferred():
+            return self._run()
+
+    def _run(self):
         saved, reached = self._restore()
         for stage, (name, attack) in enumerate(self.attacks.items()):
             for run in attack.runs():
@@ -165,7 +174,14 @@ class Campaign:
             self._tell(name, run, batch)
             if not len(batch.rows):
                 return
-            self._checkpoint.save_if_due(lambda: self._arrays(place, batch))
+            self._save(place, batch)
+
+    def _save(self, place, batch):
+        """Saves the state now and then, and at once if the user interrupts."""
+        if interrupts.check():
+            self._checkpoint.save(self._arrays(place, batch))
+            raise KeyboardInterrupt
+        self._checkpoint.save_if_due(lambda: self._arrays(place, batch))
 
     def _drop(self, attack, batch, broken):
         """Takes broken images out of a batch, once they are seen to be broken.

@@ -1,12 +1,14 @@
 """The state of a campaign in a file, so that a killed one goes on where it was."""
 
 import hashlib
-import os
 import pathlib
 import time
 import zipfile
+import zlib
 
 import numpy as np
+
+from igam_tf import files
 
 _SECONDS_BETWEEN = 20.0
 
@@ -38,7 +40,7 @@ class Checkpoint:
         try:
             with np.load(self._path) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"{self._path} cannot be read ({error}): expected the state of an "
                 "evaluation; delete it to start that evaluation again."
@@ -53,10 +55,8 @@ class Checkpoint:
         """Writes a dict of arrays, under another name first and then renamed."""
         if self._path is None:
             return
-        temporary = self._path.with_suffix(".tmp")
-        with open(temporary, "wb") as file:
+        with files.replacing(self._path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
-        os.replace(temporary, self._path)
         self._saved = time.perf_counter()
 
 

@@ -3,8 +3,11 @@
 import keras
 
 from igam_tf import attacks
-from igam_tf.evaluation.panel.check import Check, clearly_more, share
+from igam_tf.evaluation.decisions import clearly_more, decision
+from igam_tf.evaluation.panel.check import Check, share
 from igam_tf.models.freezing import leaves
+
+_SHARE = 0.1
 
 
 def has_batch_norm(model):
@@ -28,7 +31,7 @@ def batch_norm(subject):
         stands[mode] = subject.withstands(attack, training=training)
         values[mode] = {"clean": share(right), "pgd20": share(stands[mode])}
     inference, batch = stands["inference"], stands["batch"]
-    more = clearly_more((batch & ~inference).sum(), (inference & ~batch).sum())
+    more = clearly_more(batch, inference, at_least=_SHARE)
     gain = 100 * (values["batch"]["pgd20"] - values["inference"]["pgd20"])
     sentence = (
         f"PGD-20 leaves {values['inference']['pgd20']:.0%} standing with batch norm in "
@@ -44,7 +47,7 @@ def batch_norm(subject):
     return Check(
         name="batch_norm",
         values=values,
-        threshold="difference beyond chance (McNemar, 95 %)",
+        threshold=decision(_SHARE),
         warns=warns,
         sentence=sentence,
         source="the authors' evaluation in training mode (IGAM, CVPR 2020)",

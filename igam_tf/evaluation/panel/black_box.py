@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from igam_tf import attacks
 from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.evaluation.decisions import clearly_more, decision
 from igam_tf.evaluation.panel.check import Check, share
 
-# AutoAttack warns from 0.2 % on, after APGD on two losses. After plain PGD, on a
-# hundred images, one or two of them are chance.
-_SHARE = 0.02
+# AutoAttack warns from 0.2 % on, after APGD on two losses. After plain PGD, black-box
+# attacks find a few more on honest networks: measured (benchmarks/panel_false_alarms).
+_SHARE = 0.05
 _NOISE_DRAWS = 20
 # A fifth of AutoAttack's, about as costly as the gradient steps of the panel.
 _QUERIES = 1000
@@ -51,6 +52,7 @@ def transfer(subject, sources):
         after[name] = subject.attack_rows(second, stands, source=source)
         missed[name] = share(before & ~after[name])
     worst = max(missed, key=missed.get)
+    warns = _is_masked(before, after[worst])
     return Check(
         name="transfer",
         values={
@@ -58,11 +60,11 @@ def transfer(subject, sources):
             **{name: {"after": share(after[name]), "missed": missed[name]}
                for name in sources},
         },  # fmt: skip
-        threshold=_SHARE,
-        warns=missed[worst] > _SHARE,
+        threshold=decision(_SHARE),
+        warns=warns,
         sentence=f"images made against {worst} break {missed[worst]:.0%} of the images "
         "though attacks on the model itself left them standing: "
-        + _verdict(missed[worst]),
+        + _verdict(warns),
         source="Athalye et al. 2018; Croce et al. 2022",
     )
 
@@ -100,29 +102,22 @@ def spsa(subject):
 
 def noise(subject):
     """Uniform noise of size eps, on what gradient attacks left standing."""
-    before, images = subject.white_box, tf.constant(subject.images)
-    stands, accuracy = subject.is_correct, []
-    for draw in range(_NOISE_DRAWS):
-        seed = tf.constant([subject.seed, draw])
-        direction = uniform_in_ball(images, seed, subject.norm)
-        moved = tf.clip_by_value(images + subject.eps * direction, 0.0, 1.0)
-        right = subject.logits(moved.numpy()).argmax(axis=1) == subject.labels
-        accuracy.append(right.mean())
-        stands = stands & right
-    subject.stands = subject.stands & stands
-    missed = share(before & ~stands)
+    before = subject.white_box
+    right = subject.withstands_noise(_NOISE_DRAWS)
+    stands = subject.is_correct & right.all(axis=0)
+    missed, warns = share(before & ~stands), _is_masked(before, before & stands)
     return Check(
         name="noise",
         values={
-            "accuracy": round(float(np.mean(accuracy)), 4),
+            "accuracy": round(float(right.mean()), 4),
             "worst_of_draws": share(stands),
             "missed": missed,
         },
-        threshold=_SHARE,
-        warns=missed > _SHARE,
+        threshold=decision(_SHARE),
+        warns=warns,
         sentence=f"{_NOISE_DRAWS} draws of uniform noise of size eps break "
         f"{missed:.0%} of the images though attacks left them standing: "
-        + _verdict(missed),
+        + _verdict(warns),
         source="Athalye et al. 2018; Carlini et al. 2019",
     )
 
@@ -137,20 +132,24 @@ def _finds_more(name, before, after, finder, source):
         finder: the attack, as the sentence's subject.
         source: who proposed the check.
     """
-    missed = share(before & ~after)
+    missed, warns = share(before & ~after), _is_masked(before, after)
     return Check(
         name=name,
         values={"before": share(before), "after": share(after), "missed": missed},
-        threshold=_SHARE,
-        warns=missed > _SHARE,
+        threshold=decision(_SHARE),
+        warns=warns,
         sentence=f"{finder} breaks {missed:.0%} of the images though attacks before "
-        f"left them standing: {_verdict(missed)}",
+        f"left them standing: {_verdict(warns)}",
         source=source,
     )
 
 
-def _verdict(missed):
-    if missed > _SHARE:
+def _is_masked(before, after):
+    return clearly_more(before, after, at_least=_SHARE)
+
+
+def _verdict(is_masked):
+    if is_masked:
         return (
             "gradients are masked, and what gradient attacks leave standing is not "
             "robust."

@@ -1,9 +1,6 @@
 """One check of the panel: what was measured, against what, in a plain sentence."""
 
 import dataclasses
-import math
-
-_Z_95 = 1.96
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,19 +26,6 @@ class Check:
     def __post_init__(self):
         # What NumPy compares is no JSON.
         object.__setattr__(self, "warns", bool(self.warns))
-
-
-def clearly_more(first_only, second_only):
-    """Whether two outcomes on the same images differ by more than chance (95 %).
-
-    Args:
-        first_only: number of images with the first outcome and not the second.
-        second_only: number of images with the second and not the first.
-
-    Returns:
-        bool: whether the first is the more frequent one. Source: McNemar (1947).
-    """
-    return first_only - second_only > _Z_95 * math.sqrt(first_only + second_only)
 
 
 def share(mask):

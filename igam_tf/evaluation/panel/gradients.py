@@ -2,13 +2,17 @@
 
 import numpy as np
 
+from igam_tf.evaluation.decisions import clearly_more
 from igam_tf.evaluation.panel.check import Check, share
+from igam_tf.evaluation.panel.strength import longest
 
 # float32 ends at 1e-38: below this, parts of the gradient are lost on the way.
 TINY = 1e-30
 _TINY_SHARE = 0.1
-# Networks of this package, plain and robust, have 0.93 and more at images that stand.
+# Most networks, plain and robust, have 0.9 and more at images that stand; some robust
+# ones of MNIST, whose first layer is a threshold, have 0.4, and their attacks agree.
 _COSINE = 0.5
+_MISSED = 0.1
 _FEW_IMAGES = 5
 
 
@@ -40,7 +44,8 @@ def vanishing(subject):
 def linearity(subject):
     """Gradients at an image and a random step away: do they agree where it stands?
 
-    Gradient alignment, which is 1 for a loss that is linear in the ball.
+    Gradient alignment, which is 1 for a loss that is linear in the ball. Where it is low
+    and nothing breaks more than PGD of many steps does, the attack did well all the same.
     """
     found = subject.gradients
     # Where there is no gradient at all the other check says so.
@@ -48,7 +53,11 @@ def linearity(subject):
     cosine = found["cosine"][subject.stands & has_gradient]
     few = len(cosine) < _FEW_IMAGES
     mean = None if few else round(float(np.mean(cosine)), 4)
-    warns = not few and not mean >= _COSINE
+    rugged = not few and not mean >= _COSINE
+    # Last of the checks with a gradient: everything else has had its try.
+    stands = longest(subject)
+    missed = share(stands & ~subject.stands)
+    warns = rugged and clearly_more(stands, subject.stands, at_least=_MISSED)
     if few:
         sentence = (
             f"attacks leave {len(cosine)} images with a gradient standing: too few to "
@@ -59,20 +68,34 @@ def linearity(subject):
             "around the images that still stand, gradients at the image and a random "
             f"step away have a cosine of {mean:.2f}"
         )
-        sentence += (
-            ": the loss is so rugged that its gradient does not say where it rises; "
-            "gradient attacks are weak here and the images may not be robust."
-            if warns
-            else ": the gradient says where the loss rises."
-        )
+        sentence += _ruggedness(rugged, warns, missed)
     return Check(
         name="local_linearity",
-        values={"gradient_cosine": mean, "num_examples": len(cosine)},
-        threshold=_COSINE,
+        values={
+            "gradient_cosine": mean,
+            "num_examples": len(cosine),
+            "missed_by_pgd": missed,
+        },
+        threshold={"gradient_cosine": _COSINE, "missed_by_pgd": _MISSED},
         warns=warns,
         sentence=sentence,
         source="Andriushchenko & Flammarion 2020 (gradient alignment); Qin et al. 2019",
     )
+
+
+def _ruggedness(rugged, warns, missed):
+    if warns:
+        return (
+            f", and other attacks break {missed:.0%} of the images that PGD of many "
+            "steps leaves: the loss is so rugged that its gradient does not say where it "
+            "rises; gradient attacks are weak here and the images may not be robust."
+        )
+    if rugged:
+        return (
+            f": the loss is rugged, but other attacks break only {missed:.0%} of the "
+            "images more than PGD of many steps: it finds its way."
+        )
+    return ": the gradient says where the loss rises."
 
 
 def _vanishing_sentence(values, worst):

@@ -8,16 +8,21 @@ from igam_tf.evaluation.panel.check import Check, share
 _CALLS = 5
 _DISTANCE = 1e-4
 _ALONE = 8
+# The logits of a few images may lie in [0, 1] by chance.
+_FEW_OUTPUTS = 50
 
 
 def logits(subject):
     """Outputs within [0, 1] are no logits (a softmax is refused before)."""
     low, high = map(float, (subject.clean_logits.min(), subject.clean_logits.max()))
-    warns = low >= 0 and high <= 1
+    is_few = subject.clean_logits.size < _FEW_OUTPUTS
+    warns = low >= 0 and high <= 1 and not is_few
     sentence = f"outputs range from {low:.3g} to {high:.3g}: " + (
         "they look like probabilities (a sigmoid?), whose loss is flat where the model "
         "is sure; take the last activation off and evaluate the logits."
         if warns
+        else "too few to tell whether they are logits."
+        if is_few
         else "they are logits."
     )
     return Check(

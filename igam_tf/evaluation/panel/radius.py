@@ -4,9 +4,11 @@ import math
 
 from igam_tf import attacks
 from igam_tf.attacks.fractions import fraction
-from igam_tf.evaluation.panel.check import Check, clearly_more, share
+from igam_tf.evaluation.decisions import clearly_more
+from igam_tf.evaluation.panel.check import Check, share
 
 _STANDING = 0.05
+_RISE = 0.1
 _FACTOR = 2
 
 
@@ -23,7 +25,7 @@ def radius(subject):
         ball = {**subject.ball, "eps": eps}
         stands = subject.withstands(attacks.pgd(step_size=eps / 4, **ball))
         accuracies[fraction(eps)] = share(stands)
-        if clearly_more((stands & ~before).sum(), (before & ~stands).sum()):
+        if clearly_more(stands, before, at_least=_RISE):
             rises = fraction(eps)
         before = stands
         if not stands.any() or eps == largest:

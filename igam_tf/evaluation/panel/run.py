@@ -21,7 +21,7 @@ from igam_tf.evaluation.panel.subject import Subject
 
 # Another number with every change of the checks: a killed evaluation does not go on with
 # what other checks have found.
-PANEL_VERSION = 2
+PANEL_VERSION = 3
 # Checks whose warning says nothing of gradients: the costliest does not follow them.
 NOT_MASKING = {"randomized", "batch_dependent", "batch_norm"}
 

@@ -127,6 +127,24 @@ class Subject:
         self.stands = self.stands & (right | ~rows)
         return rows & right
 
+    def withstands_noise(self, num_draws):
+        """Which images are right under uniform noise of size eps.
+
+        Args:
+            num_draws: number of draws.
+
+        Returns:
+            bool array (num_draws, n).
+        """
+        images, right = tf.constant(self.images), []
+        for draw in range(num_draws):
+            seed = tf.constant([self.seed, draw])
+            direction = uniform_in_ball(images, seed, self.norm)
+            moved = tf.clip_by_value(images + self.eps * direction, 0.0, 1.0)
+            right.append(self.logits(moved.numpy()).argmax(axis=1) == self.labels)
+        self.stands = self.stands & np.all(right, axis=0)
+        return np.stack(right)
+
     def attacked(self, attack, *, source=None, training=False):
         """Adversarial images (n, ...) of the model, or of a source model."""
 

@@ -1,0 +1,117 @@
+"""Logits of classifiers that end in a softmax, a sigmoid or one logit."""
+
+import keras
+import numpy as np
+import pytest
+
+from igam_tf import models
+
+IMAGES = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
+
+
+def body(*last):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, activation="relu")]
+    return keras.Sequential([*layers, keras.layers.Flatten(), *last])
+
+
+def functional(network, function):
+    images = keras.Input((6, 6, 1))
+    return keras.Model(images, function(network(images)))
+
+
+def dense(units, activation=None):
+    return keras.layers.Dense(units, activation=activation, bias_initializer="normal")
+
+
+SOFTMAX = {
+    "argument": lambda: body(dense(3, "softmax")),
+    "activation": lambda: body(dense(3), keras.layers.Activation("softmax")),
+    "layer": lambda: body(dense(3), keras.layers.Softmax()),
+    "operation": lambda: functional(body(dense(3)), keras.ops.softmax),
+    "inside": lambda: functional(body(dense(3, "softmax")), lambda x: x),
+}
+SIGMOID = {
+    "argument": lambda: body(dense(1, "sigmoid")),
+    "activation": lambda: body(dense(1), keras.layers.Activation("sigmoid")),
+    "operation": lambda: functional(body(dense(1)), keras.ops.sigmoid),
+}
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", SOFTMAX)
+def test_without_softmax(kind):
+    model = SOFTMAX[kind]()
+    assert models.output_activation(model) == "softmax"
+    network = models.without_softmax(model)
+    assert models.output_activation(network) == "linear"
+    logits = network.predict(IMAGES, verbose=0)
+    assert np.abs(logits.sum(axis=1) - 1).min() > 1e-3
+    np.testing.assert_allclose(
+        softmax(logits), model.predict(IMAGES, verbose=0), atol=1e-6
+    )
+
+
+def test_the_given_model_stays_as_it_is(tmp_path):
+    model = body(dense(3, "softmax"))
+    before = model.predict(IMAGES, verbose=0)
+    network = models.without_softmax(model)
+    for variable in network.trainable_variables:
+        variable.assign(variable + 1.0)
+    np.testing.assert_array_equal(model.predict(IMAGES, verbose=0), before)
+    network.save(tmp_path / "logits.keras")
+    loaded = keras.models.load_model(tmp_path / "logits.keras")
+    np.testing.assert_array_equal(
+        loaded.predict(IMAGES, verbose=0), network.predict(IMAGES, verbose=0)
+    )
+
+
+@pytest.mark.parametrize("kind", SIGMOID)
+def test_two_logits_of_a_sigmoid(kind):
+    model = SIGMOID[kind]()
+    network = models.two_logits(model)
+    logits = network.predict(IMAGES, verbose=0)
+    assert logits.shape == (5, 2)
+    np.testing.assert_array_equal(logits[:, 0], 0.0)
+    # Class 1 is what the sigmoid was the probability of.
+    np.testing.assert_allclose(
+        softmax(logits)[:, 1:], model.predict(IMAGES, verbose=0), atol=1e-6
+    )
+
+
+def test_two_logits_of_one():
+    model = body(dense(1))
+    logits = models.two_logits(model).predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(
+        logits[:, 1:], model.predict(IMAGES, verbose=0), atol=1e-6
+    )
+    pooled = functional(body(keras.layers.Reshape((4, 4, 2)), dense(1)),
+                        keras.layers.GlobalAveragePooling2D())  # fmt: skip
+    logits = models.two_logits(pooled).predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(
+        logits[:, 1:], pooled.predict(IMAGES, verbose=0), atol=1e-6
+    )
+
+
+class OwnClass(keras.Model):
+    def call(self, images):
+        return images
+
+
+@pytest.mark.parametrize(
+    "function, model, message",
+    [
+        (models.without_softmax, lambda: body(dense(3)), "function linear: expected a so"),
+        (models.without_softmax, SIGMOID["argument"], "function sigmoid: expected a so"),
+        (models.two_logits, lambda: body(dense(3)), r"\(None, 3\) by a linear"),
+        (models.two_logits, lambda: body(dense(1, "tanh")), r"\(None, 1\) by a tanh"),
+        (models.without_softmax, OwnClass, "0 symbolic inputs and 0 outputs"),
+    ],
+)
+def test_other_models_are_refused(function, model, message):
+    with pytest.raises(ValueError, match=message):
+        function(model())
