@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Transfers adversarial robustness from one image classification task to another.
+"""Trains image classifiers to be robust, by a robust teacher of another task.
 
     python run.py --flagfile=flags/quickstart.cfg
     python run.py --source=cifar10 --target=cifar100 --data_dir=DIR

@@ -13,7 +13,7 @@ VERSION = re.search(
 setup(
     name="igam_tf",
     version=VERSION,
-    description="Robustness transfer through input gradients, for Keras and TensorFlow 2",
+    description="Robust classifiers through input gradients, for Keras and TensorFlow 2",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     author="the igam_tf authors",

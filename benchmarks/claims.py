@@ -4,8 +4,10 @@
 
 Reads results/table1_small.json and so on, as `run.py --flagfile=flags/table1.cfg` wrote
 them, and prints, for each claim, the two accuracies that it compares, their difference,
-and a verdict: "holds" or "does not hold" where the 95 % intervals of the two are apart,
-and "undecided" where they are not. The same under AutoAttack, where it was run.
+and a verdict: "holds" or "does not hold" where the exact McNemar test on the same images
+decides at 5 %, and "undecided" where it does not. Results that do not say what happened to
+each image are compared by their 95 % intervals: decided where these are apart. The same
+under AutoAttack, where it was run.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import json
 import pathlib
 
 from benchmarks.timing import print_table, table_lines
+from igam_tf.evaluation.paired import attacks_of
+from igam_tf.evaluation.paired import compare as paired
 
 RESULTS = pathlib.Path(__file__).resolve().parent.parent / "results"
 
@@ -111,15 +115,18 @@ def compare(tables, claim, attack):
         Tuple (higher, lower, verdict) of two fractions and a text, or None where one of
         the two was not measured.
     """
-    found = []
+    evaluations = []
     for table, row in (claim.higher, claim.lower):
         rows = tables.get(table, {"rows": {}})["rows"]
         measured = rows.get(row, {"evaluation": {"attacks": {}}})["evaluation"]
-        found.append(measured["attacks"].get(attack))
-    if None in found:
+        evaluations.append(measured)
+    if not all(attack in measured["attacks"] for measured in evaluations):
         return None
-    higher, lower = found
-    if higher["interval_95"][0] > lower["interval_95"][1]:
+    higher, lower = (measured["attacks"][attack] for measured in evaluations)
+    if all(attack in attacks_of(measured) for measured in evaluations):
+        decided = paired(*evaluations, attack)["decided"]
+        verdict = {1: "holds", 0: "undecided", -1: "does not hold"}[decided]
+    elif higher["interval_95"][0] > lower["interval_95"][1]:
         verdict = "holds"
     elif higher["interval_95"][1] < lower["interval_95"][0]:
         verdict = "does not hold"

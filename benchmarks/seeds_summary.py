@@ -4,7 +4,8 @@ import csv
 import statistics
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.table import attack_title
+from igam_tf.reports.names import attack_title
+from igam_tf.reports.transfer import sentences, transfer
 
 REFERENCE = "standard"
 CONDITIONS = ("threat_model", "eps", "step_size", "batch_norm", "num_examples")
@@ -22,7 +23,7 @@ def summarise(runs, seeds, variants):
     Returns:
         dict with "title", "rows" (see `summarise_row`), "seeds", what the evaluations
         have in common ("threat_model", "eps", "step_size", "batch_norm",
-        "num_examples"), "variants", "changes" and "settings" (those all runs share),
+        "num_examples"), "transfer" (what each variant's controls say), "variants", "changes" and "settings" (those all runs share),
         "train_examples", "versions", "machine", "git_revision". Where runs differ in
         one of these, it is the list of its different values.
     """
@@ -37,6 +38,10 @@ def summarise(runs, seeds, variants):
         "seeds": seeds,
         **{name: common([e.get(name) for e in evaluations]) for name in CONDITIONS},
         "variants": {name: list(extra) for name, extra in variants.items()},
+        "transfer": {
+            name: transfer(*(result for _, result in of_variant))
+            for name, of_variant in runs.items()
+        },
         "changes": [c for c in changes[0] if all(c in of_run for of_run in changes)],
         "settings": {
             name: value
@@ -235,6 +240,9 @@ def _captions(record, rows, is_timed):
         yield f"Variants: {', '.join(flags)}."
     if record["changes"]:
         yield f"Not the recipe: {', '.join(record['changes'])}."
+    for name, found in record.get("transfer", {}).items():
+        for sentence in sentences(found):
+            yield f"{name}: {sentence}".removeprefix(": ")
 
 
 def _divisor(rows):

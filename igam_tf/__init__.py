@@ -1,4 +1,4 @@
-"""Robustness transfer through input gradients, for Keras and TensorFlow 2.
+"""Robust classifiers through input gradients, for Keras and TensorFlow 2.
 
 `import igam_tf` is cheap: TensorFlow is imported when a name that needs it is first
 used, so that `run.py --help` answers at once.

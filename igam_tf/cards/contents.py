@@ -2,7 +2,7 @@
 
 import pathlib
 
-from igam_tf.reports.transfer import sentences
+from igam_tf.reports.transfer import sentences, transfer
 
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
@@ -72,7 +72,7 @@ def make_card(results, row, model):
         },
         "num_parameters": int(model.count_params()),
         "results": _measured(found["evaluation"]),
-        "transfer": list(sentences(results, row)),
+        "transfer": list(sentences(transfer(results), row)),
         "control_of": found.get("control_of"),
         "training": {
             "seconds": found.get("training_seconds"),

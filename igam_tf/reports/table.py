@@ -2,7 +2,7 @@
 
 from igam_tf.attacks.fractions import fraction
 from igam_tf.reports.names import attack_title
-from igam_tf.reports.transfer import sentences
+from igam_tf.reports.transfer import sentences, transfer
 
 _BATCH_NORM = {
     "inference": "batch norm in inference mode",
@@ -46,7 +46,7 @@ def format_table(results):
     for row in rows.values():
         for warning in row["evaluation"].get("warnings", []):
             lines.append(f"- Warning, {row['label']}: {warning}")
-    lines += [f"- {sentence}" for sentence in sentences(results)]
+    lines += [f"- {sentence}" for sentence in sentences(transfer(results))]
     return "\n".join(lines) + "\n"
 
 

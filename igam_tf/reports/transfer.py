@@ -2,66 +2,66 @@
 
 import re
 
-from igam_tf.evaluation.paired import attacks_of, compare
+from igam_tf.evaluation.paired import attacks_of, compare_many
 from igam_tf.reports.names import attack_title
 
 #: Methods whose rows claim that a teacher's input gradients made them robust.
 METHODS = ("igam", "kdiga")
 
 
-def transfer(results):
+def transfer(*results):
     """What each method's teacher adds to the best of its controls.
 
     Args:
-        results: contents of results.json; a control row has "control_of", the key of the
-            row that it belongs to.
+        *results: contents of results.json, of one run or of several that differ in their
+            seed; a control row has "control_of", the key of the row that it belongs to.
 
     Returns:
         List of dicts, one for each row of a method that matches a teacher: "row", its
-        key; "label"; "best_control", the key of the control with the highest accuracy
-        under the strongest attack, or None without controls; and "comparison", what
-        `igam_tf.evaluation.compare` returns of the two, or None where they cannot be
-        compared.
+        key; "label"; "best_control" and its "control_label": the control with the highest
+        accuracy under the strongest attack, or None without controls; "comparison", what
+        `igam_tf.evaluation.compare_many` returns of the two, or None where they cannot be
+        compared; and "num_seeds".
     """
-    rows = results["rows"]
+    rows_of_seeds = [result["rows"] for result in results]
     return [
-        _against_controls(rows, key)
-        for key, row in rows.items()
+        _against_controls(rows_of_seeds, key)
+        for key, row in rows_of_seeds[0].items()
         if row.get("method", key) in METHODS and not row.get("control_of")
     ]
 
 
-def sentences(results, row=None):
+def sentences(found, row=None):
     """Yields what `transfer` found, a sentence for each row, or for one of them."""
-    for found in transfer(results):
-        if row not in (None, found["row"]):
+    for entry in found:
+        if row not in (None, entry["row"]):
             continue
-        label, best, numbers = found["label"], found["best_control"], found["comparison"]
-        if best is None:
+        label, numbers = entry["label"], entry["comparison"]
+        if entry["best_control"] is None:
             yield (
                 f"No controls of {label}: nothing here says that its robustness comes "
                 "from the teacher. Add --controls=natural_teacher,random_teacher,zero,"
                 "shuffled."
             )
-            continue
-        control = results["rows"][best]["label"]
-        if numbers is None:
+        elif numbers is None:
             yield (
-                f"{label} and {control} were not evaluated image by image under one "
-                "attack: evaluate both anew to compare them."
+                f"{label} and {entry['control_label']} were not evaluated image by image "
+                "under one attack: evaluate both anew to compare them."
             )
-            continue
-        yield _sentence(label, control, numbers)
+        else:
+            yield _sentence(entry, numbers)
 
 
-def _sentence(label, control, numbers):
+def _sentence(entry, numbers):
     low, high = (100 * end for end in numbers["interval"])
+    seeds = entry["num_seeds"]
+    networks = f"{seeds} seeds" if seeds > 1 else "one network each"
     measured = (
-        f"{label} minus the best of its controls ({control}): "
+        f"{entry['label']} minus the best of its controls ({entry['control_label']}): "
         f"{100 * numbers['difference']:+.1f} points under "
         f"{attack_title(numbers['attack'])} (95 % interval {low:+.1f} to {high:+.1f}, "
-        f"McNemar p = {numbers['p_value']:.2g}, {numbers['num_examples']} images, one "
-        "network each)"
+        f"McNemar p = {numbers['p_value']:.2g}, {numbers['num_examples']} images, "
+        f"{networks})"
     )
     return f"{measured}. " + {
         1: "The teacher's gradients add robustness here.",
@@ -70,26 +70,33 @@ def _sentence(label, control, numbers):
     }[numbers["decided"]]
 
 
-def _against_controls(rows, key):
-    found = {"row": key, "label": rows[key]["label"]}
-    evaluation = rows[key]["evaluation"]
-    controls = {
-        name: row["evaluation"]
-        for name, row in rows.items()
-        if row.get("control_of") == key
-    }
+def _against_controls(rows_of_seeds, key):
+    rows = rows_of_seeds[0]
+    controls = [name for name, row in rows.items() if row.get("control_of") == key]
+    found = {"row": key, "label": rows[key]["label"], "num_seeds": len(rows_of_seeds)}
+    found |= {"best_control": None, "control_label": None, "comparison": None}
     if not controls:
-        return {**found, "best_control": None, "comparison": None}
+        return found
+    evaluations = {
+        name: [of_seed[name]["evaluation"] for of_seed in rows_of_seeds]
+        for name in (key, *controls)
+    }
+    every = [one for of_row in evaluations.values() for one in of_row]
     attack = _strongest(
         name
-        for name in attacks_of(evaluation)
-        if all(name in attacks_of(other) for other in controls.values())
+        for name in attacks_of(every[0])
+        if all(name in attacks_of(one) for one in every)
     )
-    if attack is None:
-        return {**found, "best_control": next(iter(controls)), "comparison": None}
-    best = max(controls, key=lambda name: controls[name]["attacks"][attack]["accuracy"])
-    numbers = compare(evaluation, controls[best], attack)
-    return {**found, "best_control": best, "comparison": numbers}
+
+    def accuracy(name):
+        return sum(one["attacks"][attack]["accuracy"] for one in evaluations[name])
+
+    best = controls[0] if attack is None else max(controls, key=accuracy)
+    found |= {"best_control": best, "control_label": rows[best]["label"]}
+    if attack is not None:
+        pairs = list(zip(evaluations[key], evaluations[best], strict=True))
+        found["comparison"] = compare_many(pairs, attack)
+    return found
 
 
 def _strongest(attacks):

@@ -25,6 +25,9 @@ class MatchedMethod:
 
     takes_targets = True
 
+    #: Partners come beside the images, as the targets of other methods do.
+    takes_targets = True
+
     def unpack(self, data):
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not isinstance(x, (tuple, list)):

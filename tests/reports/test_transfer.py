@@ -68,7 +68,7 @@ def test_decided_either_way():
 
 
 def test_the_sentence_has_the_numbers():
-    (text,) = sentences(table(MOST, HALF))
+    (text,) = sentences(transfer(table(MOST, HALF)))
     # Ten images differ, all in favour of IGAM: p = 2 / 2^10.
     assert "+25.0 points under AutoAttack" in text and "p = 0.002, 40 images" in text
 
@@ -89,7 +89,7 @@ def test_the_strongest_attack_that_all_have_is_compared():
 def test_results_of_earlier_versions_are_not_compared():
     results = table(MOST, HALF)
     del results["rows"]["igam-0"]["evaluation"]["outcomes"]
-    (text,) = sentences(results)
+    (text,) = sentences(transfer(results))
     assert "evaluate both anew" in text
 
 
@@ -97,3 +97,14 @@ def test_results_of_earlier_versions_are_not_compared():
 def test_every_method_that_matches_a_teacher_is_asked(method):
     results = {"title": "a -> b", "rows": {"x": row("X", HALF, method=method)}}
     assert "No controls of X" in format_table(results)
+
+
+def test_seeds_are_compared_together():
+    # Four of forty images are not enough for one seed; eight of eighty are.
+    some = [1] * 24 + [0] * 16
+    one = table(some, HALF)
+    assert transfer(one)[0]["comparison"]["decided"] == 0
+    (found,) = transfer(one, one)
+    assert found["comparison"]["decided"] == 1
+    (text,) = sentences([found])
+    assert "80 images, 2 seeds" in text
