@@ -23,8 +23,6 @@ class MatchedMethod:
     partners), labels); of the others, (images, labels).
     """
 
-    takes_targets = True
-
     #: Partners come beside the images, as the targets of other methods do.
     takes_targets = True
 
