@@ -82,15 +82,15 @@ def test_result_is_json_and_says_everything():
     result = igam_tf.evaluate(
         digits_net(),
         test_data(30),
-        ("clean", "pgd3x2", attacks.pgd(eps=0.1, num_steps=2, seed=9)),
+        ("clean", "pgd3x2", attacks.pgd(eps=0.1, step_size=0.06, num_steps=2, seed=9)),
         eps=0.1,
-        step_size=0.02,
+        step_size=0.04,
         seed=4,
         **QUIET,
     )
     assert json.loads(json.dumps(result)) == result
     assert result["threat_model"] == "Linf" and result["num_examples"] == 30
-    assert result["eps"] == 0.1 and result["step_size"] == 0.02 and result["seed"] == 4
+    assert result["eps"] == 0.1 and result["step_size"] == 0.04 and result["seed"] == 4
     assert result["batch_norm"] == "inference" and result["warnings"] == []
     assert sorted(result["versions"]) == [
         "igam_tf",
@@ -101,7 +101,7 @@ def test_result_is_json_and_says_everything():
     ]
     entry = result["attacks"]["pgd3x2"]
     assert entry["attack"] == (
-        "pgd(eps=0.1, step_size=0.02, num_steps=3, norm='linf', loss='cross_entropy', "
+        "pgd(eps=0.1, step_size=0.04, num_steps=3, norm='linf', loss='cross_entropy', "
         "random_start=True, seed=4, num_restarts=2)"
     )
     assert entry["accuracy"] == entry["num_correct"] / 30
