@@ -43,8 +43,8 @@ def direction(values, axes, *, smallest):
     Returns:
         Tensor like `values`.
     """
-    scaled = values / smallest
-    square = ops.sum(ops.square(scaled), axis=axes, keepdims=True)
-    z = ops.square(ops.square(ops.minimum(square, _USUAL_SQUARE)))
-    share = ops.where(square < _USUAL_SQUARE, z / (1.0 + z), ops.ones_like(z))
-    return scaled * (share * ops.rsqrt(ops.maximum(square, _NO_SQUARE)))
+    square = ops.sum(ops.square(values), axis=axes, keepdims=True)
+    ratio = square / smallest**2
+    z = ops.square(ops.square(ops.minimum(ratio, _USUAL_SQUARE)))
+    share = ops.where(ratio < _USUAL_SQUARE, z / (1.0 + z), ops.ones_like(z))
+    return values * (share * ops.rsqrt(ops.maximum(square, _NO_SQUARE * smallest**2)))

@@ -14,6 +14,7 @@ They reach the processes that tests start, too.
 import importlib.util
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -27,6 +28,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 def pytest_configure(config):
     """Splits the CPU in two, so that a real MirroredStrategy of two replicas exists."""
     del config
+    # A background job of a shell ignores Ctrl-C, and so would the programs under test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     cpus = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
