@@ -73,10 +73,10 @@ def check_rows(experiment, task):
     """
     methods = set(experiment.methods)
     if methods - {"finetune"}:
-        with _naming("--student_model, --depth, --width, --target"):
+        with naming("--student_model, --depth, --width, --target"):
             networks.student(experiment)
     if "jarn" in methods:
-        with _naming("--discriminator, --discriminator_channels"):
+        with naming("--discriminator, --discriminator_channels"):
             networks.discriminator(experiment, task.image_shape)
     if "pag" in methods:
         _check_pag(experiment, task)
@@ -86,7 +86,7 @@ def _check_pag(experiment, task):
     """Target gradients of a class need images of it; scores need their network."""
     if experiment.pag_targets == "sbg":
         if not experiment.score_model:
-            with _naming("--pag_targets=sbg"):
+            with naming("--pag_targets=sbg"):
                 models.score_network(
                     num_classes=task.num_classes, image_shape=task.image_shape
                 )
@@ -120,8 +120,8 @@ def _check_score_model(experiment):
 
 
 @contextlib.contextmanager
-def _naming(flags):
-    """Lets errors about a network name the flags that it was made from."""
+def naming(flags):
+    """Lets errors about a setting, or what is made from it, name its flags."""
     try:
         yield
     except ValueError as error:

@@ -4,7 +4,6 @@ A stage whose file is in the run folder is not run again; an interrupted trainin
 on at the epoch where it stopped.
 """
 
-import contextlib
 import dataclasses
 import functools
 import zlib
@@ -49,7 +48,7 @@ class _Run:
         self.experiment = experiment
         self.changes = changes
         # First of all: TensorFlow connects to other workers before it does anything.
-        with _naming("--devices, --strategy"):
+        with checks.naming("--devices, --strategy"):
             self.strategy = distribution.strategy(
                 experiment.strategy, devices=experiment.devices
             )
@@ -212,7 +211,7 @@ class _Run:
 
     def _with_new_logits(self, teacher):
         experiment = self.experiment
-        with _naming("--input_transform, or the teacher"):
+        with checks.naming("--input_transform, or the teacher"):
             return training.with_new_logits(
                 teacher,
                 num_classes=self.target.num_classes,
@@ -323,15 +322,6 @@ class _Run:
         self.folder.save_model(model, name)
         self.folder.remove(stage, "checkpoints")
         distribution.wait_for_all(self.strategy)
-
-
-@contextlib.contextmanager
-def _naming(flags):
-    """Lets errors about a setting name its flag."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{flags}: {error}") from error
 
 
 def _largest_divisor(number, limit):
