@@ -214,9 +214,16 @@ def test_another_evaluation_starts_anew(tmp_path, monkeypatch):
     assert Killed.calls == 4 and result["num_examples"] == 60
 
 
-def test_a_damaged_file_is_no_obstacle(tmp_path):
-    (tmp_path / "evaluation-so-far.json").write_text('{"fingerprint"')
-    result = igam_tf.evaluate(
-        digits_net(), examples(), ["clean"], checkpoint_dir=tmp_path, **SETTINGS
-    )
-    assert result["num_examples"] == 60
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "evaluation-so-far.json"
+    path.write_text('{"fingerprint"')
+
+    def evaluated():
+        return igam_tf.evaluate(
+            digits_net(), examples(), ["clean"], checkpoint_dir=tmp_path, **SETTINGS
+        )
+
+    with pytest.raises(ValueError, match=r"evaluation-so-far\.json.*delete it"):
+        evaluated()
+    path.unlink()
+    assert evaluated()["num_examples"] == 60

@@ -213,10 +213,25 @@ def transition(found, name, folder, golden, gradients, statistics=None, **argume
     return run
 
 
-def discriminator_transition(found, folder, run, gradients, after):
-    """The discriminator's step from the golden student: float32 is chaotic."""
+def discriminator_transition(found, folder, run, steps, gradients, after):
+    """The discriminator's step from the golden student, on golden input gradients.
+
+    It sees directions, and where the student is sure of an image, float32 leaves of its
+    input gradient little more than rounding: one processor's direction is not another's.
+    So our passes run (they move statistics), and theirs are what is looked at. That ours
+    are the same is what `step0` compares, and twelve steps of float64.
+    """
     found.add_weights("after 1 student", run.values("student"), after, trainable=True)
     run.set("student", {k: v for k, v in after.items() if "/moving_" not in k})
+    golden = [steps["post_c/student_input_grad"], steps["pre/teacher_input_grad"]]
+    ours = run.method.players
+
+    def players(*arguments, **kwargs):
+        for gradient, theirs in zip(ours(*arguments, **kwargs), golden, strict=True):
+            assert gradient.shape == theirs.shape
+        return [tf.constant(theirs) for theirs in golden]
+
+    run.method.players = players
     images, labels = tf.constant(run.images[0]), tf.constant(run.labels[0])
     # With the authors' teacher the third is not used.
     prepared = (images, labels, tf.zeros_like(images), {})
@@ -234,12 +249,12 @@ def discriminator_transition(found, folder, run, gradients, after):
 def float32(folder):
     found = Differences()
     steps, gradients = arrays(folder / "steps.npz"), arrays(folder / "step0_grads.npz")
-    steps = {key: value[0] for key, value in steps.items() if key.startswith("pre/")}
+    steps = {key: value[0] for key, value in steps.items() if "/" in key}
     step0(found, "probability", folder, steps, gradients)
     statistics = arrays(folder / "bn_after_first_c_min_step.npz")
     run = transition(found, "probability", folder, steps, gradients, statistics)
     after = arrays(folder / "after1.npz")
-    discriminator_transition(found, folder, run, gradients, after)
+    discriminator_transition(found, folder, run, steps, gradients, after)
     paper = arrays(folder / "ce_step0.npz")
     gradients = subset(paper, "grad0/")
     step0(found, "loss", folder, paper, gradients, input_gradient_of="loss")
