@@ -8,7 +8,7 @@ puts the function in its own place.
 import sys
 
 if __name__ == "__main__":
-    from igam_tf.experiment.evaluation_command import main
+    from igam_tf.cli.evaluate import main
 
     sys.exit(main())
 else:

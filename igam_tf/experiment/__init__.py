@@ -5,8 +5,9 @@ from igam_tf import lazy
 __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
-        "Experiment": "config",
-        "run": "stages",
+        "Experiment": "experiment",
+        "plan": "plan",
+        "run": "runner",
         "run_table": "table_run",
     },
 )

@@ -1,128 +1,122 @@
-"""Checks of a run before anything is trained."""
+"""Checks of settings that one field cannot show: pure functions of an `Experiment`.
 
-import contextlib
-import secrets
+Each raises a ValueError that names the flag, the received value and the way out. No
+data is read here.
+"""
 
-import numpy as np
+import math
+import numbers
 
-from igam_tf import distribution, models
+from igam_tf.attacks import names
+from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
-from igam_tf.experiment import networks
-from igam_tf.models.loading import load_keras
-
-_SHARED = "shared_by_all_workers"
+from igam_tf.experiment import controls
+from igam_tf.training.methods import METHODS
 
 
-def check_shared_folder(folder, strategy):
-    """All workers need to see what the first one writes.
+def check(experiment) -> None:
+    """All checks of this file, and those of the methods.
 
     Args:
-        folder: `RunFolder`.
-        strategy: the strategy that trains.
-
-    Raises:
-        ValueError: at workers that see another folder.
-    """
-    if not distribution.is_multiworker(strategy):
-        return
-    token = secrets.randbits(30)
-    folder.write_json(_SHARED, {"token": token})
-    token = distribution.from_first_worker(strategy, token)
-    if (folder.read_json(_SHARED) or {}).get("token") != token:
-        raise ValueError(
-            f"--run_dir={folder.path} is not the folder of the first worker: pass one "
-            "that all workers share, such as a folder of a network file system."
-        )
-    distribution.wait_for_all(strategy)
-
-
-def check_batch(experiment, flag, split, strategy):
-    """Every replica needs an image of every batch: batch norm of none is NaN.
-
-    Args:
-        experiment: the settings.
-        flag: name of the setting that holds the batch size.
-        split: `igam_tf.data.Split` of training images.
-        strategy: the strategy that trains.
+        experiment: `Experiment`.
 
     Raises:
         ValueError: naming the flag.
     """
-    size, replicas = getattr(experiment, flag), strategy.num_replicas_in_sync
-    for batch in {min(size, len(split)), len(split) % size or size}:
-        if -(-batch // replicas) * (replicas - 1) >= batch:
+    for role in ("source", "target"):
+        known_dataset(getattr(experiment.data, role), flag=f"--{role}")
+    for method in experiment.methods:
+        if method not in METHODS:
             raise ValueError(
-                f"--{flag}={size} gives a batch of {batch} of the {len(split)} "
-                f"training images, too few for {replicas} replicas; change it, or the "
-                "number of training images."
+                f"--methods: {method!r} is unknown; expected names of {tuple(METHODS)}."
+            )
+    controls.check(experiment.table.controls)
+    check_radii(experiment)
+    check_steps(experiment)
+    check_attacks(experiment)
+    check_discriminator(experiment)
+    for method in experiment.methods_settings:
+        method.check(experiment)
+    check_depth(experiment.network("student"), experiment.student.depth, "--depth")
+    check_depth(experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth")
+
+
+def known_dataset(name: str, *, flag: str) -> registry.DatasetInfo:
+    """`DatasetInfo` of a name; a ValueError that names the flag if there is none."""
+    try:
+        return registry.find(name)
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from None
+
+
+def check_depth(network: str, depth: int, flag: str) -> None:
+    """The network of this name has this depth."""
+    if network == "wide_resnet" and (depth < 8 or (depth - 2) % 6):
+        raise ValueError(
+            f"{flag}={depth}: a Wide-ResNet has depth 6 n + 2: 8, 14, 20, 26, 32, ..."
+        )
+    if network == "preact_resnet" and depth not in (10, 18, 34):
+        raise ValueError(f"{flag}={depth}: a preact_resnet has depth 10, 18 or 34.")
+
+
+def check_radii(experiment) -> None:
+    """Radii are distances between images in [0, 1]."""
+    eps, norm = experiment.attack.eps, experiment.attack.norm
+    if norm == "linf" and eps > 1:
+        raise ValueError(
+            f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey levels "
+            "are 8/255."
+        )
+    target = experiment.data.target
+    longest = math.prod(registry.find(target).image_shape) ** 0.5
+    if eps > longest:
+        raise ValueError(
+            f"--eps={eps}: expected at most {longest:.4g}, the L2 distance of black "
+            f"and white images of {target}; for grey levels divide by 255."
+        )
+
+
+def check_steps(experiment) -> None:
+    """A step fits into the ball that it is taken in."""
+    attack, teacher = experiment.attack, experiment.teacher
+    balls = [("step_size", attack.step_size, "eps", attack.eps)]
+    if not teacher.checkpoint:
+        balls.append(("teacher_step_size", teacher.step_size, "teacher_eps", teacher.eps))
+    for name, step, radius, eps in balls:
+        # In a ball of radius 0 nothing moves, whatever the step.
+        if eps and step > 2 * eps * (1 + 1e-6):
+            raise ValueError(
+                f"--{name}={step:g}: expected at most twice --{radius}="
+                f"{fraction(eps)}, the width of the ball; a quarter of the radius is "
+                "usual. Pixels are in [0, 1]: 2 grey levels are 2/255."
             )
 
 
-def check_rows(experiment, task):
-    """Everything that a late row needs, before the first one trains.
-
-    The networks that the rows train are built once and thrown away; the teacher, which
-    is made first, is checked with it.
-
-    Args:
-        experiment: the settings.
-        task: `igam_tf.data.Task` of the target.
-
-    Raises:
-        ValueError: naming the flag.
-    """
-    methods = set(experiment.methods)
-    if methods - {"finetune"}:
-        with naming("--student_model, --depth, --width, --target"):
-            networks.student(experiment)
-    if "jarn" in methods:
-        with naming("--discriminator, --discriminator_channels"):
-            networks.discriminator(experiment, task.image_shape)
-    if "pag" in methods:
-        _check_pag(experiment, task)
+def check_attacks(experiment) -> None:
+    """Attacks have names that are known, and suit the mode of the evaluation."""
+    for attack in experiment.evaluation.attacks:
+        try:
+            names.check(attack)
+        except ValueError as error:
+            raise ValueError(f"--attacks: {error}") from None
+        if experiment.evaluation.batch_norm == "batch" and attack.startswith("autoattack"):
+            raise ValueError(
+                f"--batch_norm=batch with --attacks={attack}: expected "
+                "--batch_norm=inference, because AutoAttack's parts run on the images "
+                "that are still robust, and with batch statistics each result depends on "
+                "the others; for the authors' mode take pgdK, or the parts one at a time "
+                "(apgd-ce, square)."
+            )
 
 
-def _check_pag(experiment, task):
-    """Target gradients of a class need images of it; scores need their network."""
-    if experiment.pag_targets == "sbg":
-        if not experiment.score_model:
-            with naming("--pag_targets=sbg"):
-                models.score_network(
-                    num_classes=task.num_classes, image_shape=task.image_shape
-                )
-            return
-        _check_score_model(experiment)
-        return
-    needed = 1
-    if experiment.pag_targets == "nn":
-        needed = min(experiment.pag_per_class, 2)
-    counts = np.bincount(task.train.labels, minlength=task.num_classes)
-    if counts.min() < needed:
-        raise ValueError(
-            f"--train_examples={experiment.train_examples or len(task.train)}: class "
-            f"{counts.argmin()} of {task.name} has {counts.min()} of these training "
-            f"images, and the row pag needs {needed} or more of each class "
-            f"(--pag_targets={experiment.pag_targets}); take more, or leave pag out of "
-            "--methods."
-        )
-
-
-def _check_score_model(experiment):
-    network = load_keras(experiment.score_model)
-    shape = tuple(registry.find(experiment.target).image_shape)
-    inputs = network.inputs
-    if len(inputs) != 3 or tuple(inputs[0].shape[1:]) != shape:
-        raise ValueError(
-            f"--score_model={experiment.score_model} takes "
-            f"{[tuple(part.shape) for part in inputs]}; expected [noisy images "
-            f"{(None, *shape)}, classes, sigmas], as train_score_network returns."
-        )
-
-
-@contextlib.contextmanager
-def naming(flags):
-    """Lets errors about a setting, or what is made from it, name its flags."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{flags}: {error}") from error
+def check_discriminator(experiment) -> None:
+    """Every layer of the discriminator has a unit at least."""
+    channels = experiment.matching.discriminator_channels
+    for count in channels:
+        is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+        if not is_whole or not 1 <= count <= 2**16:
+            shown = ",".join(map(str, channels))
+            raise ValueError(
+                f"--discriminator_channels={shown}: expected whole numbers from 1 to "
+                f"{2**16} with commas, such as 16,32,64."
+            )

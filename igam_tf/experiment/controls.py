@@ -4,8 +4,8 @@ A row is named after its method, or after method and control, such as "igam-zero
 comes from the teacher only as far as the method is above all of its controls.
 """
 
-#: Methods that match a teacher's input gradients.
-METHODS = ("igam", "kdiga")
+from igam_tf.training.methods import METHODS
+
 #: Control of --controls -> the controls of its rows.
 CONTROLS = {
     "natural_teacher": ("natural_teacher",),
@@ -33,15 +33,15 @@ def split(row):
 
 def rows_of(method, controls):
     """Names of a method's rows: its own, and one for each control it is asked for."""
-    if method not in METHODS:
+    if not METHODS[method].has_controls:
         return [method]
     parts = [part for control in controls for part in CONTROLS[control]]
     return [method, *(f"{method}-{part}" for part in parts)]
 
 
-def all_rows(methods):
-    """Names of all rows that these methods can have, in order."""
-    return [row for method in methods for row in rows_of(method, CONTROLS)]
+def all_rows():
+    """Names of all rows that a run can have, in the order of a table."""
+    return [row for method in METHODS for row in rows_of(method, CONTROLS)]
 
 
 def stage(name, control):

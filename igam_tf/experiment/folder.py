@@ -1,7 +1,6 @@
 """The run folder: what a run was, what it has finished, and where it goes on."""
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -16,6 +15,8 @@ import tensorflow as tf
 
 import igam_tf
 from igam_tf import files, locks
+from igam_tf.experiment import controls
+from igam_tf.experiment.experiment import FIELDS
 from igam_tf.models.loading import load_keras
 
 #: SHA-256 of each finished model; a folder of an earlier version has none.
@@ -188,7 +189,8 @@ class RunFolder(Folder):
     """
 
     def __init__(self, experiment, *, writes=True):
-        super().__init__(experiment.run_dir or default_path(experiment), writes=writes)
+        path = experiment.run.run_dir or default_path(experiment)
+        super().__init__(path, writes=writes)
         self._check_settings(experiment)
 
     def record(self, experiment, changes):
@@ -205,7 +207,7 @@ class RunFolder(Folder):
         if changes is None:
             changes = (before or {}).get("changes", ())
         told = {
-            "settings": dataclasses.asdict(experiment),
+            "settings": experiment.flags(),
             "changes": list(changes),
         }
         stored = {**told, **now, **(before or {}), **told}
@@ -213,6 +215,14 @@ class RunFolder(Folder):
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
         self.write_json("flags.json", stored)
+
+    def finished_rows(self):
+        """Names of the rows whose students are there, in the order of a table."""
+        return tuple(
+            row
+            for row in controls.all_rows()
+            if (self.path / row / "student.keras").exists()
+        )
 
     def require_space(self, num_parameters):
         """Checks that two checkpoints and the finished models fit on the disk.
@@ -234,12 +244,9 @@ class RunFolder(Folder):
         earlier = self.read_flags()
         if earlier is None:
             return
-        fixed = [
-            f.name for f in dataclasses.fields(experiment) if not f.metadata["may_change"]
-        ]
-        now = json.loads(json.dumps(dataclasses.asdict(experiment)))
+        now = json.loads(json.dumps(_fixed(experiment)))
         before = earlier["settings"]
-        other = [n for n in fixed if n in before and before[n] != now[n]]
+        other = [n for n in now if n in before and before[n] != now[n]]
         if other:
             changes = ", ".join(f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other)
             raise ValueError(
@@ -250,13 +257,16 @@ class RunFolder(Folder):
 
 def default_path(experiment):
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
-    fixed = {
-        f.name: getattr(experiment, f.name)
-        for f in dataclasses.fields(experiment)
-        if not f.metadata["may_change"]
-    }
-    digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
-    return pathlib.Path("runs") / f"{experiment.source}_to_{experiment.target}-{digest[:8]}"
+    fixed = json.dumps(_fixed(experiment), sort_keys=True)
+    digest = hashlib.sha256(fixed.encode()).hexdigest()
+    source, target = experiment.data.source, experiment.data.target
+    return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"
+
+
+def _fixed(experiment):
+    """The settings that a run which goes on may not change."""
+    resumable = {n for n, field in FIELDS.items() if field.metadata["resumable"]}
+    return {n: v for n, v in experiment.flags().items() if n not in resumable}
 
 
 def provenance():

@@ -8,28 +8,32 @@ from igam_tf import checkpoints, models, training, transforms
 from igam_tf.data import registry
 
 
-def student(experiment, method="igam"):
-    """A fresh student of the target task, for a method."""
-    task = registry.find(experiment.target)
+def student(experiment, normalization="zero_mean_unit_norm"):
+    """A fresh student of the target task.
+
+    Args:
+        experiment: the settings.
+        normalization: inside of the network, see `igam_tf.models`.
+    """
+    task = registry.find(experiment.data.target)
     return _classifier(
         experiment.network("student"),
         task,
-        depth=experiment.depth,
-        width=experiment.width,
-        # PAG's targets lie along the image, which contrast normalisation removes.
-        normalization="none" if method == "pag" else "zero_mean_unit_norm",
-        activation=experiment.activation,
+        depth=experiment.student.depth,
+        width=experiment.student.width,
+        normalization=normalization,
+        activation=experiment.student.activation,
     )
 
 
 def teacher(experiment):
     """A fresh teacher of the source task, as MadryLab's challenges define it."""
-    task = registry.find(experiment.source)
+    task = registry.find(experiment.data.source)
     return _classifier(
         experiment.network("teacher"),
         task,
-        depth=experiment.teacher_depth,
-        width=experiment.teacher_width,
+        depth=experiment.teacher.depth,
+        width=experiment.teacher.width,
         normalization="standardize",
         activation="",
     )
@@ -41,7 +45,7 @@ def untrained_teacher(experiment):
     Of a `--teacher_checkpoint` it is the same network, its weights drawn anew; layers
     that normalise the images as they were adapted to keep their statistics.
     """
-    if not experiment.teacher_checkpoint:
+    if not experiment.teacher.checkpoint:
         return teacher(experiment)
     loaded = loaded_teacher(experiment)
     fresh = keras.models.clone_model(loaded)
@@ -69,8 +73,8 @@ def loaded_teacher(experiment):
             has other classes, than the source task has; names the flag.
         FileNotFoundError: if there is no such file; names the flag.
     """
-    path, options = experiment.teacher_checkpoint, {}
-    source = registry.find(experiment.source)
+    path, options = experiment.teacher.checkpoint, {}
+    source = registry.find(experiment.data.source)
     with naming_checkpoint(path):
         if not path.endswith(".keras"):
             options = _options(experiment, checkpoints.describe(path))
@@ -110,7 +114,7 @@ def _options(experiment, info):
     if teachers and info.kind != "foreign":
         heads = [head for head, _ in teachers[0].heads]
         options["head"] = "source" if "source" in heads else heads[0]
-    if experiment.teacher_batch_norm == "batch":
+    if experiment.teacher.batch_norm == "batch":
         # Only read where the file itself has no moving statistics.
         options["moving_statistics"] = "initial"
     return options
@@ -124,12 +128,12 @@ def discriminator(experiment, teacher_shape):
         teacher_shape: (height, width, channels) of the teacher's input; a transform
             that crops to it hides the rest from the discriminator.
     """
-    shape = registry.find(experiment.target).image_shape
+    shape = registry.find(experiment.data.target).image_shape
     window = transforms.gradient_window(
-        experiment.input_transform, shape, teacher_shape
+        experiment.finetuning.input_transform, shape, teacher_shape
     )
-    channels = experiment.discriminator_channels
-    if experiment.discriminator == "dense":
+    channels = experiment.matching.discriminator_channels
+    if experiment.matching.discriminator == "dense":
         return models.dense_discriminator(
             gradient_shape=shape, units=channels, crop_to=window
         )

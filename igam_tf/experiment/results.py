@@ -1,62 +1,106 @@
 """The last stages of a run: evaluation of its students, table and pictures."""
 
+from __future__ import annotations
+
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
-from igam_tf.experiment.config import METHODS
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
+from igam_tf.training.methods import METHODS
 
-EVALUATION_SETTINGS = (
-    "attacks",
-    "eval_examples",
-    "eval_batch_size",
-    "panel_examples",
-    "batch_norm",
-)
 FIGURE_EXAMPLES = 8
 
 
-def evaluate(experiment, folder, target, strategy):
-    """Evaluates every finished row that has not been, with these settings.
+def is_evaluated(run, row: str) -> bool:
+    """Whether the row was evaluated with the settings of this run."""
+    way_out = "delete it to evaluate that row again"
+    found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
+    return found.get("settings") == _asked(run.experiment)
+
+
+def evaluate(run, row: str) -> None:
+    """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
+    experiment, settings = run.experiment, run.experiment.evaluation
+    run.say(f"{experiment.label(row)}: evaluation")
+    student = run.folder.load_model(f"{row}/student.keras", run.local_strategy)
+    if settings.batch_norm == "batch":
+        # The frozen layers of FT would keep to their moving statistics.
+        models.freeze(student, batch_norm="batch")
+
+    def save(found):
+        found["robustbench"]["dataset"] = experiment.data.target
+        told = {**found, "settings": _asked(experiment)}
+        run.folder.write_json(f"{row}/evaluation.json", told)
+
+    evaluation.evaluate(
+        student,
+        data.evaluation_batches(run.target.test, settings.batch_size),
+        attacks=settings.attacks,
+        eps=experiment.attack.eps,
+        step_size=experiment.attack.step_size,
+        norm=experiment.attack.norm,
+        batch_size=settings.batch_size,
+        batch_norm=settings.batch_norm,
+        seed=experiment.run.seed,
+        panel=bool(settings.panel_examples),
+        panel_examples=settings.panel_examples or 1,
+        transfer_from={
+            name: model for name, model in run.transfer_sources.items() if name != row
+        },
+        checkpoint_dir=run.folder.file(row, "evaluation-unfinished"),
+        save=save,
+    )
+
+
+def transfer_sources(run) -> dict:
+    """Models whose adversarial images the masking panel tries on every row.
+
+    The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
+    """
+    places = {
+        "standard": ("standard/student.keras",),
+        "teacher": ("finetuned.keras",),
+        "finetune": ("finetune/student.keras",),
+    }
+    found = {}
+    for name, (file,) in places.items():
+        if name == "finetune" and "teacher" in found:
+            continue
+        model = run.folder.load_model(file, run.local_strategy)
+        if model is not None:
+            found[name] = model
+    return found
+
+
+def collect(run, rows: tuple[str, ...]) -> dict:
+    """Writes `results.json`.
 
     Args:
-        experiment: the settings.
-        folder: `RunFolder`, whose earlier rows stand in the table as well.
-        target: `igam_tf.data.Task`.
-        strategy: strategy to load models under.
+        run: the run.
+        rows: evaluated rows, in the order of the table.
 
     Returns:
-        Contents of `results.json`, which is written.
+        Its contents.
     """
-    asked = {name: getattr(experiment, name) for name in EVALUATION_SETTINGS}
-    asked["attacks"] = list(asked["attacks"])
-    rows, sources = {}, {}
-    for row in controls.all_rows(METHODS):
-        if not folder.is_finished(f"{row}/student.keras"):
-            continue
-        name = f"{row}/evaluation.json"
-        way_out = "delete it to evaluate that row again"
-        if (folder.read_json(name, way_out=way_out) or {}).get("settings") != asked:
-            print(f"{experiment.label(row)}: evaluation", flush=True)
-            sources = sources or _transfer_sources(folder, strategy)
-            others = {k: model for k, model in sources.items() if k != row}
-            _evaluate(experiment, folder, row, strategy, target, others, asked)
+    experiment, folder = run.experiment, run.folder
+    told = {}
+    for row in rows:
         method, control = controls.split(row)
-        rows[row] = {
+        told[row] = {
             "label": experiment.label(row),
             "method": method,
             **({"control_of": method} if control else {}),
             "training_seconds": _training_seconds(folder, row),
-            "evaluation": folder.read_json(name),
+            "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.source} -> {experiment.target}",
-        "rows": rows,
+        "title": f"{experiment.data.source} -> {experiment.data.target}",
+        "rows": told,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)
             for stage in controls.teacher_stages()
         },
-        "train_examples": len(target.train),
+        "train_examples": len(run.target.train),
         **folder.read_json("flags.json"),
     }
     results["transfer"] = transfer(results)
@@ -68,8 +112,10 @@ def report(results, folder, target, strategy):
     """Writes the table, the figures and a card of each student, and prints the table.
 
     Args:
-        results: what `evaluate` returned.
-        folder, target, strategy: as in `evaluate`.
+        results: contents of `results.json`.
+        folder: `Folder` with the students.
+        target: `igam_tf.data.Task`.
+        strategy: strategy to load models under.
     """
     table = reports.format_table(results)
     folder.write_text("table.md", table)
@@ -88,46 +134,10 @@ def report(results, folder, target, strategy):
     print(f"\n{table}\nRun folder: {folder.path}", flush=True)
 
 
-def _evaluate(experiment, folder, row, strategy, target, sources, asked):
-    """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
-    student = folder.load_model(f"{row}/student.keras", strategy)
-    if experiment.batch_norm == "batch":
-        # The frozen layers of FT would keep to their moving statistics.
-        models.freeze(student, batch_norm="batch")
-
-    def save(found):
-        found["robustbench"]["dataset"] = experiment.target
-        folder.write_json(f"{row}/evaluation.json", {**found, "settings": asked})
-
-    evaluation.evaluate(
-        student,
-        data.evaluation_batches(target.test, experiment.eval_batch_size),
-        attacks=experiment.attacks,
-        eps=experiment.eps,
-        step_size=experiment.step_size,
-        norm=experiment.norm,
-        batch_size=experiment.eval_batch_size,
-        batch_norm=experiment.batch_norm,
-        seed=experiment.seed,
-        panel=bool(experiment.panel_examples),
-        panel_examples=experiment.panel_examples or 1,
-        transfer_from=sources,
-        checkpoint_dir=folder.file(row, "evaluation-unfinished"),
-        save=save,
-    )
-
-
-def _transfer_sources(folder, strategy):
-    """Models whose adversarial images the masking panel tries on every row.
-
-    The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
-    """
-    found = {"standard": folder.load_model("standard/student.keras", strategy)}
-    for name, file in (("teacher", "finetuned"), ("finetune", "finetune/student")):
-        if "teacher" not in found:
-            found[name] = folder.load_model(f"{file}.keras", strategy)
-        found = {name: model for name, model in found.items() if model is not None}
-    return found
+def _asked(experiment):
+    """The settings of the evaluation, as JSON gives them back."""
+    flags = experiment.evaluation.flags()
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
 
 
 def _training_seconds(folder, stage):

@@ -1,328 +1,232 @@
-"""The stages of a run: teacher, finetune, rows; `results.py` evaluates and reports.
+"""The stages of a run, and what each needs, writes and depends on.
 
-A stage whose file is in the run folder is not run again; an interrupted training goes
-on at the epoch where it stopped.
+A stage whose output is in the run folder is not run again; an interrupted training goes on
+at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and `results.py`.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import functools
-import zlib
+from typing import TYPE_CHECKING
 
-from igam_tf import attacks, data, distribution, models, training
-from igam_tf.data import registry
-from igam_tf.experiment import checks, config, controls, methods, networks, results
-from igam_tf.experiment import teacher_check
-from igam_tf.experiment.alignment import Alignment
-from igam_tf.experiment.folder import RunFolder
-from igam_tf.training import callbacks, matched
+from igam_tf.experiment import controls, results, rows, teacher, teacher_check
+from igam_tf.experiment.experiment import FIELDS, GROUPS, Experiment
+from igam_tf.training import method_settings
+from igam_tf.training.methods import METHODS
 
-VALIDATION_EXAMPLES = 1000
+if TYPE_CHECKING:
+    import keras
+
+    from igam_tf.experiment.runner import Run
+
+RESUMABLE = frozenset(
+    name for name, field in FIELDS.items() if field.metadata["resumable"]
+)
+_OF_METHODS = frozenset().union(*(m.flag_names() for m in METHODS.values()))
+_SOURCE = frozenset({"source", "source_train_examples"})
+_TARGET = frozenset({"target", "train_examples", "image_noise"})
 
 
-def run(experiment, *, changes=None):
-    """Runs an experiment to its table.
+def _flags_of(*groups: str) -> frozenset[str]:
+    return frozenset().union(*(GROUPS[name].flag_names() for name in groups))
 
-    Args:
-        experiment: `igam_tf.experiment.Experiment`.
-        changes: where the settings differ from the recipe, such as "width 1 (recipe:
-            10)"; they stand in the results. None: what an earlier session said.
 
-    Returns:
-        The contents of `results.json`, and under "run_dir" where it lies.
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One step of a run.
 
-    Raises:
-        ValueError: if data, checkpoint, transform or folder do not fit the settings;
-            before any training.
-        igam_tf.training.callbacks.TrainingDivergedError: if a loss becomes NaN.
-        igam_tf.errors.WorkerLostError: if another worker went away.
+    Attributes:
+        experiment: the settings of the run.
+        name: unique in the run; the folder of its log and checkpoints.
+        output: file in the run folder that says that the stage is finished; "" if it
+            is run in every session.
+        inputs: names of the stages whose models it takes.
+        chief_only: whether one worker alone runs it.
     """
-    with distribution.precision(experiment.precision):
-        this = _Run(experiment, changes)
-        with distribution.noticing_lost_workers(this.strategy), this.folder.in_use():
-            this.prepare()
-            return this.run()
+
+    experiment: Experiment = dataclasses.field(repr=False)
+
+    name = ""
+    output = ""
+    inputs = ()
+    chief_only = False
+
+    @property
+    def independent_of(self) -> frozenset[str]:
+        """Flags that change nothing of the output, those of its inputs aside.
+
+        A setting that is new decides every stage until it is listed here.
+        """
+        return RESUMABLE
+
+    @property
+    def own_flags(self) -> frozenset[str]:
+        """Flags that decide the output, those that decide its inputs aside."""
+        return FIELDS.keys() - self.independent_of
+
+    def is_finished(self, run: Run) -> bool:
+        """Whether the output is there, and is what this stage wrote."""
+        return bool(self.output) and run.folder.is_finished(self.output)
+
+    def run(self, run: Run) -> keras.Model | None:
+        """Does the work, writes the output, and returns the model that it made."""
+        raise TypeError(f"{type(self).__name__} does not define its run.")
 
 
-class _Run:
-    def __init__(self, experiment, changes):
-        self.experiment = experiment
-        self.changes = changes
-        # First of all: TensorFlow connects to other workers before it does anything.
-        with checks.naming("--devices, --strategy"):
-            self.strategy = distribution.strategy(
-                experiment.strategy, devices=experiment.devices
-            )
-        self.is_chief = distribution.is_chief(self.strategy)
-        self.folder = RunFolder(experiment, writes=self.is_chief)
+@dataclasses.dataclass(frozen=True)
+class Teacher(Stage):
+    """The robust teacher of the source task, loaded or trained, or that of a control."""
 
-    def prepare(self):
-        """Reads the target's data, and makes all checks that need it."""
-        experiment = self.experiment
-        checks.check_shared_folder(self.folder, self.strategy)
-        self.target = data.read(
-            experiment.target,
-            experiment.data_dir or None,
-            train_examples=experiment.train_examples or None,
-            test_examples=experiment.eval_examples or None,
-            download=experiment.download,
-        )
-        checks.check_batch(experiment, "batch_size", self.target.train, self.strategy)
-        checks.check_rows(experiment, self.target)
+    control: str = ""
 
-    def run(self):
-        experiment = self.experiment
-        self._print(f"Run folder: {self.folder.path}")
-        needs_teacher = set(config.WITH_TEACHER) & set(experiment.methods)
-        teacher = self.teacher() if needs_teacher else None
-        for row in experiment.rows:
-            self.row(row, teacher)
-        # Where a table has linked every stage, nothing has recorded the run yet.
-        self.folder.record(self.experiment, self.changes)
-        found = self._results() if self.is_chief else {}
-        distribution.wait_for_all(self.strategy)
-        return {**found, "run_dir": str(self.folder.path)}
+    @property
+    def name(self):
+        return controls.stage("teacher", self.control)
 
-    def _results(self):
-        """Table and figures, made by one worker alone."""
-        strategy = distribution.local(self.strategy)
-        found = results.evaluate(self.experiment, self.folder, self.target, strategy)
-        results.report(found, self.folder, self.target, strategy)
-        return found
+    @property
+    def output(self):
+        return f"{self.name}.keras"
 
-    def _print(self, text):
-        if self.is_chief:
-            print(text, flush=True)
+    @property
+    def independent_of(self):
+        others = ("finetuning", "student", "training", "matching", "penalty", "attack")
+        return RESUMABLE | _OF_METHODS | _TARGET | _flags_of(*others)
 
-    # Stage 1: the robust teacher.
+    def run(self, run):
+        return teacher.make(run, self.name, self.control)
 
-    def teacher(self, control=""):
-        """The robust teacher of the source task, loaded or trained, or a control's."""
-        stage = controls.stage("teacher", control)
-        finished = self.folder.load_model(f"{stage}.keras", self.strategy)
-        if finished is not None:
-            self._measure_teacher(control)
-            return finished
-        experiment = self.experiment
-        is_loaded = bool(experiment.teacher_checkpoint) and not control
-        with self.strategy.scope():
-            distribution.set_seed(self._seed("teacher"))
-            if is_loaded:
-                teacher = networks.loaded_teacher(experiment)
-            else:
-                teacher = networks.untrained_teacher(experiment)
-            self._check_teacher(teacher)
-        self.folder.require_space(teacher.count_params())
-        self._measure_teacher(control)
-        if not is_loaded and control != "random_teacher":
-            self._train_teacher(teacher, stage, is_robust=not control)
-        self._finish(stage, teacher, f"{stage}.keras")
-        return teacher
 
-    def _measure_teacher(self, control):
-        if not control:
-            teacher_check.check(
-                self.experiment, self.folder, self.strategy, self.changes
-            )
+@dataclasses.dataclass(frozen=True)
+class TeacherAccuracy(Stage):
+    """The accuracy of a teacher that was brought along, on its own task."""
 
-    def _check_teacher(self, teacher):
-        """Everything that the later stages need to fit together, before they start."""
-        finetuned = self._with_new_logits(teacher)
-        self._print(teacher_check.seen(self.experiment, finetuned))
-        for method in {"igam", "kdiga"} & set(self.experiment.methods):
-            student = networks.student(self.experiment)
-            methods.TRAINED[method](self.experiment, student, finetuned, total_steps=100)
+    name = "teacher accuracy"
+    inputs = ("teacher",)
 
-    def _train_teacher(self, teacher, stage, *, is_robust):
-        experiment = self.experiment
-        source = data.read(
-            experiment.source,
-            experiment.data_dir or None,
-            train_examples=experiment.source_train_examples or None,
-            test_examples=experiment.eval_examples or None,
-            download=experiment.download,
-        )
-        checks.check_batch(
-            experiment, "teacher_batch_size", source.train, self.strategy
-        )
-        batch_size, epochs = experiment.teacher_batch_size, experiment.teacher_epochs
-        attack = None
-        if is_robust:
-            attack = attacks.pgd(
-                eps=experiment.teacher_eps,
-                step_size=experiment.teacher_step_size,
-                num_steps=experiment.teacher_steps,
-            )
-        with self.strategy.scope():
-            # Adversarial training without an attack is plain training.
-            method = training.StandardTraining(
-                teacher,
-                attack=attack,
-                weight_decay=experiment.teacher_weight_decay,
-                micro_batch=experiment.micro_batch or None,
-                seed=self._seed("teacher"),
-            )
-            method.compile(
-                networks.optimizer(
-                    experiment.teacher_optimizer,
-                    experiment.teacher_learning_rate,
-                    epochs * data.steps_per_epoch(source.train, batch_size),
-                    # MadryLab's MNIST challenge: Adam at one rate.
-                    constant=experiment.teacher_optimizer == "adam",
-                ),
-                jit_compile=methods.jit_compile(experiment),
-            )
-        augmentation = registry.find(experiment.source).augmentation
-        self._fit(method, stage, source, epochs, batch_size, augmentation)
+    def run(self, run):
+        teacher_check.check(run)
 
-    # Stages 2 and 3: the finetuned teacher and the rows of the table.
 
-    def row(self, row, teacher):
-        """The model of one row of the table, trained unless it is finished."""
-        name = f"{row}/student.keras"
-        if self.folder.is_finished(name):
-            return
-        if row == "finetune":
-            self.finetuned(teacher, "finetune", name)
-        else:
-            student = self._train_row(row, teacher)
-            self._finish(row, student, name)
+@dataclasses.dataclass(frozen=True)
+class Finetuning(Stage):
+    """The teacher with new logits, trained on natural images of the target task."""
 
-    def finetuned(self, teacher, stage, name):
-        """The teacher with new logits, trained on natural images of the target task."""
-        experiment = self.experiment
-        finished = self.folder.load_model(name, self.strategy)
-        if finished is not None:
-            return finished
-        epochs = {
-            "finetune": experiment.baseline_finetune_epochs,
-            "finetuned": experiment.finetune_epochs,
-        }[controls.split(stage)[0]]
-        with self.strategy.scope():
-            distribution.set_seed(self._seed("finetune"))
-            model = self._with_new_logits(teacher)
-            method = training.StandardTraining(model, seed=self._seed("finetune"))
-            method.compile(
-                training.finetuning_optimizer(),
-                jit_compile=methods.jit_compile(experiment),
-            )
-        self._fit(method, stage, self.target, epochs, experiment.batch_size)
-        self._finish(stage, model, name)
-        return model
+    control: str = ""
+    is_row: bool = False
 
-    def _with_new_logits(self, teacher):
-        experiment = self.experiment
-        with checks.naming("--input_transform, or the teacher"):
-            return training.with_new_logits(
-                teacher,
-                num_classes=self.target.num_classes,
-                image_shape=self.target.image_shape,
-                input_transform=experiment.input_transform,
-                batch_norm=experiment.teacher_batch_norm,
-            )
+    @property
+    def name(self):
+        if self.is_row:
+            return next(name for name, m in METHODS.items() if m.is_teacher)
+        return controls.stage("finetuned", self.control)
 
-    def _train_row(self, row, teacher):
-        experiment = self.experiment
-        method_name, control = controls.split(row)
-        finetuned = None
-        if method_name in config.WITH_TEACHER:
-            other = control if control in controls.OTHER_TEACHERS else ""
-            stage = controls.stage("finetuned", other)
-            teacher = self.teacher(other) if other else teacher
-            finetuned = self.finetuned(teacher, stage, f"{stage}.keras")
-        initial = None
-        if (method_name, experiment.gradient_norm_start) == ("gradient_norm", "standard"):
-            self.row("standard", teacher)
-            initial = self.folder.load_model("standard/student.keras", self.strategy)
-        more, batches = {}, {}
-        if method_name == "pag":
-            aligned = Alignment(
-                experiment, self.folder, self.target, self.strategy, self._seed("pag")
-            )
-            more, batches = {"targets": aligned.targets}, {"batches": aligned.batches}
-        if method_name in controls.METHODS:
-            more["matched_to"] = controls.matched_to(control)
-        batch_size, epochs = experiment.batch_size, experiment.epochs
-        total_steps = epochs * data.steps_per_epoch(self.target.train, batch_size)
-        with self.strategy.scope():
-            # One seed for all rows: they start from the same weights.
-            distribution.set_seed(self._seed("student"))
-            student = networks.student(experiment, method_name)
-            self.folder.require_space(student.count_params())
-            if initial is not None:
-                student.set_weights(initial.get_weights())
-            method = methods.TRAINED[method_name](
-                experiment, student, finetuned, total_steps, **more
-            )
-        if more.get("matched_to") in matched.WITH_PARTNERS:
-            batches["partners"] = more["matched_to"]
-        self._fit(method, row, self.target, epochs, batch_size, **batches)
-        return student
+    @property
+    def output(self):
+        return f"{self.name}/student.keras" if self.is_row else f"{self.name}.keras"
 
-    def _fit(
-        self,
-        method,
-        stage,
-        task,
-        epochs,
-        batch_size,
-        augmentation=None,
-        batches=None,
-        partners=None,
-    ):
-        """Trains from the newest checkpoint of the stage to its last epoch."""
-        if augmentation is None:
-            augmentation = dataclasses.replace(
-                registry.find(task.name).augmentation, noise=self.experiment.image_noise
-            )
-        if batches is None:
-            batches = functools.partial(
-                data.training_batches,
-                task.train,
-                augmentation=augmentation,
-                partners=partners,
-            )
-        self.folder.record(self.experiment, self.changes)
-        steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
-        # An execution must not run into the next epoch's batches.
-        method.steps_per_execution = _largest_divisor(
-            steps_per_epoch, self.experiment.steps_per_execution
-        )
-        checkpoint = callbacks.Checkpoint(self.folder.file(stage, "checkpoints"))
-        first_epoch = checkpoint.restore(method)
-        if first_epoch:
-            self._print(f"{stage}: going on after epoch {first_epoch}")
-        held_out = data.Split(
-            task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
-        )
-        written = [
-            callbacks.Progress(stage),
-            callbacks.History(self.folder.file(stage, "history.csv")),
-            checkpoint,
-        ]
-        method.fit(
-            batches(batch_size, seed=self._seed("data"), first_epoch=first_epoch),
-            epochs=epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_data=data.evaluation_batches(held_out, 250),
-            verbose=0,
-            callbacks=[callbacks.StopOnDivergence(), *(written if self.is_chief else ())],
+    @property
+    def inputs(self):
+        return (controls.stage("teacher", self.control),)
+
+    @property
+    def epochs(self) -> int:
+        settings = self.experiment.finetuning
+        return settings.baseline_epochs if self.is_row else settings.epochs
+
+    @property
+    def independent_of(self):
+        others = _flags_of("student", "training", "matching", "penalty", "attack")
+        epochs = {"finetune_epochs" if self.is_row else "baseline_finetune_epochs"}
+        return RESUMABLE | _OF_METHODS | others - {"batch_size"} | epochs
+
+    def run(self, run):
+        return teacher.finetuned(run, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row(Stage):
+    """A student trained by a method, for one row of the table."""
+
+    row: str = ""
+
+    @property
+    def name(self):
+        return self.row
+
+    @property
+    def output(self):
+        return f"{self.row}/student.keras"
+
+    @functools.cached_property
+    def settings(self) -> method_settings.MethodSettings:
+        """Settings of the row's method."""
+        return self.experiment.settings_of(controls.split(self.row)[0])
+
+    @property
+    def teacher(self) -> str:
+        """Name of the stage of the teacher that the row learns from, or ""."""
+        if not self.settings.needs_teacher:
+            return ""
+        control = controls.split(self.row)[1]
+        return controls.stage(
+            "finetuned", control if control in controls.OTHER_TEACHERS else ""
         )
 
-    def _seed(self, purpose):
-        """A seed for each purpose, so that a resumed run draws what it would have."""
-        return zlib.crc32(f"{self.experiment.seed} {purpose}".encode()) % 2**31
+    @property
+    def inputs(self):
+        needed = (self.teacher, self.settings.starts_from())
+        return tuple(name for name in needed if name)
 
-    def _finish(self, stage, model, name):
-        """Saves the model of a stage; its checkpoints are needed no longer."""
-        self.folder.record(self.experiment, self.changes)
-        if name.endswith("student.keras"):
-            # What is evaluated and what users load.
-            model = models.in_float32(model)
-        self.folder.save_model(model, name)
-        self.folder.remove(stage, "checkpoints")
-        distribution.wait_for_all(self.strategy)
+    @property
+    def independent_of(self):
+        unused = method_settings.GROUPS - self.settings.uses
+        found = RESUMABLE | _flags_of(*unused) | {"baseline_finetune_epochs"}
+        found |= _OF_METHODS - self.settings.flag_names()
+        return found if self.settings.needs_teacher else found | _SOURCE
+
+    def run(self, run):
+        return rows.train(run, self)
 
 
-def _largest_divisor(number, limit):
-    return next(n for n in range(min(number, limit), 0, -1) if number % n == 0)
+@dataclasses.dataclass(frozen=True)
+class Evaluation(Stage):
+    """A row's student under the attacks of the settings."""
+
+    row: str = ""
+    chief_only = True
+
+    @property
+    def name(self):
+        return f"evaluation of {self.row}"
+
+    @property
+    def output(self):
+        return f"{self.row}/evaluation.json"
+
+    @property
+    def inputs(self):
+        return (self.row,)
+
+    def is_finished(self, run):
+        return results.is_evaluated(run, self.row)
+
+    def run(self, run):
+        results.evaluate(run, self.row)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results(Stage):
+    """`results.json`, the table, the figures, and a card of each student."""
+
+    rows: tuple[str, ...] = ()
+    name = "results"
+    chief_only = True
+
+    @property
+    def inputs(self):
+        return tuple(f"evaluation of {row}" for row in self.rows)
+
+    def run(self, run):
+        found = results.collect(run, self.rows)
+        results.report(found, run.folder, run.target, run.local_strategy)

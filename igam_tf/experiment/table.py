@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from igam_tf.experiment.config import Experiment
+from igam_tf.experiment.experiment import Experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Table:
                     f"{row.experiment.methods}; each row of a table names one, so "
                     "leave --methods out."
                 )
-        targets = {row.experiment.target for row in self.rows}
+        targets = {row.experiment.data.target for row in self.rows}
         if len(targets) != 1:
             raise ValueError(
                 f"{self.name}: rows of the targets {sorted(targets)}; expected one."
@@ -79,13 +79,11 @@ class Table:
         """
         groups = {}
         for row in self.rows:
-            alone = dataclasses.replace(row.experiment, methods=("standard",))
+            alone = row.experiment.replace(methods=("standard",))
             groups.setdefault(alone, []).append(row)
         return [
             (
-                dataclasses.replace(
-                    alone, methods=tuple(dict.fromkeys(row.method for row in rows))
-                ),
+                alone.replace(methods=tuple(dict.fromkeys(row.method for row in rows))),
                 tuple(rows),
             )
             for alone, rows in groups.items()

@@ -5,14 +5,13 @@ with the same settings, in this table or in one beside it, is linked and not tra
 again: teachers, finetuned teachers, plain and adversarial students.
 """
 
-import dataclasses
 import os
 import pathlib
 
 import keras
 
 from igam_tf import data, distribution
-from igam_tf.experiment import controls, results, stages
+from igam_tf.experiment import controls, results, runner
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
@@ -37,7 +36,7 @@ def run_table(table):
         )
     folder = Folder(table.run_dir or f"runs/{table.name}-{table.size}")
     runs = [
-        (dataclasses.replace(experiment, run_dir=str(folder.path / name)), rows)
+        (experiment.replace(run_dir=str(folder.path / name)), rows)
         for experiment, rows in table.runs()
         for name in [default_path(experiment).name]
     ]
@@ -47,7 +46,7 @@ def run_table(table):
         for experiment, rows in runs:
             share_finished(experiment)
             changes = dict.fromkeys(change for row in rows for change in row.changes)
-            done = stages.run(experiment, changes=tuple(changes))
+            done = runner.run(experiment, changes=tuple(changes))
             found.append((experiment, rows, done))
             keras.utils.clear_session(free_memory=True)
         together = _together(table, folder, found)
@@ -59,13 +58,14 @@ def run_table(table):
 def _read_all(runs):
     """Looks for the data of all rows; the target task is returned."""
     for experiment, _ in runs:
-        options = {"download": experiment.download, "train_examples": 1}
-        place = experiment.data_dir or None
-        data.read(experiment.source, place, test_examples=1, **options)
+        settings = experiment.data
+        options = {"download": settings.download, "train_examples": 1}
+        place = settings.data_dir or None
+        data.read(settings.source, place, test_examples=1, **options)
         target = data.read(
-            experiment.target,
+            settings.target,
             place,
-            test_examples=experiment.eval_examples or None,
+            test_examples=experiment.evaluation.num_examples or None,
             **options,
         )
     return target
@@ -75,9 +75,9 @@ def _together(table, folder, found):
     """`results.json` of the table, from those of its runs."""
     rows, paper, teachers = {}, {}, {}
     for experiment, own_rows, done in found:
-        inside = pathlib.Path(experiment.run_dir).relative_to(folder.path)
+        inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
         for stage, seconds in done["teacher_seconds"].items():
-            teachers[f"{experiment.source} {stage}, {inside.name[-8:]}"] = seconds
+            teachers[f"{experiment.data.source} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
             paper[row.name] = row.paper
             for name, inner in _own_and_controls(row).items():
@@ -110,7 +110,7 @@ def _together(table, folder, found):
 
 def _own_and_controls(row):
     """Key in the table -> row in its run, of a row and of its controls."""
-    own, *others = controls.rows_of(row.method, row.experiment.controls)
+    own, *others = controls.rows_of(row.method, row.experiment.table.controls)
     return {
         row.name: own,
         **{controls.stage(row.name, controls.split(c)[1]): c for c in others},

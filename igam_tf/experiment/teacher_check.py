@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from igam_tf import checkpoints, data, distribution, evaluation, models, seen_pixels
+from igam_tf import checkpoints, data, evaluation, models, seen_pixels
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
 from igam_tf.experiment import networks
@@ -13,48 +13,42 @@ _BATCH = 100
 _ROBUST_PART = 0.2
 
 
-def check(experiment, folder, strategy, changes=None):
+def check(run):
     """Measures the teacher of `--teacher_checkpoint`, prints and records the figures.
 
     They stand in `flags.json` and so in the results, with the digest of the file. A
-    run that goes on does not measure again.
+    run that goes on does not measure again. Every process measures by itself.
 
     Args:
-        experiment: the settings; without `--teacher_checkpoint` nothing is done.
-        folder: `RunFolder` of the run.
-        strategy: of the run; the teacher is measured by this process alone.
-        changes: where the settings differ from the recipe, for the record.
+        run: the run.
 
     Raises:
         ValueError: if it is a network of other classes, or one that expects images of
             another range or normalisation; or if the file is another one than at the
             start of the run.
     """
-    path = experiment.teacher_checkpoint
-    if not path:
-        return
+    path, folder = run.experiment.teacher.checkpoint, run.folder
     earlier = (folder.read_json("flags.json") or {}).get("teacher")
     with networks.naming_checkpoint(path):
         if earlier is not None:
             _check_digest(earlier, folder)
             return
         found = {"file": path, "sha256": checkpoints.digest(path)}
-    with distribution.local(strategy).scope():
-        teacher = models.in_float32(networks.loaded_teacher(experiment))
-    found.update(measure(experiment, teacher))
-    folder.record(experiment, changes)
+    with run.local_strategy.scope():
+        teacher = models.in_float32(networks.loaded_teacher(run.experiment))
+    found.update(measure(run.experiment, teacher))
+    run.record()
     folder.write_json("flags.json", {**folder.read_json("flags.json"), "teacher": found})
-    if folder.writes:
-        print(_told(found), flush=True)
-        for warning in found["warnings"]:
-            print(f"Warning: {warning}", flush=True)
+    run.say(_told(found))
+    for warning in found["warnings"]:
+        run.say(f"Warning: {warning}")
 
 
 def measure(experiment, teacher):
     """Accuracy of a teacher on test images of its source, clean and under PGD-20.
 
     Args:
-        experiment: the settings: source, data_dir, teacher_eps.
+        experiment: the settings: data, teacher.
         teacher: keras.Model from images of the source in [0, 1] to logits.
 
     Returns:
@@ -65,13 +59,13 @@ def measure(experiment, teacher):
         ValueError: if it sees something in images of another range or normalisation,
             and little in [0, 1].
     """
-    source = registry.find(experiment.source)
+    source = registry.find(experiment.data.source)
     if teacher.output_shape[-1] != source.num_classes:
         return _not_measured("its logits are of another task than the source's")
     try:
         test = data.read(
             source.name,
-            experiment.data_dir or None,
+            experiment.data.data_dir or None,
             train_examples=1,
             test_examples=EXAMPLES,
             # The source's data serve for this alone.
@@ -83,7 +77,7 @@ def measure(experiment, teacher):
     batches = data.evaluation_batches(test, _BATCH)
     images = np.concatenate([images.numpy() for images, _ in batches])
     hints = _check_range(experiment, teacher, images, np.asarray(test.labels))
-    eps = experiment.teacher_eps or experiment.eps
+    eps = experiment.teacher.eps or experiment.attack.eps
     try:
         found = evaluation.evaluate(
             teacher,
@@ -91,7 +85,7 @@ def measure(experiment, teacher):
             attacks=["clean", "pgd20"],
             eps=eps,
             batch_size=_BATCH,
-            seed=experiment.seed,
+            seed=experiment.run.seed,
             panel=False,
             progress=False,
         )
@@ -105,7 +99,7 @@ def measure(experiment, teacher):
 
 def seen(experiment, finetuned):
     """Text for the run's output: the input transform, and a warning of what it drops."""
-    name, transform = experiment.input_transform, finetuned.get_layer("input_transform")
+    name, transform = experiment.finetuning.input_transform, finetuned.get_layer("input_transform")
     lines = [f"Input transform: {seen_pixels.explain(name, transform)}."]
     warning = seen_pixels.warning(name, transform)
     return "\n".join(lines + ([f"Warning: {warning}"] if warning else []))
@@ -173,7 +167,7 @@ def _check_range(experiment, teacher, images, labels):
         return []
     before, after = (100 * found.mean() for found in (right, better[scale]))
     found = (
-        f"classifies {before:.1f} % of {len(images)} test images of {experiment.source} "
+        f"classifies {before:.1f} % of {len(images)} test images of {experiment.data.source} "
         f"in [0, 1], and {after:.1f} % of the same images {scale}"
     )
     way_out = (
@@ -185,7 +179,7 @@ def _check_range(experiment, teacher, images, labels):
     if gain < 0.2 * len(images):
         return [f"the teacher {found}: is its preprocessing inside of it? {way_out}"]
     raise ValueError(
-        f"--teacher_checkpoint={experiment.teacher_checkpoint} {found}: its "
+        f"--teacher_checkpoint={experiment.teacher.checkpoint} {found}: its "
         f"preprocessing is not inside of it. {way_out}"
     )
 

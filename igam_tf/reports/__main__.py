@@ -2,7 +2,7 @@
 
 import sys
 
-from igam_tf.reports.command import main
+from igam_tf.cli.report import main
 
 if __name__ == "__main__":
     sys.exit(main())

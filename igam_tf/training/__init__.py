@@ -1,6 +1,7 @@
 """Training methods, one file each; each is a `keras.Model` to compile and fit."""
 
 from igam_tf.training import pag_targets, reference
+from igam_tf.training.adversarial import AdversarialTraining
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.edges import EdgeReg
 from igam_tf.training.finetune import finetune, finetuning_optimizer, with_new_logits
@@ -11,7 +12,7 @@ from igam_tf.training.kdiga import KDIGA
 from igam_tf.training.optimizers import Momentum, piecewise_constant
 from igam_tf.training.pag import PAG
 from igam_tf.training.score_matching import train_score_network
-from igam_tf.training.standard import AdversarialTraining, StandardTraining
+from igam_tf.training.standard import StandardTraining
 
 __all__ = [
     "AdversarialTraining",

@@ -1,6 +1,8 @@
 """Input gradients on the edges of the image (EdgeReg)."""
 
+import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +11,8 @@ from igam_tf import directions, gradients, streams
 from igam_tf.data import check_count
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
+from igam_tf.settings import setting
+from igam_tf.training.method_settings import MethodSettings
 
 _BLUR_RADIUS = 3
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
@@ -141,3 +145,33 @@ def _unit_rms(values):
         values, [0, 1, 2, 3], smallest=directions.SMALLEST_GRADIENT * tf.sqrt(images)
     )
     return unit * tf.sqrt(count)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row edges: input gradients on the edges of the image."""
+
+    name: ClassVar[str] = "edges"
+    title: ClassVar[str] = "EdgeReg"
+
+    weight_start: float = setting(
+        1.0,
+        "Weight of the edge term at the first step.",
+        flag="edge_weight_start",
+        at_least=0,
+    )
+    weight: float = setting(
+        10.0,
+        "Weight of the edge term at the last step.",
+        flag="edge_weight",
+        at_least=0,
+    )
+
+    def build(self, setup):
+        method = EdgeReg(
+            setup.student,
+            edge_weights=(self.weight_start, self.weight),
+            total_steps=setup.total_steps,
+            **setup.arguments(shapes_gradients=True),
+        )
+        return setup.compiled(method, clip_norm=setup.experiment.penalty.clip_norm)

@@ -1,6 +1,8 @@
 """Stage one of IGAM: a new logit layer on a frozen robust teacher (section 4.1)."""
 
+import dataclasses
 import warnings
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from igam_tf import models, seen_pixels, transforms
 from igam_tf.models.features import before_logits, check_channels_last
 from igam_tf.training.standard import StandardTraining
+from igam_tf.training.method_settings import MethodSettings
 
 
 def finetune(
@@ -144,3 +147,14 @@ def _image_shape(train):
             "width, channels) of one fixed size; resize them, and batch a Dataset."
         )
     return tuple(int(side) for side in shape[1:])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row finetune: the teacher with new logits, as it is."""
+
+    name: ClassVar[str] = "finetune"
+    title: ClassVar[str] = "FT"
+    uses: ClassVar[frozenset[str]] = frozenset({"teacher", "finetuning"})
+    needs_teacher: ClassVar[bool] = True
+    is_teacher: ClassVar[bool] = True

@@ -1,6 +1,7 @@
 """Gradient norm regularisation (GradNorm), and double backpropagation."""
 
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -8,6 +9,8 @@ from igam_tf import gradients
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training import teachers
 from igam_tf.training.teachers import check_choice
+from igam_tf.settings import setting
+from igam_tf.training.method_settings import MethodSettings
 
 NORMS = ("l1", "squared_l2")
 BATCH_NORM = ("inference", "batch")
@@ -137,3 +140,52 @@ class GradNorm(TrainingMethod):
             penalty.name: penalty.of(gradient, self.optimizer.iterations),
         }
         return terms, logits, {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row gradient_norm: small input gradients."""
+
+    name: ClassVar[str] = "gradient_norm"
+    title: ClassVar[str] = "GradNorm"
+
+    cross_entropy_weight: float = setting(
+        0.8, "lambda_CE of the row gradient_norm.", at_least=0
+    )
+    weight: float = setting(
+        1.2,
+        "lambda_GN of the row gradient_norm.",
+        flag="gradient_norm_weight",
+        at_least=0,
+    )
+    start: str = setting(
+        "standard",
+        "Where the row gradient_norm starts: the trained row standard, or scratch.",
+        flag="gradient_norm_start",
+        choices=("standard", "scratch"),
+    )
+    ema_momentum: float = setting(
+        0.0,
+        "Momentum of averaged weights, which the row gradient_norm ends with; 0: none.",
+        at_least=0,
+        below=1,
+    )
+
+    def starts_from(self):
+        return "" if self.start == "scratch" else self.start
+
+    def build(self, setup):
+        arguments = setup.arguments(shapes_gradients=True)
+        # Its own penalty has the name of the one beside other methods.
+        arguments["penalty"] = None
+        method = GradNorm(
+            setup.student,
+            cross_entropy_weight=self.cross_entropy_weight,
+            gradient_norm=setup.penalty(self.weight),
+            **arguments,
+        )
+        return setup.compiled(
+            method,
+            clip_norm=setup.experiment.penalty.clip_norm,
+            ema_momentum=self.ema_momentum,
+        )

@@ -1,5 +1,8 @@
 """Input gradient adversarial matching (IGAM)."""
 
+import dataclasses
+from typing import ClassVar
+
 import tensorflow as tf
 
 from igam_tf import gradients, models
@@ -8,6 +11,8 @@ from igam_tf.training import teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
 from igam_tf.training.teachers import check_choice
+from igam_tf.settings import setting
+from igam_tf.training.method_settings import GROUPS, MethodSettings
 
 
 class IGAM(MatchedMethod, AdversarialMatching):
@@ -179,3 +184,64 @@ class IGAM(MatchedMethod, AdversarialMatching):
             self.student, images, labels, of=self.input_gradient_of, training=True
         )
         return gradient / self.pixel_range, logits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row igam: matching with the input gradients of the finetuned teacher."""
+
+    name: ClassVar[str] = "igam"
+    title: ClassVar[str] = "IGAM"
+    uses: ClassVar[frozenset[str]] = GROUPS
+    needs_teacher: ClassVar[bool] = True
+    has_controls: ClassVar[bool] = True
+
+    adversarial_weight: float = setting(2.0, "lambda_adv.", at_least=0)
+    difference_weight: float = setting(
+        10.0, "lambda_diff, for gradients per unit of pixel_range.", at_least=0
+    )
+    pixel_range: float = setting(
+        255.0,
+        "Pixel range of the matched gradients: 255 grey levels (the paper's lambdas) "
+        "or 1.",
+        above=0,
+    )
+    input_gradient_of: str = setting(
+        "probability",
+        "What the matched gradient is of: the true class' probability (the authors' "
+        "code) or the loss (the paper).",
+        choices=("probability", "loss"),
+    )
+    difference_reduction: str = setting(
+        "sum",
+        "L_diff summed over the batch (the authors' code) or its mean over images.",
+        choices=("sum", "mean"),
+    )
+    moving_variance: str = setting(
+        "biased",
+        "What batch norm averages while matching: Keras' biased variance, or the "
+        "unbiased one of TensorFlow 1 (the authors' code).",
+        choices=("biased", "unbiased"),
+    )
+    discriminator_every: int = setting(
+        5, "Student steps for each step of the discriminator.", at_least=1
+    )
+
+    def build(self, setup):
+        method = IGAM(
+            setup.student,
+            setup.teacher,
+            setup.discriminator(teachers.input_shape(setup.teacher)),
+            adversarial_weight=self.adversarial_weight,
+            difference_weight=self.difference_weight,
+            pixel_range=self.pixel_range,
+            input_gradient_of=self.input_gradient_of,
+            difference_reduction=self.difference_reduction,
+            teacher_batch_norm=setup.experiment.teacher.batch_norm,
+            moving_variance=self.moving_variance,
+            matched_to=setup.matched_to,
+            discriminator_every=self.discriminator_every,
+            **setup.matching_arguments(),
+            **setup.arguments(shapes_gradients=True),
+        )
+        return setup.compiled_with_discriminator(method)

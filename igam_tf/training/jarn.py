@@ -1,11 +1,16 @@
 """Jacobian adversarially regularised networks (JARN)."""
 
+import dataclasses
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
 from igam_tf import directions, gradients
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
+from igam_tf.settings import naming, setting
+from igam_tf.training.method_settings import MethodSettings
 
 
 class JARN(AdversarialMatching):
@@ -100,3 +105,36 @@ def make_adaptor(image_shape):
         image_shape[-1], 1, activation="tanh", name="adaptor"
     )(directions.direction(centred, axes, smallest=directions.SMALLEST_GRADIENT))
     return keras.Model(inputs, outputs, name="adaptor")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row jarn: input gradients that look like images."""
+
+    name: ClassVar[str] = "jarn"
+    title: ClassVar[str] = "JARN"
+
+    weight: float = setting(
+        1.0, "lambda and gamma of the row jarn.", flag="jarn_weight", at_least=0
+    )
+    discriminator_every: int = setting(
+        20,
+        "Student steps for each discriminator step of the row jarn.",
+        flag="jarn_discriminator_every",
+        at_least=1,
+    )
+
+    def check_row(self, setup):
+        with naming("--discriminator, --discriminator_channels"):
+            setup.discriminator(setup.student.input_shape[1:])
+
+    def build(self, setup):
+        method = JARN(
+            setup.student,
+            setup.discriminator(setup.student.input_shape[1:]),
+            adversarial_weight=self.weight,
+            discriminator_every=self.discriminator_every,
+            **setup.matching_arguments(),
+            **setup.arguments(shapes_gradients=True),
+        )
+        return setup.compiled_with_discriminator(method)

@@ -1,11 +1,16 @@
 """Knowledge distillation with input gradient alignment (KDIGA)."""
 
+import dataclasses
+from typing import ClassVar
+
 import tensorflow as tf
 
 from igam_tf import gradients
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
+from igam_tf.settings import setting
+from igam_tf.training.method_settings import GROUPS, MethodSettings
 
 
 class KDIGA(MatchedMethod, TrainingMethod):
@@ -103,3 +108,40 @@ class KDIGA(MatchedMethod, TrainingMethod):
 def _norm(values):
     # Its derivative is 1 at most; the floor makes it 0 where the difference vanishes.
     return tf.sqrt(tf.reduce_sum(tf.square(values)) + 1e-20)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row kdiga: distillation and input gradients of the finetuned teacher."""
+
+    name: ClassVar[str] = "kdiga"
+    title: ClassVar[str] = "KDIGA"
+    uses: ClassVar[frozenset[str]] = GROUPS
+    needs_teacher: ClassVar[bool] = True
+    has_controls: ClassVar[bool] = True
+
+    weight: float = setting(
+        10.0, "gamma of the row kdiga.", flag="kdiga_weight", at_least=0
+    )
+    alpha: float = setting(
+        0.5,
+        "kdiga's share of the distillation.",
+        flag="kdiga_alpha",
+        at_least=0,
+        at_most=1,
+    )
+    temperature: float = setting(
+        1.0, "kdiga's temperature.", flag="kdiga_temperature", above=0
+    )
+
+    def build(self, setup):
+        method = KDIGA(
+            setup.student,
+            setup.teacher,
+            alpha=self.alpha,
+            temperature=self.temperature,
+            gradient_weight=self.weight,
+            matched_to=setup.matched_to,
+            **setup.arguments(shapes_gradients=True),
+        )
+        return setup.compiled(method)

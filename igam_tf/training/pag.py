@@ -1,15 +1,20 @@
 """Training towards perceptually aligned gradients (PAG)."""
 
+import dataclasses
 import math
+import pathlib
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
-from igam_tf import directions, moments, resizing, streams
-from igam_tf.data import check_count
+from igam_tf import directions, models, moments, resizing, streams
+from igam_tf.data import check_count, registry
 from igam_tf.data.batches import crop_and_flip
-from igam_tf.training import teachers
+from igam_tf.settings import naming, setting
+from igam_tf.training import pag_alignment, teachers
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training.method_settings import MethodSettings
 
 # Targets come in any unit, and are not differentiated.
 _SMALLEST_TARGET = 1e-12
@@ -209,3 +214,83 @@ def _cosine(found, targets):
 
 def _is_pair(images):
     return isinstance(images, (tuple, list))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row pag: input gradients of every class along target gradients."""
+
+    name: ClassVar[str] = "pag"
+    title: ClassVar[str] = "PAG"
+    # Its targets lie along the image, which contrast normalisation removes.
+    student_normalization: ClassVar[str] = "none"
+
+    targets: str = setting(
+        "nn",
+        "Target gradients of the row pag: one image (oi), class mean (cm), nearest "
+        "neighbour (nn) or score (sbg) of each class.",
+        flag="pag_targets",
+        choices=("oi", "cm", "nn", "sbg"),
+    )
+    weight: float = setting(
+        15.0,
+        "Weight of the row pag's mean cosine over classes: number of classes times the "
+        "paper's lambda.",
+        flag="pag_weight",
+        at_least=0,
+    )
+    classes: int = setting(
+        0,
+        "Classes drawn for each image and step; 0 for all.",
+        flag="pag_classes",
+        at_least=0,
+    )
+    per_class: int = setting(
+        200, "Images a class that nn looks at.", flag="pag_per_class", at_least=1
+    )
+    score_model: str = setting(
+        "", "Score network for sbg, a .keras file; trained here if left out."
+    )
+    score_epochs: int = setting(20, "Epochs of training the score network.", at_least=1)
+    score_sigma: float = setting(
+        0.25, "Noise level of sbg, in units of [0, 1] pixels.", above=0
+    )
+    score_draws: int = setting(1, "Draws of noise that sbg averages.", at_least=1)
+
+    def check(self, experiment):
+        target = experiment.data.target
+        num_classes = registry.find(target).num_classes
+        if self.classes > num_classes:
+            raise ValueError(
+                f"--pag_classes={self.classes}: {target} has {num_classes} classes; "
+                f"expected at most {num_classes}, or 0 for all."
+            )
+        path = self.score_model
+        if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):
+            raise ValueError(
+                f"--score_model={path}: expected a .keras file that exists; leave it out "
+                "to train a score network here."
+            )
+
+    def check_row(self, setup):
+        if self.targets == "sbg" and not self.score_model:
+            task = setup.task
+            with naming("--pag_targets=sbg"):
+                models.score_network(
+                    num_classes=task.num_classes, image_shape=task.image_shape
+                )
+        pag_alignment.check(self, setup.task)
+
+    def prepare(self, run):
+        return pag_alignment.prepare(self, run)
+
+    def build(self, setup):
+        method = PAG(
+            setup.student,
+            setup.targets,
+            weight=self.weight,
+            classes=self.classes or None,
+            augmentation=setup.augmentation,
+            **setup.arguments(shapes_gradients=True),
+        )
+        return setup.compiled(method)

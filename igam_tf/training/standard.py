@@ -1,8 +1,12 @@
-"""Plain and adversarial training: the rows Standard and PGD7 of the paper's tables."""
+"""Plain training: the row Standard of the paper's tables."""
+
+import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training.method_settings import MethodSettings
 
 
 class StandardTraining(TrainingMethod):
@@ -20,14 +24,13 @@ class StandardTraining(TrainingMethod):
         return {"cross_entropy": cross_entropy}, logits, {}
 
 
-class AdversarialTraining(StandardTraining):
-    """Trains on the worst case an attack finds (Eq. 3; Madry et al. 2018).
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row standard: plain training on natural images."""
 
-    Args:
-        student: keras.Model from images to logits.
-        attack: for instance `igam_tf.attacks.pgd(eps=8/255, num_steps=7)`.
-        **kwargs: `weight_decay`, `seed` of `TrainingMethod`.
-    """
+    name: ClassVar[str] = "standard"
+    title: ClassVar[str] = "Standard"
+    uses: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, student, attack, **kwargs):
-        super().__init__(student, attack=attack, **kwargs)
+    def build(self, setup):
+        return setup.compiled(StandardTraining(setup.student, **setup.arguments()))

@@ -30,6 +30,11 @@ def held(teacher, *, batch_norm="inference"):
     return Untracked(transforms.randomize(teacher))
 
 
+def input_shape(finetuned):
+    """(height, width, channels) that the teacher inside of a finetuned one takes."""
+    return tuple(finetuned.get_layer("frozen_teacher").input_shape[1:])
+
+
 def check_numbers(**values):
     """Raises ValueError unless each value is a finite number, 0 or more."""
     for name, value in values.items():

@@ -4,7 +4,8 @@ import argparse
 import json
 import pathlib
 
-from igam_tf import commands, files
+from igam_tf import files
+from igam_tf.cli import commands
 from igam_tf.reports.names import FIGURES
 
 _DESCRIPTION = """\

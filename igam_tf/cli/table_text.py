@@ -4,7 +4,6 @@
     --paper=61.8 16.3
 """
 
-import dataclasses
 import re
 
 
@@ -32,7 +31,7 @@ def in_parts(flags, experiment):
     Returns:
         List of flags.
     """
-    settings, found = dataclasses.asdict(experiment), []
+    settings, found = experiment.flags(), []
     for flag in flags:
         part = re.fullmatch(r"--(\w+)=(\d+\.?\d*)x", flag)
         if part and part[1] in settings:
@@ -48,7 +47,7 @@ def label_of(label, experiment):
         ValueError: if it names what is no setting.
     """
     try:
-        return label.format(**dataclasses.asdict(experiment))
+        return label.format(**experiment.flags())
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(
             f"--row: the label {label!r} names no setting ({error}); expected such as "

@@ -1,0 +1,72 @@
+"""Trains image classifiers to be robust, by a robust teacher of another task.
+
+    python run.py --flagfile=flags/quickstart.cfg
+    python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
+    python run.py --flagfile=flags/table3.cfg --size=small --data_dir=DIR
+
+The recipe of a pair of tasks is taken from flags/ unless --flagfile names another, or a
+table of the paper, whose rows have a recipe each. --size cuts them down to a laptop's
+size; a flag on the command line wins over both. --dry_run prints what would be done.
+"""
+
+import os
+import sys
+
+from igam_tf import interrupts
+from igam_tf.errors import WorkerLostError
+
+RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
+_HELP = {"-h", "--help", "-help", "--helpfull", "--helpshort"}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs; bad input ends in one sentence, an interruption in a hint to resume.
+
+    Args:
+        arguments: list of strings, or None for `sys.argv`.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if _HELP & set(arguments):
+        # Written beforehand, so that help needs no TensorFlow.
+        from igam_tf.cli import run_help
+
+        print(run_help.stored())
+        return
+    from absl import flags
+
+    try:
+        with interrupts.stopping():
+            _run(arguments)
+    except WorkerLostError as error:
+        _restart(error)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The same command goes on where this one stopped.")
+    except (ValueError, OSError, ArithmeticError, flags.Error) as error:
+        if os.environ.get("IGAM_TF_TRACEBACK"):
+            raise
+        sys.exit(f"Error: {error}\n(IGAM_TF_TRACEBACK=1 shows where it came from.)")
+
+
+def _run(arguments):
+    from igam_tf import experiment as experiments
+    from igam_tf.cli import recipes
+
+    experiment, changes = recipes.parse(arguments)
+    is_table = not isinstance(experiment, experiments.Experiment)
+    if recipes.is_dry_run(arguments):
+        print(experiments.dry_run(experiment))
+    elif is_table:
+        experiments.run_table(experiment)
+    else:
+        experiments.run(experiment, changes=tuple(changes))
+
+
+def _restart(error):
+    """Starts this process anew, to wait for the lost worker and go on with it."""
+    restarts = int(os.environ.get(RESTARTS, "0"))
+    if restarts >= MAX_RESTARTS:
+        sys.exit(f"Error: {error}")
+    print(f"A worker was lost; waiting for it to be started again. ({error})", flush=True)
+    os.environ[RESTARTS] = str(restarts + 1)
+    os.execv(sys.executable, [sys.executable, *sys.argv])

@@ -1,0 +1,122 @@
+"""All settings of an experiment, checked before anything runs."""
+
+import dataclasses
+import warnings
+
+from igam_tf.data import registry
+from igam_tf.experiment import checks, controls
+from igam_tf.experiment import settings as groups
+from igam_tf.settings import Settings, flag_of
+from igam_tf.training.methods import METHODS
+
+#: Attribute of `Experiment` -> the class of that group of settings.
+GROUPS = {
+    "table": groups.TableSettings,
+    "data": groups.DataSettings,
+    "teacher": groups.TeacherSettings,
+    "finetuning": groups.FinetuningSettings,
+    "student": groups.StudentSettings,
+    "training": groups.TrainingSettings,
+    "matching": groups.MatchingSettings,
+    "penalty": groups.PenaltySettings,
+    "attack": groups.AttackSettings,
+    "evaluation": groups.EvaluationSettings,
+    "run": groups.RunSettings,
+}
+#: Every setting by the name of its flag: a `dataclasses.Field`.
+FIELDS = {
+    flag_of(field): field
+    for group in (*GROUPS.values(), *METHODS.values())
+    for field in dataclasses.fields(group)
+}
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Experiment:
+    """Settings of one run: groups of them, and those of each method.
+
+        Experiment(source="mnist", target="cifar10", width=2).student.width == 2
+
+    Args:
+        **flags: settings by the names of their flags (`run.py --help`); what is left
+            out has its default.
+
+    Raises:
+        TypeError: if there is no such flag.
+        ValueError: naming the flag, the received value and what was expected.
+    """
+
+    table: groups.TableSettings
+    data: groups.DataSettings
+    teacher: groups.TeacherSettings
+    finetuning: groups.FinetuningSettings
+    student: groups.StudentSettings
+    training: groups.TrainingSettings
+    matching: groups.MatchingSettings
+    penalty: groups.PenaltySettings
+    attack: groups.AttackSettings
+    evaluation: groups.EvaluationSettings
+    run: groups.RunSettings
+    #: `Settings` of each method of `igam_tf.training.METHODS`, in its order.
+    methods_settings: tuple[Settings, ...]
+
+    def __init__(self, **flags):
+        if unknown := sorted(flags.keys() - FIELDS.keys()):
+            raise TypeError(f"{unknown[0]} is no setting; see run.py --help.")
+        for name, group in GROUPS.items():
+            object.__setattr__(self, name, group.from_flags(flags))
+        of_methods = tuple(method.from_flags(flags) for method in METHODS.values())
+        object.__setattr__(self, "methods_settings", of_methods)
+        checks.check(self)
+
+    def __getattr__(self, name: str):
+        """A setting by the name of its flag: deprecated, see the groups."""
+        if name.startswith("_") or name not in FIELDS:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        warnings.warn(
+            f"experiment.{name} is deprecated: read it from its group, or from "
+            f"experiment.flags()[{name!r}].",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.flags()[name]
+
+    def flags(self) -> dict:
+        """All settings by the names of their flags."""
+        parts = (*(getattr(self, name) for name in GROUPS), *self.methods_settings)
+        return {name: value for part in parts for name, value in part.flags().items()}
+
+    def replace(self, **flags) -> "Experiment":
+        """The same experiment with other values of some flags."""
+        return Experiment(**{**self.flags(), **flags})
+
+    def settings_of(self, method: str) -> Settings:
+        """Settings of a method by its name."""
+        return next(part for part in self.methods_settings if part.name == method)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods whose rows the table has."""
+        return self.table.methods
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of the rows: the methods, and the controls of those that have them."""
+        rows = (controls.rows_of(name, self.table.controls) for name in self.methods)
+        return tuple(row for of_method in rows for row in of_method)
+
+    def label(self, row: str) -> str:
+        """Name of a row in tables and figures."""
+        method, control = controls.split(row)
+        return controls.label(self.settings_of(method).label(), control)
+
+    def network(self, role: str) -> str:
+        """Name of the network of a role, "teacher" or "student"."""
+        name = getattr(self, role).model
+        if name != "auto":
+            return name
+        task = registry.find(self.data.source if role == "teacher" else self.data.target)
+        height, _, channels = task.image_shape
+        if channels > 1:
+            return "wide_resnet"
+        return "mnist_cnn" if height >= 28 else "small_cnn"

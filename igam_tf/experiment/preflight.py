@@ -1,0 +1,81 @@
+"""Checks of a run that need its data, folder or networks, before anything is trained."""
+
+import secrets
+
+from igam_tf import distribution
+from igam_tf.experiment import networks
+from igam_tf.experiment.setup import Setup
+from igam_tf.settings import naming
+
+_SHARED = "shared_by_all_workers"
+
+
+def check_shared_folder(folder, strategy):
+    """All workers need to see what the first one writes.
+
+    Args:
+        folder: `RunFolder`.
+        strategy: the strategy that trains.
+
+    Raises:
+        ValueError: at workers that see another folder.
+    """
+    if not distribution.is_multiworker(strategy):
+        return
+    token = secrets.randbits(30)
+    folder.write_json(_SHARED, {"token": token})
+    token = distribution.from_first_worker(strategy, token)
+    if (folder.read_json(_SHARED) or {}).get("token") != token:
+        raise ValueError(
+            f"--run_dir={folder.path} is not the folder of the first worker: pass one "
+            "that all workers share, such as a folder of a network file system."
+        )
+    distribution.wait_for_all(strategy)
+
+
+def check_batch(flag, size, split, strategy):
+    """Every replica needs an image of every batch: batch norm of none is NaN.
+
+    Args:
+        flag: name of the flag of the batch size.
+        size: images of a batch.
+        split: `igam_tf.data.Split` of training images.
+        strategy: the strategy that trains.
+
+    Raises:
+        ValueError: naming the flag.
+    """
+    replicas = strategy.num_replicas_in_sync
+    for batch in {min(size, len(split)), len(split) % size or size}:
+        if -(-batch // replicas) * (replicas - 1) >= batch:
+            raise ValueError(
+                f"--{flag}={size} gives a batch of {batch} of the {len(split)} "
+                f"training images, too few for {replicas} replicas; change it, or the "
+                "number of training images."
+            )
+
+
+def check_rows(experiment, task, strategy):
+    """Everything that a late row needs, before the first one trains.
+
+    The networks that the rows train are built once and thrown away; the teacher, which
+    is made first, is checked with it.
+
+    Args:
+        experiment: the settings.
+        task: `igam_tf.data.Task` of the target.
+        strategy: the strategy that trains.
+
+    Raises:
+        ValueError: naming the flag.
+    """
+    check_batch("batch_size", experiment.training.batch_size, task.train, strategy)
+    for name in experiment.methods:
+        method = experiment.settings_of(name)
+        if method.is_teacher:
+            continue
+        with naming("--student_model, --depth, --width, --target"):
+            student = networks.student(experiment, method.student_normalization)
+        method.check_row(
+            Setup(experiment=experiment, task=task, student=student, total_steps=1)
+        )

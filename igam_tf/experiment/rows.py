@@ -1,0 +1,58 @@
+"""Trains the student of one row of the table."""
+
+from __future__ import annotations
+
+import keras
+
+from igam_tf import data, distribution, models
+from igam_tf.experiment import controls, networks
+from igam_tf.experiment.fitting import fit
+from igam_tf.experiment.setup import Setup, augmentation
+from igam_tf.training import matched
+
+
+def train(run, stage) -> keras.Model:
+    """The trained student of a row.
+
+    Args:
+        run: the run.
+        stage: the `Row` stage, after its inputs.
+    """
+    experiment, settings = run.experiment, run.experiment.training
+    teacher = stage.teacher and run.model(stage.teacher, f"{stage.teacher}.keras")
+    start = stage.settings.starts_from()
+    initial = start and run.model(start, f"{start}/student.keras")
+    targets, batches = stage.settings.prepare(run)
+    matched_to = controls.matched_to(controls.split(stage.row)[1])
+    steps_per_epoch = data.steps_per_epoch(run.target.train, settings.batch_size)
+    with run.strategy.scope():
+        # One seed for all rows: they start from the same weights.
+        distribution.set_seed(run.seed("student"))
+        student = networks.student(experiment, stage.settings.student_normalization)
+        run.folder.require_space(student.count_params())
+        if initial:
+            student.set_weights(initial.get_weights())
+        setup = Setup(
+            experiment=experiment,
+            task=run.target,
+            student=student,
+            teacher=teacher or None,
+            targets=targets,
+            matched_to=matched_to,
+            total_steps=settings.epochs * steps_per_epoch,
+        )
+        method = stage.settings.build(setup)
+    fit(
+        run,
+        stage.name,
+        method,
+        run.target,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        batches=batches,
+        augmentation=augmentation(experiment, run.target.name),
+        partners=matched_to if matched_to in matched.WITH_PARTNERS else None,
+    )
+    # What is evaluated, and what users load.
+    run.finish(stage.name, models.in_float32(student), stage.output)
+    return student

@@ -1,0 +1,153 @@
+"""Runs the stages of a plan: devices, seeds, folder and resume; it names no method."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+
+import tensorflow as tf
+
+from igam_tf import data, distribution
+from igam_tf.experiment import preflight, results
+from igam_tf.experiment.experiment import Experiment
+from igam_tf.experiment.folder import RunFolder
+from igam_tf.experiment.plan import plan
+from igam_tf.settings import naming
+
+
+def run(experiment: Experiment, *, changes: tuple[str, ...] | None = None) -> dict:
+    """Runs an experiment to its table.
+
+    Args:
+        experiment: `igam_tf.experiment.Experiment`.
+        changes: where the settings differ from the recipe, such as "width 1 (recipe:
+            10)"; they stand in the results. None: what an earlier session said.
+
+    Returns:
+        The contents of `results.json`, and under "run_dir" where it lies.
+
+    Raises:
+        ValueError: if data, checkpoint, transform or folder do not fit the settings;
+            before any training.
+        igam_tf.training.callbacks.TrainingDivergedError: if a loss becomes NaN.
+        igam_tf.errors.WorkerLostError: if another worker went away.
+    """
+    with distribution.precision(experiment.run.precision):
+        this = Run(experiment, changes)
+        with distribution.noticing_lost_workers(this.strategy), this.folder.in_use():
+            preflight.check_shared_folder(this.folder, this.strategy)
+            this.read_target()
+            preflight.check_rows(experiment, this.target, this.strategy)
+            this.say(f"Run folder: {this.folder.path}")
+            this.execute(plan(experiment, finished_rows=this.folder.finished_rows()))
+            found = this.folder.read_json("results.json") if this.is_chief else {}
+            return {**found, "run_dir": str(this.folder.path)}
+
+
+class Run:
+    """A run under way: what its stages work with.
+
+    Args:
+        experiment: the settings.
+        changes: see `run`.
+
+    Attributes:
+        strategy: the `tf.distribute` strategy that trains.
+        is_chief: whether this process writes and prints.
+        folder: `RunFolder`.
+        target: `igam_tf.data.Task` of the target, once it was read.
+        models: models that stages made in this session, by the names of the stages.
+    """
+
+    def __init__(self, experiment: Experiment, changes: tuple[str, ...] | None = None):
+        self.experiment = experiment
+        self.changes = changes
+        # First of all: TensorFlow connects to other workers before it does anything.
+        with naming("--devices, --strategy"):
+            self.strategy = distribution.strategy(
+                experiment.run.strategy, devices=experiment.run.devices
+            )
+        self.is_chief = distribution.is_chief(self.strategy)
+        self.folder = RunFolder(experiment, writes=self.is_chief)
+        self.target: data.Task | None = None
+        self.models = {}
+
+    def read_target(self) -> None:
+        """Reads the data of the target task."""
+        self.target = self._read(
+            self.experiment.data.target, self.experiment.data.train_examples
+        )
+
+    def read_source(self) -> data.Task:
+        """The data of the source task."""
+        settings = self.experiment.data
+        return self._read(settings.source, settings.source_train_examples)
+
+    def _read(self, name, train_examples):
+        settings = self.experiment.data
+        return data.read(
+            name,
+            settings.data_dir or None,
+            train_examples=train_examples or None,
+            test_examples=self.experiment.evaluation.num_examples or None,
+            download=settings.download,
+        )
+
+    def execute(self, stages) -> None:
+        """Runs what is not finished of a plan, in order."""
+        for number, stage in enumerate(stages):
+            if stage.chief_only:
+                # Where every training was finished before, nothing has recorded the run.
+                self.record()
+                if not self.is_chief:
+                    continue
+            if not stage.is_finished(self):
+                made = stage.run(self)
+                if made is not None:
+                    self.models[stage.name] = made
+            later = [s for s in stages[number + 1 :] if not s.chief_only]
+            needed = {name for stage in later for name in stage.inputs}
+            self.models = {k: m for k, m in self.models.items() if k in needed}
+        distribution.wait_for_all(self.strategy)
+
+    def model(self, stage: str, output: str):
+        """The model of a finished stage: that of this session, or from the folder.
+
+        Args:
+            stage: name of the stage.
+            output: its file in the run folder.
+        """
+        if stage not in self.models:
+            self.models[stage] = self.folder.load_model(output, self.strategy)
+        return self.models[stage]
+
+    @functools.cached_property
+    def local_strategy(self) -> tf.distribute.Strategy:
+        """For what one worker does alone."""
+        return distribution.local(self.strategy)
+
+    @functools.cached_property
+    def transfer_sources(self) -> dict:
+        """Models whose adversarial images the evaluation tries on every row."""
+        return results.transfer_sources(self)
+
+    def record(self) -> None:
+        """Writes what the run is into its folder."""
+        self.folder.record(self.experiment, self.changes)
+
+    def seed(self, purpose: str) -> int:
+        """A seed for each purpose, so that a resumed run draws what it would have."""
+        text = f"{self.experiment.run.seed} {purpose}"
+        return zlib.crc32(text.encode()) % 2**31
+
+    def say(self, text: str) -> None:
+        """Prints, in one process."""
+        if self.is_chief:
+            print(text, flush=True)
+
+    def finish(self, stage: str, model, output: str) -> None:
+        """Saves the model of a stage; its checkpoints are needed no longer."""
+        self.record()
+        self.folder.save_model(model, output)
+        self.folder.remove(stage, "checkpoints")
+        distribution.wait_for_all(self.strategy)

@@ -1,0 +1,39 @@
+"""The settings of an experiment in groups of what belongs together.
+
+`run.py` makes a flag of every field of every group; those of a method stand beside its
+class, in `igam_tf.training`.
+"""
+
+from igam_tf.experiment.settings.networks import (
+    NETWORKS,
+    FinetuningSettings,
+    StudentSettings,
+    TeacherSettings,
+)
+from igam_tf.experiment.settings.run import (
+    DataSettings,
+    EvaluationSettings,
+    RunSettings,
+    TableSettings,
+)
+from igam_tf.experiment.settings.training import (
+    AttackSettings,
+    MatchingSettings,
+    PenaltySettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "AttackSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "FinetuningSettings",
+    "MatchingSettings",
+    "NETWORKS",
+    "PenaltySettings",
+    "RunSettings",
+    "StudentSettings",
+    "TableSettings",
+    "TeacherSettings",
+    "TrainingSettings",
+]

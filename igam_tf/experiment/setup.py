@@ -1,0 +1,134 @@
+"""What the row of a method is built from, and the arguments that all methods share."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from igam_tf import attacks, data, training
+from igam_tf.data import registry
+from igam_tf.experiment import networks
+from igam_tf.experiment.experiment import Experiment
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One row about to be trained.
+
+    Attributes:
+        experiment: all settings; a method reads its own and those groups it `uses`.
+        task: the target task, with its images.
+        student: keras.Model with the weights that training starts from.
+        teacher: the teacher with logits of the target task, if the method needs it.
+        targets: what `MethodSettings.prepare` returned first.
+        matched_to: "teacher", or what a control has in its place (`training.matched`).
+        total_steps: number of training steps.
+    """
+
+    experiment: Experiment
+    task: data.Task
+    student: keras.Model
+    teacher: keras.Model | None = None
+    targets: Callable | None = None
+    matched_to: str = "teacher"
+    total_steps: int
+
+    @property
+    def augmentation(self) -> data.Augmentation:
+        """The target task's, with the noise of the settings."""
+        return augmentation(self.experiment, self.task.name)
+
+    def arguments(self, *, shapes_gradients: bool = False) -> dict:
+        """Arguments of every method, and of those that shape input gradients.
+
+        Args:
+            shapes_gradients: whether the images to train on may be adversarial, and
+                whether the penalty of the settings is added.
+        """
+        experiment = self.experiment
+        found = {
+            "weight_decay": experiment.training.weight_decay,
+            "micro_batch": experiment.run.micro_batch or None,
+            "seed": experiment.run.seed,
+        }
+        if shapes_gradients and experiment.matching.attack_steps:
+            found["attack"] = self.attack(experiment.matching.attack_steps)
+        if shapes_gradients and experiment.penalty.weight:
+            found["penalty"] = self.penalty(experiment.penalty.weight)
+        return found
+
+    def matching_arguments(self) -> dict:
+        """Arguments of methods with a discriminator."""
+        matching = self.experiment.matching
+        return {
+            "matching_start": round(matching.start * self.total_steps),
+            "discriminator_input": matching.discriminator_input,
+        }
+
+    def attack(self, num_steps: int):
+        """PGD in the ball of the evaluation."""
+        return attacks.pgd(
+            eps=self.experiment.attack.eps,
+            step_size=self.experiment.attack.step_size,
+            num_steps=num_steps,
+            norm=self.experiment.attack.norm,
+        )
+
+    def penalty(self, weight: float) -> training.GradientNormPenalty:
+        """The penalty of the settings on the input gradient's norm, with a weight."""
+        penalty = self.experiment.penalty
+        return training.GradientNormPenalty(
+            weight=weight,
+            eps=penalty.eps,
+            norm=penalty.norm,
+            ramp_steps=round(penalty.ramp * self.total_steps),
+            batch_norm=penalty.batch_norm,
+        )
+
+    def discriminator(self, teacher_shape: tuple[int, ...]) -> keras.Model:
+        """The discriminator of input gradients of the target task.
+
+        Args:
+            teacher_shape: (height, width, channels) of the teacher's input; a transform
+                that crops to it hides the rest from the discriminator.
+        """
+        return networks.discriminator(self.experiment, teacher_shape)
+
+    def compiled(
+        self, method, *, clip_norm: float = 0, ema_momentum: float = 0, **kwargs
+    ) -> training.TrainingMethod:
+        """The method, compiled with the optimizer of the settings.
+
+        Args:
+            method: a `TrainingMethod`.
+            clip_norm: global norm to which gradients are clipped; 0 for none.
+            ema_momentum: of averaged weights, with which `fit` ends; 0 for none.
+            **kwargs: of `compile`.
+        """
+        optimizer = networks.optimizer(
+            self.experiment.training.optimizer,
+            self.experiment.training.learning_rate,
+            self.total_steps,
+            clip_norm=clip_norm,
+            ema_momentum=ema_momentum,
+        )
+        method.compile(optimizer, jit_compile=jit_compile(self.experiment), **kwargs)
+        return method
+
+    def compiled_with_discriminator(self, method) -> training.TrainingMethod:
+        """With the discriminator's own rate, or the student's optimizer and schedule."""
+        rate, second = self.experiment.matching.discriminator_learning_rate, None
+        if rate:
+            second = networks.optimizer("adam", rate, self.total_steps, constant=True)
+        return self.compiled(method, discriminator_optimizer=second)
+
+
+def augmentation(experiment: Experiment, task_name: str) -> data.Augmentation:
+    """Augmentation of a task, with the noise of the settings."""
+    found = registry.find(task_name).augmentation
+    return dataclasses.replace(found, noise=experiment.data.image_noise)
+
+
+def jit_compile(experiment: Experiment) -> bool | str:
+    """The flag's value as `compile` takes it."""
+    return {"true": True, "false": False}.get(experiment.run.jit_compile, "auto")

@@ -1,0 +1,152 @@
+"""Makes the teacher of a run, and gives it logits of the target task."""
+
+from __future__ import annotations
+
+import keras
+
+from igam_tf import attacks, data, distribution, models, training
+from igam_tf.data import registry
+from igam_tf.experiment import controls, networks, preflight, teacher_check
+from igam_tf.experiment.experiment import Experiment
+from igam_tf.experiment.fitting import fit
+from igam_tf.experiment.setup import Setup, augmentation, jit_compile
+from igam_tf.settings import naming
+
+
+def make(run, stage: str, control: str) -> keras.Model:
+    """The robust teacher of the source task, loaded or trained, or that of a control.
+
+    Args:
+        run: the run.
+        stage: name of the stage.
+        control: "", "natural_teacher" or "random_teacher".
+    """
+    experiment = run.experiment
+    is_loaded = bool(experiment.teacher.checkpoint) and not control
+    with run.strategy.scope():
+        distribution.set_seed(run.seed("teacher"))
+        if is_loaded:
+            teacher = networks.loaded_teacher(experiment)
+        else:
+            teacher = networks.untrained_teacher(experiment)
+        _check(run, teacher)
+    run.folder.require_space(teacher.count_params())
+    if not is_loaded and control != "random_teacher":
+        _train(run, stage, teacher, is_robust=not control)
+    run.finish(stage, teacher, f"{stage}.keras")
+    return teacher
+
+
+def finetuned(run, stage) -> keras.Model:
+    """The teacher with new logits, trained on natural images of the target task.
+
+    Args:
+        run: the run.
+        stage: the `Finetuning` stage.
+    """
+    name, (teacher,) = stage.name, stage.inputs
+    teacher = run.model(teacher, f"{teacher}.keras")
+    with run.strategy.scope():
+        distribution.set_seed(run.seed("finetune"))
+        model = with_new_logits(run.experiment, teacher, run.target)
+        method = training.StandardTraining(model, seed=run.seed("finetune"))
+        method.compile(
+            training.finetuning_optimizer(), jit_compile=jit_compile(run.experiment)
+        )
+    fit(
+        run,
+        name,
+        method,
+        run.target,
+        epochs=stage.epochs,
+        batch_size=run.experiment.training.batch_size,
+        augmentation=augmentation(run.experiment, run.target.name),
+    )
+    # The row is what is evaluated, and what users load.
+    kept = models.in_float32(model) if stage.is_row else model
+    run.finish(name, kept, stage.output)
+    return model
+
+
+def with_new_logits(experiment: Experiment, teacher: keras.Model, task) -> keras.Model:
+    """The frozen teacher behind the input transform of the settings, with new logits.
+
+    Args:
+        experiment: the settings.
+        teacher: classifier of the source task.
+        task: the target: `num_classes` and `image_shape`.
+    """
+    with naming("--input_transform, or the teacher"):
+        return training.with_new_logits(
+            teacher,
+            num_classes=task.num_classes,
+            image_shape=task.image_shape,
+            input_transform=experiment.finetuning.input_transform,
+            batch_norm=experiment.teacher.batch_norm,
+        )
+
+
+def adversarial_training(experiment: Experiment, teacher, seed, total_steps, *, is_robust):
+    """The compiled method that trains a teacher; without an attack it is plain training."""
+    settings, attack, drops = experiment.teacher, None, experiment.teacher.optimizer
+    if is_robust:
+        attack = attacks.pgd(
+            eps=settings.eps, step_size=settings.step_size, num_steps=settings.num_steps
+        )
+    method = training.StandardTraining(
+        teacher,
+        attack=attack,
+        weight_decay=settings.weight_decay,
+        micro_batch=experiment.run.micro_batch or None,
+        seed=seed,
+    )
+    optimizer = networks.optimizer(
+        settings.optimizer,
+        settings.learning_rate,
+        total_steps,
+        # MadryLab's MNIST challenge: Adam at one rate.
+        constant=drops == "adam",
+    )
+    method.compile(optimizer, jit_compile=jit_compile(experiment))
+    return method
+
+
+def _check(run, teacher):
+    """Everything that the later stages need to fit together, before they start."""
+    experiment = run.experiment
+    model = with_new_logits(experiment, teacher, run.target)
+    run.say(teacher_check.seen(experiment, model))
+    for name in dict.fromkeys(controls.split(row)[0] for row in experiment.rows):
+        method = experiment.settings_of(name)
+        if method.needs_teacher and not method.is_teacher:
+            student = networks.student(experiment, method.student_normalization)
+            setup = Setup(
+                experiment=experiment,
+                task=run.target,
+                student=student,
+                teacher=model,
+                total_steps=100,
+            )
+            method.build(setup)
+
+
+def _train(run, stage, teacher, *, is_robust):
+    experiment = run.experiment
+    source, settings = run.read_source(), experiment.teacher
+    preflight.check_batch(
+        "teacher_batch_size", settings.batch_size, source.train, run.strategy
+    )
+    steps = settings.epochs * data.steps_per_epoch(source.train, settings.batch_size)
+    with run.strategy.scope():
+        method = adversarial_training(
+            experiment, teacher, run.seed("teacher"), steps, is_robust=is_robust
+        )
+    fit(
+        run,
+        stage,
+        method,
+        source,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        augmentation=registry.find(experiment.data.source).augmentation,
+    )

@@ -1,0 +1,42 @@
+"""Adversarial training: the rows PGD-k of the paper's tables."""
+
+import dataclasses
+from typing import ClassVar
+
+from igam_tf.settings import setting
+from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.standard import StandardTraining
+
+
+class AdversarialTraining(StandardTraining):
+    """Trains on the worst case an attack finds (Eq. 3; Madry et al. 2018).
+
+    Args:
+        student: keras.Model from images to logits.
+        attack: for instance `igam_tf.attacks.pgd(eps=8/255, num_steps=7)`.
+        **kwargs: `weight_decay`, `seed` of `TrainingMethod`.
+    """
+
+    def __init__(self, student, attack, **kwargs):
+        super().__init__(student, attack=attack, **kwargs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(MethodSettings):
+    """The row pgd: adversarial training with the radius of the evaluation."""
+
+    name: ClassVar[str] = "pgd"
+    title: ClassVar[str] = "PGD"
+    uses: ClassVar[frozenset[str]] = frozenset({"attack"})
+
+    num_steps: int = setting(
+        7, "PGD steps of the row pgd.", flag="adversarial_steps", at_least=1
+    )
+
+    def label(self):
+        return f"{self.title}{self.num_steps}"
+
+    def build(self, setup):
+        attack = setup.attack(self.num_steps)
+        method = AdversarialTraining(setup.student, attack, **setup.arguments())
+        return setup.compiled(method)
