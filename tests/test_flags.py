@@ -1,6 +1,5 @@
 """Flags, recipes, and one real matching step of every recipe at reduced size."""
 
-import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -10,7 +9,9 @@ import pytest
 
 from igam_tf import training
 from igam_tf.data import registry
-from igam_tf.experiment import methods, networks
+from igam_tf.cli import recipes, run_help
+from igam_tf.experiment import networks
+from igam_tf.experiment.setup import Setup
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TABLES = sorted((REPOSITORY / "flags").glob("[tf][ai][bg]*[0-9].cfg"))
@@ -31,89 +32,87 @@ APPENDIX_A = {
 }
 
 
-def _run_module():
-    spec = importlib.util.spec_from_file_location("run", REPOSITORY / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run = _run_module()
-
-
 def test_every_experiment_of_the_paper_has_a_recipe():
     assert {p.stem for p in RECIPES} - {"quickstart"} == set(APPENDIX_A)
 
 
 @pytest.mark.parametrize("name", APPENDIX_A)
 def test_recipes_are_those_of_appendix_a(name):
-    experiment, changes = run.parse([f"--flagfile={REPOSITORY}/flags/{name}.cfg"])
+    experiment, changes = recipes.parse([f"--flagfile={REPOSITORY}/flags/{name}.cfg"])
+    igam = experiment.settings_of("igam")
     found = (
-        experiment.adversarial_weight,
-        experiment.difference_weight,
-        experiment.discriminator_channels,
-        experiment.discriminator_every,
-        experiment.finetune_epochs,
+        igam.adversarial_weight,
+        igam.difference_weight,
+        experiment.matching.discriminator_channels,
+        igam.discriminator_every,
+        experiment.finetuning.epochs,
     )
     assert found == APPENDIX_A[name]
-    assert (experiment.depth, experiment.width, experiment.epochs) == (32, 10, 200)
-    assert experiment.eps == pytest.approx(8 / 255)
+    assert (experiment.student.depth, experiment.student.width) == (32, 10)
+    assert experiment.training.epochs == 200
+    assert experiment.attack.eps == pytest.approx(8 / 255)
     assert changes == []
 
 
 def test_the_authors_code_is_one_overlay():
     flags = REPOSITORY / "flags"
-    experiment, _ = run.parse([f"--flagfile={flags}/cifar10_to_cifar100.cfg",
+    experiment, _ = recipes.parse([f"--flagfile={flags}/cifar10_to_cifar100.cfg",
                                f"--flagfile={flags}/overlays/authors_code.cfg"])  # fmt: skip
     expected = training.reference.arguments()
     start = expected.pop("matching_start") / training.reference.TOTAL_STEPS
-    assert experiment.matching_start == start
-    assert {name: getattr(experiment, name) for name in expected} == expected
-    assert experiment.learning_rate == training.reference.LEARNING_RATE
-    assert (experiment.batch_norm, experiment.eval_batch_size) == ("batch", 100)
+    assert experiment.matching.start == start
+    flags = experiment.flags()
+    assert {name: flags[name] for name in expected} == expected
+    assert experiment.training.learning_rate == training.reference.LEARNING_RATE
+    evaluation = experiment.evaluation
+    assert (evaluation.batch_norm, evaluation.batch_size) == ("batch", 100)
+
+
+def igam(row):
+    return row.experiment.settings_of("igam")
 
 
 def test_tables_have_the_papers_rows_and_numbers():
     assert [p.stem for p in TABLES] == ["figure5", *(f"table{i}" for i in range(1, 6))]
-    tables = {p.stem: run.parse([f"--flagfile={p}"])[0] for p in TABLES}
+    tables = {p.stem: recipes.parse([f"--flagfile={p}"])[0] for p in TABLES}
     rows = {name: {row.name: row for row in t.rows} for name, t in tables.items()}
     # Table 2, and that only its transforms tell its students apart.
     assert rows["table2"]["igam-pad"].paper["pgd100"] == 42.5
-    assert rows["table2"]["igam-pad"].experiment.input_transform == "center_pad"
+    assert rows["table2"]["igam-pad"].experiment.finetuning.input_transform == "center_pad"
     assert rows["table2"]["pgd7-trained"].paper["clean"] == 87.25
-    assert rows["table3"]["igam-mnist"].experiment.source == "mnist"
+    assert rows["table3"]["igam-mnist"].experiment.data.source == "mnist"
     assert len(tables["table2"].runs()) == 4 and len(tables["table1"].runs()) == 1
     # Tables 4 and 5: one weight changes, from none to the recipe's.
-    weights = [r.experiment.difference_weight for r in tables["table4"].rows]
+    weights = [igam(row).difference_weight for row in tables["table4"].rows]
     assert weights == [0, 2.5, 5, 10]
     assert [r.paper["pgd20"] for r in tables["table4"].rows] == [16.0, 16.3, 21.7, 21.7]
-    assert [r.experiment.adversarial_weight for r in tables["table5"].rows] == [0, .5, 1, 2]
+    assert [igam(r).adversarial_weight for r in tables["table5"].rows] == [0, .5, 1, 2]
     assert list(rows["table5"])[1] == "lambda-adv-0.5"
-    assert all(row.experiment.width == 10 for t in tables.values() for row in t.rows)
+    assert all(row.experiment.student.width == 10 for t in tables.values() for row in t.rows)
 
 
 def test_overlays_change_every_row_of_a_table():
     flags = REPOSITORY / "flags"
-    table, _ = run.parse([f"--flagfile={flags}/table1.cfg",
+    table, _ = recipes.parse([f"--flagfile={flags}/table1.cfg",
                           f"--flagfile={flags}/overlays/authors_code.cfg"])  # fmt: skip
     assert table.name == "table1"
-    assert {row.experiment.batch_norm for row in table.rows} == {"batch"}
+    assert {row.experiment.evaluation.batch_norm for row in table.rows} == {"batch"}
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", ["small", "tiny"])
 def test_sizes_cut_every_table(path, size):
-    table, _ = run.parse([f"--flagfile={path}", f"--size={size}", "--seed=3"])
+    table, _ = recipes.parse([f"--flagfile={path}", f"--size={size}", "--seed=3"])
     assert table.size == size
     for row in table.rows:
-        assert row.experiment.epochs < 200 and row.experiment.seed == 3
+        assert row.experiment.training.epochs < 200 and row.experiment.run.seed == 3
         assert row.changes[0] == f"size {size}"
 
 
 def test_a_size_cuts_a_recipe_and_the_command_line_wins():
     pair = ["--source=cifar10", "--target=cifar100", "--size=tiny"]
-    experiment, changes = run.parse([*pair, "--epochs=7"])
-    assert (experiment.width, experiment.epochs) == (1, 7)
+    experiment, changes = recipes.parse([*pair, "--epochs=7"])
+    assert (experiment.student.width, experiment.training.epochs) == (1, 7)
     assert changes == ["size tiny", "epochs 7 (recipe: 1)"]
 
 
@@ -133,23 +132,26 @@ def test_tables_that_make_no_sense(tmp_path, lines, message):
     path = tmp_path / "table.cfg"
     path.write_text("\n".join(["--table=Mine", *lines]))
     with pytest.raises(ValueError, match=message):
-        run.parse([f"--flagfile={path}"])
+        recipes.parse([f"--flagfile={path}"])
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_takes_a_real_step(path):
     small = ["--depth=8", "--width=1", "--teacher_depth=8", "--teacher_width=1",
              "--batch_size=2", "--matching_start=0"]  # fmt: skip
-    experiment, _ = run.parse([f"--flagfile={path}", *small])
-    task = registry.find(experiment.target)
+    experiment, _ = recipes.parse([f"--flagfile={path}", *small])
+    task = registry.find(experiment.data.target)
     teacher = training.with_new_logits(
         networks.teacher(experiment),
         num_classes=task.num_classes,
         image_shape=task.image_shape,
-        input_transform=experiment.input_transform,
+        input_transform=experiment.finetuning.input_transform,
     )
     student = networks.student(experiment)
-    method = methods.igam(experiment, student, teacher, total_steps=1)
+    setup = Setup(
+        experiment=experiment, task=task, student=student, teacher=teacher, total_steps=1
+    )
+    method = experiment.settings_of("igam").build(setup)
     before = [v.numpy() for v in student.trainable_variables]
     rng = np.random.default_rng(0)
     images = rng.random((2, *task.image_shape)).astype("float32")
@@ -162,9 +164,9 @@ def test_every_recipe_takes_a_real_step(path):
 def test_the_pair_picks_its_recipe_and_the_command_line_wins():
     arguments = ["--source=cifar10", "--target=cifar100", "--width=2", "--epochs=3",
                  "--eps=4/255", "--train_examples=100", "--seed=7"]  # fmt: skip
-    experiment, changes = run.parse(arguments)
-    assert experiment.adversarial_weight == 2.0
-    assert (experiment.width, experiment.epochs) == (2, 3)
+    experiment, changes = recipes.parse(arguments)
+    assert experiment.settings_of("igam").adversarial_weight == 2.0
+    assert (experiment.student.width, experiment.training.epochs) == (2, 3)
     assert changes == [
         "train_examples 100 (recipe: all)",
         "width 2 (recipe: 10)",
@@ -172,15 +174,15 @@ def test_the_pair_picks_its_recipe_and_the_command_line_wins():
         "eps 0.01569 (recipe: 0.03137)",
     ]
     recipe = f"--flagfile={REPOSITORY}/flags/cifar10_to_cifar100.cfg"
-    assert run.parse(["--width=2", recipe])[0].width == 2
-    assert run.parse(["--width=2", *recipe.split("=")])[0].width == 2
+    assert recipes.parse(["--width=2", recipe])[0].student.width == 2
+    assert recipes.parse(["--width=2", *recipe.split("=")])[0].student.width == 2
 
 
 def test_a_file_without_a_pair_is_completed_on_the_command_line(tmp_path):
     (tmp_path / "mine.cfg").write_text("--width=3\n")
     pair = ["--source=mnist", "--target=cifar10"]
-    experiment, changes = run.parse([f"--flagfile={tmp_path}/mine.cfg", *pair])
-    assert experiment.width == 3
+    experiment, changes = recipes.parse([f"--flagfile={tmp_path}/mine.cfg", *pair])
+    assert experiment.student.width == 3
     assert changes == ["source mnist (recipe: none)", "target cifar10 (recipe: none)"]
 
 
@@ -190,7 +192,7 @@ def test_a_file_without_a_pair_is_completed_on_the_command_line(tmp_path):
     (("digits", "digits_parity"), "quickstart.cfg"),
 ])  # fmt: skip
 def test_a_pair_with_several_recipes_has_a_default(pair, name):
-    assert run.find_recipe(*pair).name == name
+    assert recipes.find_recipe(*pair).name == name
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_bad_flags(arguments, message):
     if arguments and "--source" not in arguments[0]:
         arguments = ["--source=digits", "--target=digits_parity", *arguments]
     with pytest.raises(ValueError, match=message):
-        run.parse(arguments)
+        recipes.parse(arguments)
 
 
 def test_help_names_every_setting_without_importing_tensorflow():
@@ -226,6 +228,11 @@ def test_help_names_every_setting_without_importing_tensorflow():
     assert "tensorflow" not in done.stderr and "keras" not in done.stderr
     for name in ("--source", "--teacher_checkpoint", "--[no]download", "--matching_start"):
         assert name in done.stdout
+
+
+def test_help_is_what_the_settings_say():
+    """If this fails: python -m igam_tf.cli.run_help"""
+    assert run_help.stored() == run_help.rendered()
 
 
 def test_a_wrong_command_ends_in_one_sentence():

@@ -12,7 +12,10 @@ size; a flag on the command line wins over both. --dry_run prints what would be 
 import os
 import sys
 
+from absl import flags
+
 from igam_tf import interrupts
+from igam_tf.cli import run_help
 from igam_tf.errors import WorkerLostError
 
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
@@ -28,14 +31,10 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if _HELP & set(arguments):
-        # Written beforehand, so that help needs no TensorFlow.
-        from igam_tf.cli import run_help
-
-        print(run_help.stored())
+        print(run_help.stored(), end="")
         return
-    from absl import flags
-
     try:
+        run_help.check_names(arguments)
         with interrupts.stopping():
             _run(arguments)
     except WorkerLostError as error:

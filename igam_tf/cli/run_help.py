@@ -3,9 +3,16 @@
     python -m igam_tf.cli.run_help    # writes it anew, after a setting was changed
 """
 
+import dataclasses
+import difflib
 import pathlib
+import re
+import textwrap
+
+from igam_tf.attacks.fractions import fraction
 
 _STORED = pathlib.Path(__file__).with_name("run_help.txt")
+_WIDTH = 88
 
 
 def stored() -> str:
@@ -13,15 +20,54 @@ def stored() -> str:
     return _STORED.read_text(encoding="utf-8")
 
 
+def check_names(arguments: list[str]) -> None:
+    """Refuses unknown flags at once, before TensorFlow is imported.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        ValueError: naming the closest flag.
+    """
+    known = {*re.findall(r"^  --(?:\[no\])?(\w+)$", stored(), re.M), "flagfile"}
+    for argument in arguments:
+        found = re.match(r"--?(no)?(\w+)", argument)
+        if not found or {found[2], (found[1] or "") + found[2]} & known:
+            continue
+        close = difflib.get_close_matches(found[0].lstrip("-"), known, n=1)
+        guess = f" Did you mean --{close[0]}?" if close else ""
+        raise ValueError(f"{argument}: there is no such flag.{guess} See run.py --help.")
+
+
 def rendered() -> str:
     """The help text as the settings have it now."""
-    from absl import flags as absl_flags
-
     from igam_tf.cli import flags, run
+    from igam_tf.experiment.experiment import GROUPS
+    from igam_tf.settings import flag_of
+    from igam_tf.training.methods import METHODS
 
-    values = absl_flags.FlagValues()
-    flags.define(values)
-    return f"{run.__doc__}\nflags:\n{values.get_help()}\n"
+    composition = [_flag(name, "", text) for name, text in flags.COMPOSITION.items()]
+    parts = [run.__doc__, "Recipes, sizes and tables.", *composition]
+    for group in (*GROUPS.values(), *METHODS.values()):
+        fields = dataclasses.fields(group)
+        if fields:
+            parts += ["", group.__doc__.splitlines()[0]]
+        parts += [_flag(flag_of(f), f.default, f.metadata["help"], f.metadata) for f in fields]
+    return "\n".join(parts) + "\n"
+
+
+def _flag(name, default, text, limits=()):
+    head = f"--[no]{name}" if isinstance(default, bool) else f"--{name}"
+    if "choices" in limits:
+        text += f" One of {', '.join(c or 'none' for c in limits['choices'])}."
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if default not in ("", ()):
+        shown = fraction(default) if isinstance(default, float) else str(default).lower()
+        text += f" (default: {shown})"
+    indent = " " * 6
+    body = textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return f"  {head}\n{body}"
 
 
 if __name__ == "__main__":

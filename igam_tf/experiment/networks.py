@@ -120,18 +120,20 @@ def _options(experiment, info):
     return options
 
 
-def discriminator(experiment, teacher_shape):
+def discriminator(experiment, teacher_shape=None):
     """The discriminator of the target's input gradients.
 
     Args:
         experiment: the settings.
         teacher_shape: (height, width, channels) of the teacher's input; a transform
-            that crops to it hides the rest from the discriminator.
+            that crops to it hides the rest from the discriminator. None: without one.
     """
     shape = registry.find(experiment.data.target).image_shape
-    window = transforms.gradient_window(
-        experiment.finetuning.input_transform, shape, teacher_shape
-    )
+    window = None
+    if teacher_shape is not None:
+        window = transforms.gradient_window(
+            experiment.finetuning.input_transform, shape, teacher_shape
+        )
     channels = experiment.matching.discriminator_channels
     if experiment.matching.discriminator == "dense":
         return models.dense_discriminator(

@@ -85,12 +85,12 @@ class Setup:
             batch_norm=penalty.batch_norm,
         )
 
-    def discriminator(self, teacher_shape: tuple[int, ...]) -> keras.Model:
+    def discriminator(self, teacher_shape: tuple | None = None) -> keras.Model:
         """The discriminator of input gradients of the target task.
 
         Args:
             teacher_shape: (height, width, channels) of the teacher's input; a transform
-                that crops to it hides the rest from the discriminator.
+                that crops to it hides the rest from the discriminator. None: no teacher.
         """
         return networks.discriminator(self.experiment, teacher_shape)
 

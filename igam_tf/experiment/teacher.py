@@ -49,10 +49,7 @@ def finetuned(run, stage) -> keras.Model:
     with run.strategy.scope():
         distribution.set_seed(run.seed("finetune"))
         model = with_new_logits(run.experiment, teacher, run.target)
-        method = training.StandardTraining(model, seed=run.seed("finetune"))
-        method.compile(
-            training.finetuning_optimizer(), jit_compile=jit_compile(run.experiment)
-        )
+        method = finetuning(run.experiment, model, run.seed("finetune"))
     fit(
         run,
         name,
@@ -86,9 +83,25 @@ def with_new_logits(experiment: Experiment, teacher: keras.Model, task) -> keras
         )
 
 
-def adversarial_training(experiment: Experiment, teacher, seed, total_steps, *, is_robust):
-    """The compiled method that trains a teacher; without an attack it is plain training."""
-    settings, attack, drops = experiment.teacher, None, experiment.teacher.optimizer
+def finetuning(experiment: Experiment, model: keras.Model, seed: int):
+    """The compiled method that trains the new logits of a teacher."""
+    method = training.StandardTraining(model, seed=seed)
+    method.compile(
+        training.finetuning_optimizer(), jit_compile=jit_compile(experiment)
+    )
+    return method
+
+
+def adversarial_training(
+    experiment: Experiment,
+    teacher: keras.Model,
+    seed: int,
+    total_steps: int,
+    *,
+    is_robust: bool = True,
+):
+    """The compiled method that trains a teacher; unless robust, on natural images."""
+    settings, attack = experiment.teacher, None
     if is_robust:
         attack = attacks.pgd(
             eps=settings.eps, step_size=settings.step_size, num_steps=settings.num_steps
@@ -105,7 +118,7 @@ def adversarial_training(experiment: Experiment, teacher, seed, total_steps, *, 
         settings.learning_rate,
         total_steps,
         # MadryLab's MNIST challenge: Adam at one rate.
-        constant=drops == "adam",
+        constant=settings.optimizer == "adam",
     )
     method.compile(optimizer, jit_compile=jit_compile(experiment))
     return method

@@ -126,12 +126,12 @@ class Settings(MethodSettings):
 
     def check_row(self, setup):
         with naming("--discriminator, --discriminator_channels"):
-            setup.discriminator(setup.student.input_shape[1:])
+            setup.discriminator()
 
     def build(self, setup):
         method = JARN(
             setup.student,
-            setup.discriminator(setup.student.input_shape[1:]),
+            setup.discriminator(),
             adversarial_weight=self.weight,
             discriminator_every=self.discriminator_every,
             **setup.matching_arguments(),

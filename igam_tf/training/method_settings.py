@@ -47,6 +47,10 @@ class MethodSettings(Settings):
         """Name of the row in tables and figures."""
         return self.title
 
+    def trains_first(self) -> bool:
+        """Whether `prepare` trains a network of its own."""
+        return False
+
     def starts_from(self) -> str:
         """Name of the method whose trained student this one starts from; "" for none."""
         return ""

@@ -281,6 +281,9 @@ class Settings(MethodSettings):
                 )
         pag_alignment.check(self, setup.task)
 
+    def trains_first(self):
+        return self.targets == "sbg" and not self.score_model
+
     def prepare(self, run):
         return pag_alignment.prepare(self, run)
 

@@ -9,7 +9,7 @@ from small_models import set_seed
 
 from igam_tf import experiment as experiments
 from igam_tf.experiment import networks
-from igam_tf.experiment.config import Experiment
+from igam_tf.experiment import Experiment
 from igam_tf.experiment.controls import CONTROLS
 from tests.experiment.test_run import SMALL
 
@@ -42,7 +42,7 @@ def test_every_control_has_its_row(finished):
     assert list(results["rows"]) == wanted == list(experiment.rows)
     assert results["rows"]["igam-zero"]["label"] == "IGAM, zero gradient"
     assert results["rows"]["kdiga-same_class"]["control_of"] == "kdiga"
-    students = [weights(experiment.run_dir, f"{row}/student") for row in wanted]
+    students = [weights(experiment.run.run_dir, f"{row}/student") for row in wanted]
     for i, one in enumerate(students):
         assert all((one != other).any() for other in students[:i])
 
@@ -57,11 +57,11 @@ def test_the_table_compares_with_the_best_control(finished):
         accuracies = [row["evaluation"]["attacks"]["pgd5"]["accuracy"] for row in controls]
         assert best["accuracy"] == max(accuracies)
         assert entry["comparison"]["num_examples"] == SMALL["eval_examples"]
-    with open(f"{experiment.run_dir}/table.md") as file:
+    with open(f"{experiment.run.run_dir}/table.md") as file:
         assert "IGAM minus the best of its controls" in file.read()
-    with open(f"{experiment.run_dir}/igam/student.card.md") as file:
+    with open(f"{experiment.run.run_dir}/igam/student.card.md") as file:
         assert "minus the best of its controls" in file.read()
-    with open(f"{experiment.run_dir}/igam-zero/student.card.md") as file:
+    with open(f"{experiment.run.run_dir}/igam-zero/student.card.md") as file:
         assert "A control of the row 'igam'" in file.read()
 
 

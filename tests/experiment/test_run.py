@@ -1,7 +1,6 @@
 """Whole runs: to the table, interrupted, repeated, with bad input, on real images."""
 
 import csv
-import dataclasses
 import json
 import os
 import pathlib
@@ -18,7 +17,8 @@ from small_models import shifted
 
 import igam_tf
 from igam_tf import experiment as experiments
-from igam_tf.experiment.config import METHODS, Experiment
+from igam_tf.experiment import Experiment
+from igam_tf.training.methods import METHODS
 from igam_tf.training import callbacks
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -221,7 +221,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
         assert "The same command goes on" in errors and "Traceback" not in errors
     given = _run_settings(tmp_path / "killed")
     experiments.run(given)
-    experiments.run(dataclasses.replace(given, run_dir=str(tmp_path / "straight")))
+    experiments.run(given.replace(run_dir=str(tmp_path / "straight")))
     for a, b in zip(
         _weights(tmp_path / "killed" / "igam" / "student.keras"),
         _weights(tmp_path / "straight" / "igam" / "student.keras"),

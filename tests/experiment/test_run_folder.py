@@ -2,15 +2,19 @@
 
 import pathlib
 import subprocess
+import types
 
 import numpy as np
 import pytest
 from small_models import set_seed
 
-from igam_tf import distribution, locks, models
-from igam_tf.experiment import checks, folder, sharing, stages
-from igam_tf.experiment.config import Experiment
-from igam_tf.training import callbacks
+from igam_tf import distribution, locks, models, training
+from igam_tf.experiment import folder, preflight, runner, sharing
+from igam_tf.experiment import Experiment
+from igam_tf.experiment.experiment import FIELDS
+from igam_tf.experiment.setup import Setup
+from igam_tf.training import callbacks, method_settings
+from igam_tf.training.methods import METHODS
 
 BASE = {
     "source": "digits", "target": "digits_parity", "eps": 0.15, "step_size": 0.05,
@@ -138,7 +142,7 @@ def test_two_runs_in_one_folder(tmp_path):
     experiment = Experiment(**BASE, run_dir=str(tmp_path), methods=("standard",))
     with locks.held(tmp_path, flag="--run_dir"):
         with pytest.raises(ValueError, match="--run_dir: .* is in use by process"):
-            stages.run(experiment)
+            runner.run(experiment)
     assert not list(tmp_path.iterdir())
 
 
@@ -148,7 +152,7 @@ def test_a_class_of_no_image_is_refused_before_any_training(tmp_path):
         **settings, run_dir=str(tmp_path), methods=("standard", "pag")
     )
     with pytest.raises(ValueError, match="--train_examples=1: class .* pag"):
-        stages.run(experiment)
+        runner.run(experiment)
     assert not list(tmp_path.iterdir())
 
 
@@ -158,20 +162,52 @@ def test_networks_that_do_not_fit_are_refused_before_any_training():
         source="mnist", target="mnist", methods=("finetune", "standard"),
         student_model="preact_resnet", depth=10, width=1,
     )  # fmt: skip
+    task = types.SimpleNamespace(train=range(100))
     with pytest.raises(ValueError, match="--student_model.*divisible by 8"):
-        checks.check_rows(experiment, None)
+        preflight.check_rows(experiment, task, distribution.strategy("one"))
 
 
-def test_settings_that_are_new_keep_runs_apart():
-    names = {field for field in Experiment.__dataclass_fields__}
-    for stage, (_, ignored) in sharing.SHARED.items():
-        assert ignored <= names
-        assert {"seed", "precision", "micro_batch"} <= sharing.deciding(stage)
-    assert {"teacher_eps", "source"} <= sharing.deciding("teacher")
-    assert not {"eps", "target", "depth"} & sharing.deciding("teacher")
-    assert {"target", "finetune_epochs"} <= sharing.deciding("finetuned")
-    assert not {"teacher_eps", "eps"} & sharing.deciding("standard")
-    assert {"eps", "step_size", "depth"} <= sharing.deciding("pgd")
+def test_a_setting_decides_every_stage_that_does_not_say_otherwise():
+    every_method = tuple(METHODS)
+    experiment = Experiment(**BASE, methods=every_method, controls=("zero",))
+    deciding = {stage.name: set(f) for stage, f in sharing.trained_stages(experiment)}
+    assert all({"seed", "precision", "micro_batch"} <= f for f in deciding.values())
+    assert {"teacher_eps", "source"} <= deciding["teacher"]
+    assert not {"eps", "target", "depth"} & deciding["teacher"]
+    assert {"target", "finetune_epochs", "teacher_eps"} <= deciding["finetuned"]
+    assert not {"teacher_eps", "eps", "source"} & deciding["standard"]
+    assert {"eps", "step_size", "depth", "adversarial_steps"} <= deciding["pgd"]
+    assert {"teacher_eps", "difference_weight", "gradient_norm_eps"} <= deciding["igam-zero"]
+    assert "kdiga_alpha" not in deciding["igam"] | deciding["pgd"]
+    # Nothing but where and what is looked at may change while a run goes on.
+    resumable = {n for n, f in FIELDS.items() if f.metadata["resumable"]}
+    assert set().union(*deciding.values()) == set(FIELDS) - resumable
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_reads_no_group_of_settings_that_it_does_not_use(name):
+    """Or what it reads would not keep two runs' rows apart."""
+    experiment = Experiment(**BASE)
+    settings = experiment.settings_of(name)
+    if settings.is_teacher:
+        return
+    student = models.small_cnn(num_classes=2, filters=(2,), hidden_units=2)
+    teacher = None
+    if settings.needs_teacher:
+        teacher = training.with_new_logits(
+            models.small_cnn(num_classes=10, filters=(2,), hidden_units=2),
+            num_classes=2,
+            image_shape=(8, 8, 1),
+        )
+    unused = method_settings.GROUPS - settings.uses
+    for group in unused:
+        # Reading it would now be an AttributeError.
+        object.__setattr__(experiment, group, None)
+    task = types.SimpleNamespace(name="digits_parity")
+    setup = Setup(
+        experiment=experiment, task=task, student=student, teacher=teacher, total_steps=8
+    )
+    settings.build(setup)
 
 
 def test_the_revision_is_this_packages_own(tmp_path):

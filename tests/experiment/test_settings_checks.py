@@ -1,22 +1,19 @@
 """Every setting of every row is refused when it is parsed, by the name of its flag."""
 
 import pathlib
-import sys
 
 import pytest
 
-from igam_tf.experiment.config import Experiment
+from igam_tf.cli import recipes
+from igam_tf.experiment import Experiment
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BASE = {"source": "digits", "target": "digits_parity", "eps": 0.15, "step_size": 0.05}
 
 
 def _parse(*arguments):
-    sys.path.insert(0, str(REPOSITORY))
-    import run
-
     flagfile = f"--flagfile={REPOSITORY / 'flags' / 'quickstart.cfg'}"
-    return run.parse([flagfile, *arguments])[0]
+    return recipes.parse([flagfile, *arguments])[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from small_models import shifted
 
 from igam_tf import experiment as experiments
-from igam_tf.experiment.config import Experiment
+from igam_tf.experiment import Experiment
 from igam_tf.experiment.table import Row, Table
 
 SMALL = {

@@ -3,6 +3,7 @@
 import dataclasses
 
 from igam_tf.settings import Settings, setting
+from igam_tf.training.methods import METHODS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -11,8 +12,7 @@ class TableSettings(Settings):
 
     methods: tuple = setting(
         ("standard", "finetune", "igam", "pgd"),
-        "Rows of the table, separated by commas: standard, finetune (FT), igam, kdiga, "
-        "jarn, gradient_norm, edges, pag, pgd.",
+        f"Rows of the table, separated by commas: {', '.join(METHODS)}.",
         resumable=True,
     )
     controls: tuple = setting(
