@@ -61,7 +61,7 @@ def step_operations(method, images, labels, *, phase, num_steps=1):
 
 def discriminator_operations(method, images, labels):
     """Convolutions of one discriminator step of IGAM, with the teacher's gradient."""
-    batch = images, labels, images, {"student_player": images}
+    batch = images, labels, images, {"student_input": images}
     return _traced(method, "_discriminator_gradients", batch, 1)
 
 

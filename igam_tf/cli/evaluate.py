@@ -4,9 +4,9 @@ import argparse
 import pathlib
 
 from igam_tf import files
-from igam_tf.cli import commands
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
+from igam_tf.cli import commands
 from igam_tf.data import registry
 
 _DESCRIPTION = """\

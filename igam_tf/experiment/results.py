@@ -6,7 +6,6 @@ from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
-from igam_tf.training.methods import METHODS
 
 FIGURE_EXAMPLES = 8
 

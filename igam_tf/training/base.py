@@ -43,7 +43,7 @@ class TrainingMethod(Fitting):
     #: Branches of `train_step`; `phase` picks one of them by the step.
     phases = ("train",)
     #: Names of the running means reported beside the total loss.
-    reports = ("cross_entropy", "gradient_norm")
+    reports = ("cross_entropy", "grad_norm")
     #: Names that `loss_terms` reports for `second_update`, and not for the log.
     kept = ()
     #: Whether `student_check` looks at the student's second derivatives beforehand.
@@ -121,7 +121,7 @@ class TrainingMethod(Fitting):
         del step
 
     def second_update(self, prepared, step):
-        """The other player's update, on one replica.
+        """The discriminator's update, on one replica.
 
         Args:
             prepared: the batch of the student's update as `prepare` left it, a tuple
@@ -151,7 +151,7 @@ class TrainingMethod(Fitting):
         """
         images, labels, global_batch = self.unpack(data)
         compute = self.maybe_xla(self._student_gradients, phase=phase)
-        (gradients, report), (logits, *prepared) = micro_batches.run(
+        (gradients, report), (logits, *prepared) = micro_batches.accumulate_gradients(
             compute,
             (images, labels),
             self.step_seed(step),
@@ -160,7 +160,7 @@ class TrainingMethod(Fitting):
         )
         self.optimizer.apply(gradients, self.trained_variables)
         share = report["loss"][1]
-        report["gradient_norm"] = reported_norm(self.optimizer, gradients, share)
+        report["grad_norm"] = reported_norm(self.optimizer, gradients, share)
         zero = tf.zeros([], global_batch.dtype)
         report = {m.name: report.get(m.name, (zero, zero)) for m in self.means}
         return (report, logits, labels), tuple(prepared)

@@ -149,11 +149,12 @@ class History(keras.callbacks.Callback):
 
 
 def _column(name):
-    """"test_accuracy" for Keras' "val_accuracy".
+    """Name of a column: "test_accuracy" for Keras' "val_accuracy".
 
-    What `run.py` validates on are test images, on which nothing is chosen.
+    What `run.py` validates on are test images, on which nothing is chosen. And
+    "grad_norm" for what earlier versions wrote as "gradient_norm".
     """
-    return re.sub("^val_", "test_", name)
+    return "grad_norm" if name == "gradient_norm" else re.sub("^val_", "test_", name)
 
 
 class StopOnDivergence(keras.callbacks.Callback):
@@ -169,7 +170,7 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # The norm tells of an update that made the weights NaN, before they are saved.
-        values = {n: float((logs or {}).get(n, 0.0)) for n in ("loss", "gradient_norm")}
+        values = {n: float((logs or {}).get(n, 0.0)) for n in ("loss", "grad_norm")}
         bad = [f"{n} became {v}" for n, v in values.items() if not math.isfinite(v)]
         if bad:
             raise TrainingDivergedError(

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from igam_tf import directions, gradients, streams
 from igam_tf.data import check_count
+from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
-from igam_tf.settings import setting
 from igam_tf.training.method_settings import MethodSettings
 
 _BLUR_RADIUS = 3
@@ -38,7 +38,7 @@ class EdgeReg(TrainingMethod):
     """
 
     input_gradient_mode = True
-    reports = ("cross_entropy", "edges", "gradient_cosine", "gradient_norm")
+    reports = ("cross_entropy", "edges", "gradient_cosine", "grad_norm")
 
     def __init__(
         self,

@@ -6,11 +6,11 @@ from typing import ClassVar
 import tensorflow as tf
 
 from igam_tf import gradients
-from igam_tf.training.base import TrainingMethod
-from igam_tf.training import teachers
-from igam_tf.training.teachers import check_choice
 from igam_tf.settings import setting
+from igam_tf.training import teachers
+from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.teachers import check_choice
 
 NORMS = ("l1", "squared_l2")
 BATCH_NORM = ("inference", "batch")
@@ -114,7 +114,7 @@ class GradNorm(TrainingMethod):
             whose `penalty` has the name of this one and is refused.
     """
 
-    reports = ("cross_entropy", GradientNormPenalty.name, "gradient_norm")
+    reports = ("cross_entropy", GradientNormPenalty.name, "grad_norm")
 
     def __init__(
         self,

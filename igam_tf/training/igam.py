@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from igam_tf import gradients, models
 from igam_tf.models.normalization import GREY_LEVELS
+from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
-from igam_tf.training.teachers import check_choice
-from igam_tf.settings import setting
 from igam_tf.training.method_settings import GROUPS, MethodSettings
+from igam_tf.training.teachers import check_choice
 
 
 class IGAM(MatchedMethod, AdversarialMatching):
@@ -66,7 +66,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         "discriminator_loss",
         "discriminator_accuracy",
         "gradient_cosine",
-        "gradient_norm",
+        "grad_norm",
     )
 
     def __init__(
@@ -143,13 +143,13 @@ class IGAM(MatchedMethod, AdversarialMatching):
             "gradient_cosine": gradients.per_image_cosine(
                 student_gradient, teacher_gradient
             ),
-            "student_player": student_gradient,
+            "student_input": student_gradient,
         }
         return terms, logits, report
 
-    def players(self, images, labels, targets, *, student_player=None):
-        if student_player is not None:
-            return student_player, targets
+    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
+        if student_input is not None:
+            return student_input, targets
         student_gradient, _ = self.student_gradient(images, labels)
         if self.teacher_batch_norm == "batch" and self.matched_to == "teacher":
             # The authors run the teacher anew, which moves its statistics once more.

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from igam_tf import directions, gradients
+from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
-from igam_tf.settings import naming, setting
 from igam_tf.training.method_settings import MethodSettings
 
 
@@ -42,7 +42,7 @@ class JARN(AdversarialMatching):
         "adversarial",
         "discriminator_loss",
         "discriminator_accuracy",
-        "gradient_norm",
+        "grad_norm",
     )
 
     def __init__(self, student, discriminator, *, adversarial_weight=1.0, **kwargs):
@@ -71,14 +71,14 @@ class JARN(AdversarialMatching):
         report = {
             "discriminator_loss": loss,
             "discriminator_accuracy": correct,
-            "student_player": looks,
+            "student_input": looks,
         }
         return terms, logits, report
 
-    def players(self, images, labels, targets, *, student_player=None):
+    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
         del targets
-        if student_player is not None:
-            return student_player, images
+        if student_input is not None:
+            return student_input, images
         return self.gradient_as_image(images, labels)[0], images
 
     def gradient_as_image(self, images, labels):

@@ -6,10 +6,10 @@ from typing import ClassVar
 import tensorflow as tf
 
 from igam_tf import gradients
+from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
-from igam_tf.settings import setting
 from igam_tf.training.method_settings import GROUPS, MethodSettings
 
 
@@ -44,7 +44,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
         "distillation",
         "difference",
         "gradient_cosine",
-        "gradient_norm",
+        "grad_norm",
     )
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What methods with a discriminator share: two players, and when each of them steps."""
+"""What methods with a discriminator share: its loss, its input, and when it is updated."""
 
 import tensorflow as tf
 
@@ -17,13 +17,13 @@ DISCRIMINATOR_INPUTS = ("after_update", "before_update")
 class AdversarialMatching(TrainingMethod):
     """Plain training up to a step, then a game between student and discriminator.
 
-    A subclass says in `players` what the discriminator tells apart. Once in
+    A subclass says in `discriminator_inputs` what the discriminator tells apart. Once in
     `discriminator_every` steps, it is updated after the student, on the same batch.
 
     Args:
         student: keras.Model from images to logits.
         discriminator: keras.Model from what it sees to two logits: 0 is the student's,
-            1 the model's to be like. See `igam_tf.models.discriminator`.
+            1 the reference's. See `igam_tf.models.discriminator`.
         matching_start: number of steps of plain training before matching begins.
         discriminator_every: k, student steps per discriminator step.
         discriminator_input: what the discriminator learns from: the student's gradients
@@ -38,7 +38,7 @@ class AdversarialMatching(TrainingMethod):
 
     phases = (PLAIN, MATCHING)
 
-    kept = ("student_player",)
+    kept = ("student_input",)
     input_gradient_mode = True
 
     def __init__(
@@ -82,18 +82,18 @@ class AdversarialMatching(TrainingMethod):
         checks.check_optimizer(self.discriminator_optimizer)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def players(self, images, labels, targets, *, student_player=None):
-        """What the discriminator sees of the student, and of what it is to be like.
+    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
+        """What the discriminator sees of the student, and the reference.
 
         Args:
             images, labels, targets: as `loss_terms` gets them in the phase MATCHING.
-            student_player: what `loss_terms` reported by this name; None to compute it
+            student_input: what `loss_terms` reported by this name; None to compute it
                 with the student as it is now.
 
         Returns:
             Tuple of two tensors (batch, ...) of one shape.
         """
-        raise TypeError(f"{type(self).__name__} does not define its players.")
+        raise TypeError(f"{type(self).__name__} does not define its discriminator_inputs.")
 
     def phase(self, step):
         return tf.cast(step >= self.matching_start, tf.int32)
@@ -104,7 +104,7 @@ class AdversarialMatching(TrainingMethod):
 
     def second_update(self, prepared, step):
         images = prepared[0]
-        (discriminator_gradients,), _ = micro_batches.run(
+        (discriminator_gradients,), _ = micro_batches.accumulate_gradients(
             self.maybe_xla(self._discriminator_gradients),
             prepared,
             self.step_seed(step),
@@ -120,7 +120,7 @@ class AdversarialMatching(TrainingMethod):
         if self.discriminator_input == "after_update":
             kept = {}
         with transforms.random_offsets(seed):
-            first, second = self.players(*batch, **kept)
+            first, second = self.discriminator_inputs(*batch, **kept)
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
@@ -139,12 +139,12 @@ class AdversarialMatching(TrainingMethod):
             Tuple of two tensors (batch,).
         """
         count = tf.shape(first)[0]
-        players = tf.repeat([STUDENT_CLASS, TEACHER_CLASS], [count, count])
+        classes = tf.repeat([STUDENT_CLASS, TEACHER_CLASS], [count, count])
         logits = self.discriminator(tf.concat([first, second], axis=0), training=True)
         logits = tf.cast(logits, first.dtype)
-        correct = tf.argmax(logits, axis=1, output_type=tf.int32) == players
+        correct = tf.argmax(logits, axis=1, output_type=tf.int32) == classes
         return (
-            _mean_of_halves(cross_entropy(players, logits)),
+            _mean_of_halves(cross_entropy(classes, logits)),
             _mean_of_halves(tf.cast(correct, logits.dtype)),
         )
 

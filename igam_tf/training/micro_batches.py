@@ -6,7 +6,7 @@ import tensorflow as tf
 _STRIDE = 0x3C6EF372
 
 
-def run(function, tensors, seed, *args, size=None):
+def accumulate_gradients(function, tensors, seed, *args, size=None):
     """Calls a function on parts of a batch, and puts its results together.
 
     A batch of known size that `size` divides has parts of known size, as XLA needs

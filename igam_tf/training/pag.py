@@ -64,7 +64,7 @@ class PAG(TrainingMethod):
 
     takes_targets = True
     input_gradient_mode = True
-    reports = ("cross_entropy", "alignment", "gradient_cosine", "gradient_norm")
+    reports = ("cross_entropy", "alignment", "gradient_cosine", "grad_norm")
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from igam_tf.training import feeding
 
 
 def train_on_batch(method, data):
-    """Both players' updates, as the step asks for them.
+    """The updates of student and discriminator, as the step asks for them.
 
     Args:
         method: compiled `TrainingMethod`.

@@ -49,7 +49,7 @@ class Watch(keras.callbacks.Callback):
         Args:
             logs: dict of scalar tensors, whose "loss" is a mean since the epoch's begin.
         """
-        values = {n: logs[n] for n in ("loss", "gradient_norm") if n in logs}
+        values = {n: logs[n] for n in ("loss", "grad_norm") if n in logs}
         before, self._started = self._started, (self.where(), values)
         if before is None or not self.stops:
             return

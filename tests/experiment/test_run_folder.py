@@ -9,7 +9,7 @@ import pytest
 from small_models import set_seed
 
 from igam_tf import distribution, locks, models, training
-from igam_tf.experiment import folder, preflight, runner, sharing
+from igam_tf.experiment import folder, preflight, provenance, runner, sharing
 from igam_tf.experiment import Experiment
 from igam_tf.experiment.experiment import FIELDS
 from igam_tf.experiment.setup import Setup
@@ -215,4 +215,4 @@ def test_the_revision_is_this_packages_own(tmp_path):
     inside = tmp_path / "site-packages" / "igam_tf" / "folder.py"
     inside.parent.mkdir(parents=True)
     inside.write_text("")
-    assert folder._git_revision(inside) is None
+    assert provenance.git_revision(inside) is None

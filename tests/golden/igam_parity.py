@@ -160,7 +160,7 @@ def add_losses(found, name, history, golden, folder, num_steps):
 
 
 def step0(found, name, folder, golden, gradients, **arguments):
-    """Input gradients, the three players and all gradients, at the checkpoint."""
+    """Input gradients, what the discriminator says of them, and all gradients, at the checkpoint."""
     run = Run(folder, **arguments)
     method, images, labels = run.method, tf.constant(run.images[0]), run.labels[0]
     teacher_gradient = method.teacher_gradient(images, labels)
@@ -168,9 +168,9 @@ def step0(found, name, folder, golden, gradients, **arguments):
     found.add(f"{name} J_s", student_gradient, golden["pre/student_input_grad"])
     found.add(f"{name} J_t", teacher_gradient, golden["pre/teacher_input_grad"])
     found.add(f"{name} student logits", logits, golden["pre/student_logits"])
-    players = tf.concat([student_gradient, teacher_gradient], axis=0)
-    players = method.discriminator(players, training=True)
-    found.add(f"{name} discriminator logits", players, golden["pre/disc_logits"])
+    pair = tf.concat([student_gradient, teacher_gradient], axis=0)
+    judged = method.discriminator(pair, training=True)
+    found.add(f"{name} discriminator logits", judged, golden["pre/disc_logits"])
     variables = {
         key: v for key, v in run.variables("student").items() if "/moving_" not in key
     }
@@ -224,14 +224,14 @@ def discriminator_transition(found, folder, run, steps, gradients, after):
     found.add_weights("after 1 student", run.values("student"), after, trainable=True)
     run.set("student", {k: v for k, v in after.items() if "/moving_" not in k})
     golden = [steps["post_c/student_input_grad"], steps["pre/teacher_input_grad"]]
-    ours = run.method.players
+    ours = run.method.discriminator_inputs
 
-    def players(*arguments, **kwargs):
+    def inputs(*arguments, **kwargs):
         for gradient, theirs in zip(ours(*arguments, **kwargs), golden, strict=True):
             assert gradient.shape == theirs.shape
         return [tf.constant(theirs) for theirs in golden]
 
-    run.method.players = players
+    run.method.discriminator_inputs = inputs
     images, labels = tf.constant(run.images[0]), tf.constant(run.labels[0])
     # With the authors' teacher the third is not used.
     prepared = (images, labels, tf.zeros_like(images), {})
@@ -263,7 +263,7 @@ def float32(folder):
 
 
 def float64(folder):
-    """Twelve steps in a row, both players, through `fit`."""
+    """Twelve steps in a row, student and discriminator, through `fit`."""
     found = Differences()
     run = Run(folder)
     after = {

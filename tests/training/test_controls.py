@@ -86,7 +86,7 @@ def test_controls_train_another_student(name, matched_to, digits, make):
 def test_the_discriminator_is_fed_with_the_control(digits, make):
     method, (images, labels) = make("igam", "zero"), batch(digits, "zero")
     prepared = method.prepare(images, labels, phase="matching", seed=tf.constant([0, 0]))
-    _, second = method.players(prepared[0], labels, prepared[1])
+    _, second = method.discriminator_inputs(prepared[0], labels, prepared[1])
     assert not second.numpy().any()
 
 

@@ -1,4 +1,4 @@
-"""IGAM's losses by hand, its two players' cadence, and who may change."""
+"""IGAM's losses by hand, how often the discriminator steps, and who may change."""
 
 import keras
 import numpy as np

@@ -68,7 +68,7 @@ def test_train_on_batch_is_a_step_of_fit(compile_args):
     equal(method, other)
     assert logs[0].keys() == other.evaluate(IMAGES, LABELS, verbose=0, return_dict=True
         ).keys() | {"cross_entropy", "adversarial", "difference", "discriminator_loss",
-                    "discriminator_accuracy", "gradient_cosine", "gradient_norm"}  # fmt: skip
+                    "discriminator_accuracy", "gradient_cosine", "grad_norm"}  # fmt: skip
 
 
 def test_batches_of_two_replicas_are_those_of_one():
@@ -153,12 +153,12 @@ def test_validation_split_and_initial_epoch():
 def test_early_stopping_restores_the_best_weights():
     kept = {}
     best = keras.callbacks.EarlyStopping(
-        "gradient_norm", mode="min", patience=2, restore_best_weights=True,
+        "grad_norm", mode="min", patience=2, restore_best_weights=True,
         start_from_epoch=0,
     )  # fmt: skip
     keep = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: kept.setdefault(
-            epoch, (logs["gradient_norm"], method.get_weights())
+            epoch, (logs["grad_norm"], method.get_weights())
         )
     )
     method = compiled("igam")

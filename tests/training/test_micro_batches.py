@@ -47,7 +47,7 @@ def test_equal_the_whole_batch(make_igam, digits, whole, devices, jit_compile):
         np.testing.assert_allclose(history[name], expected_history[name], rtol=1e-3)
 
 
-def test_both_players_step(make_igam, digits):
+def test_student_and_discriminator_step(make_igam, digits):
     method = make_igam(discriminator_every=1, micro_batch=5)
     before = [v.numpy() for v in method.discriminator.trainable_variables]
     history = method.fit(data.evaluation_batches(digits.train, 16), verbose=0).history
@@ -80,7 +80,7 @@ def test_parts_in_order_each_with_its_seed():
 
     rows = tf.range(7, dtype=tf.float32)
     seed = tf.constant([0, 11])
-    sums, (plus_one, seeds) = micro_batches.run(function, rows, seed, 2.0, size=3)
+    sums, (plus_one, seeds) = micro_batches.accumulate_gradients(function, rows, seed, 2.0, size=3)
     assert (sums["sum"].numpy(), sums["parts"].numpy()) == (42, 3)
     np.testing.assert_array_equal(plus_one, np.arange(1, 8))
     assert seeds[0] == 11 and len(set(seeds.numpy())) == 3

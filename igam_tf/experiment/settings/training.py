@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from igam_tf.settings import Settings, setting
 from igam_tf.experiment.settings.networks import OPTIMIZERS
+from igam_tf.settings import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
