@@ -12,7 +12,7 @@ import tensorflow as tf
 from small_checkpoints import equal_weights, randomize, small_net
 
 from igam_tf import checkpoints, models
-from igam_tf.checkpoints.__main__ import main
+from igam_tf.cli.checkpoints import main
 from igam_tf.training.finetune import with_new_logits
 
 # Stands for the original graph: variables of its names, shapes and types (recorded from

@@ -13,7 +13,7 @@ from igam_tf.cli import recipes, run_help
 from igam_tf.experiment import networks
 from igam_tf.experiment.setup import Setup
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TABLES = sorted((REPOSITORY / "flags").glob("[tf][ai][bg]*[0-9].cfg"))
 RECIPES = sorted(set((REPOSITORY / "flags").glob("*.cfg")) - set(TABLES))
 # Appendix A: experiment -> (lambda_adv, lambda_diff, channels, k, finetune epochs).

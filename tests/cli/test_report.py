@@ -8,7 +8,7 @@ import sys
 import pytest
 from small_models import digits_net
 
-from igam_tf.reports import command
+from igam_tf.cli import report as command
 
 
 def evaluation():
@@ -105,7 +105,7 @@ def test_no_folder(tmp_path, capsys):
 
 def test_the_command_line_answers_without_tensorflow(tmp_path):
     code = (
-        "import sys; from igam_tf.reports.command import main\n"
+        "import sys; from igam_tf.cli.report import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "assert 'tensorflow' not in sys.modules and 'matplotlib' not in sys.modules"

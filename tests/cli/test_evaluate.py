@@ -9,7 +9,7 @@ import sys
 import pytest
 from small_models import digits_net, linear_model
 
-from igam_tf.experiment import evaluation_command as command
+from igam_tf.cli import evaluate as command
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
