@@ -27,7 +27,16 @@ setup(
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
-    packages=find_packages(include=["igam_tf", "igam_tf.*"]),
+    # The recipes travel with the package: `igam-tf run --source=... --target=...` finds
+    # them without a checkout.
+    packages=[*find_packages(include=["igam_tf", "igam_tf.*"]), "igam_tf.flags"],
+    package_dir={"igam_tf.flags": "flags"},
+    package_data={
+        "igam_tf": ["py.typed"],
+        "igam_tf.cli": ["run_help.txt"],
+        "igam_tf.flags": ["*.cfg", "*/*.cfg", "*/*/*.cfg"],
+    },
+    entry_points={"console_scripts": ["igam-tf = igam_tf.cli.main:main"]},
     python_requires=">=3.11",
     # The lower bounds install together, and tests/test_compat.py passes with them and
     # with the newest. Keras and TensorFlow end before the next minor release: we use
@@ -61,6 +70,9 @@ setup(
             "pytest", "pytest-xdist", "nbclient", "nbformat", "ipykernel", "jax>=0.5",
             "pdoc>=16",
         ],
+        # What .ci/run checks beside the tests; one version of each, so that it decides the
+        # same everywhere.
+        "dev": ["ruff==0.17.6", "mypy==2.4.1", "pre-commit>=4"],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],
         "art": ["adversarial-robustness-toolbox>=1.20"],
