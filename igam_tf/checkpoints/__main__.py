@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from igam_tf.checkpoints import convert, describe, fetch
-from igam_tf.checkpoints.by_hand import BY_HAND
-from igam_tf.checkpoints.fetch import DOWNLOADS
+from igam_tf.checkpoints.published import BY_HAND, DOWNLOADS
 
 
 def main(arguments=None):

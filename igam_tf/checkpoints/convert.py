@@ -7,7 +7,7 @@ import numpy as np
 from igam_tf import files
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.load import load
-from igam_tf.checkpoints.locate import KERAS_SUFFIX
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX
 
 _NUM_IMAGES = 4
 

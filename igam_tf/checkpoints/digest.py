@@ -3,7 +3,7 @@
 import hashlib
 import pathlib
 
-from igam_tf.checkpoints.locate import KERAS_SUFFIX, located
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
 
 
 def digest(path):

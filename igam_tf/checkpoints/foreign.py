@@ -19,12 +19,12 @@ _BY_SUFFIX = {
     ".pth": _PYTORCH,
     ".pt": _PYTORCH,
     ".safetensors": f"a safetensors file, which holds weights only. {_BY_HAND}.",
-    ".tflite": "a TensorFlow Lite file, which has no gradients. Save the network that it "
-    "was made from as .keras file.",
+    ".tflite": "a TensorFlow Lite file, which has no gradients. Save the network that "
+    "it was made from as .keras file.",
 }
 _SAVED_MODEL = (
-    "a SavedModel, a graph without layers that could be taken apart. Where it was made, "
-    "save the Keras model by model.save('NAME.keras')."
+    "a SavedModel, a graph without layers that could be taken apart. Where it was "
+    "made, save the Keras model by model.save('NAME.keras')."
 )
 
 

@@ -8,9 +8,9 @@ import zlib
 import keras
 import numpy as np
 
-from igam_tf.checkpoints.bundle import as_weights
 from igam_tf.checkpoints.errors import CheckpointError, shortened
 from igam_tf.checkpoints.foreign import what_it_is
+from igam_tf.checkpoints.values import as_weights
 from igam_tf.models.features import check_channels_last
 
 _LARGEST_GROWTH = 100
@@ -82,8 +82,8 @@ def _check_archive(path):
     if size > _LARGEST_GROWTH * max(path.stat().st_size, 1_000_000):
         raise CheckpointError(
             f"{path} would unpack to {size / 1e9:.1f} GB from "
-            f"{path.stat().st_size / 1e6:.1f} MB: expected a file written by model.save. "
-            "Do not trust it."
+            f"{path.stat().st_size / 1e6:.1f} MB: expected a file written by "
+            "model.save. Do not trust it."
         )
 
 
@@ -92,15 +92,15 @@ def _way_out(path, error):
     text = str(error)
     if unknown := re.search(r"Could not locate class '([^']+)'", text):
         return (
-            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the module "
-            "that defines it and registers it (keras.saving."
+            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the "
+            "module that defines it and registers it (keras.saving."
             "register_keras_serializable) before loading, or save the network built of "
             "Keras layers and operations only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (
-            "It holds Python code in a Lambda layer, which is not run: save the network "
-            "with keras.ops or Keras layers in its place."
+            "It holds Python code in a Lambda layer, which is not run: save the "
+            "network with keras.ops or Keras layers in its place."
         )
     return (
         "It is damaged, or was not saved by model.save('....keras'), or by a newer "

@@ -16,8 +16,13 @@ from igam_tf import checkpoints
 from igam_tf.checkpoints import CheckpointError
 from igam_tf.checkpoints.__main__ import main
 from igam_tf.checkpoints.archives import unpack
-from igam_tf.checkpoints.by_hand import BY_HAND, instructions
-from igam_tf.checkpoints.fetch import DOWNLOADS, Download, _Pace
+from igam_tf.checkpoints.download import _Pace
+from igam_tf.checkpoints.published import (
+    BY_HAND,
+    DOWNLOADS,
+    Download,
+    instructions,
+)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

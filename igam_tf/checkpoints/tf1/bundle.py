@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from igam_tf import compat
 from igam_tf.checkpoints.errors import CheckpointError, shortened
-from igam_tf.checkpoints.sstable import MAX_BYTES, read_table
+from igam_tf.checkpoints.tf1.sstable import MAX_BYTES, read_table
 
 _Header, _Entry = compat.bundle_protos()
 _MAX_RANK = 8
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
     """Where one variable lies in the data files."""
 
     dtype: str
-    shape: tuple
+    shape: tuple[int, ...]
     shard: int
     offset: int
     size: int
@@ -47,16 +47,18 @@ class Bundle:
         FileNotFoundError: if a file is missing.
     """
 
-    def __init__(self, prefix, shown=None):
+    def __init__(self, prefix: str | os.PathLike, shown: str | None = None):
         self._prefix = os.fspath(prefix)
         self.shown = shown or self._prefix
         pairs = self._read_pairs()
         self._num_shards = self._parse_header(pairs)
-        self.entries = dict(self._parse_entry(k, v) for k, v in pairs[1:])
+        self.entries: dict[str, Entry] = dict(
+            self._parse_entry(k, v) for k, v in pairs[1:]
+        )
         self._check_data_files()
         self._reader = None
 
-    def read(self, name):
+    def read(self, name: str) -> np.ndarray:
         """The value of one variable.
 
         Args:
@@ -174,7 +176,7 @@ class Bundle:
         )
 
 
-def regular_file_size(path):
+def regular_file_size(path: str) -> int:
     """Size of a file in bytes; an error for what is missing or not a plain file."""
     try:
         status = os.stat(path)
@@ -203,38 +205,3 @@ _DTYPES = {dtype.as_datatype_enum: dtype.name for dtype in (
     tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64, tf.bool, tf.string,
 )}  # fmt: skip
 _SIZES = {name: tf.as_dtype(name).size for name in _DTYPES.values() if name != "string"}
-FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
-
-
-def as_weights(value, name, path, dtype="float32"):
-    """A stored value as weights of a network.
-
-    Args:
-        value: np.ndarray read from a checkpoint.
-        name: its name, for the message.
-        path: the checkpoint, for the message.
-        dtype: type of the network's variable.
-
-    Returns:
-        np.ndarray of `dtype`. Other floating types are rounded to it, as float64
-        weights of a TF1 graph would be by a float32 graph's restore.
-
-    Raises:
-        CheckpointError: if the value is not floating, or holds NaN or infinity, before
-            or after rounding.
-    """
-    stored = tf.as_dtype(value.dtype).name
-    if stored not in FLOATS:
-        raise CheckpointError(
-            f"{path}: variable {name!r} has type {stored}; weights are floating. It is "
-            "another network's checkpoint."
-        )
-    with np.errstate(over="ignore"):
-        weights = np.asarray(value, dtype=dtype)
-    num_bad = weights.size - np.count_nonzero(np.isfinite(weights))
-    if num_bad:
-        raise CheckpointError(
-            f"{path}: variable {name!r} holds {num_bad} values that are NaN or "
-            f"infinite (of {weights.size}). Take an earlier checkpoint of that training."
-        )
-    return weights

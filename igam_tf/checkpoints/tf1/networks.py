@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf.checkpoints.errors import CheckpointError, shortened
-from igam_tf.checkpoints.names import TARGET_HEAD
+from igam_tf.checkpoints.tf1.names import TARGET_HEAD
 
 # What `igam_tf.training.finetune` calls the teacher inside of its model.
 FROZEN_TEACHER = "frozen_teacher"

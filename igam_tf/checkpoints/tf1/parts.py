@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from igam_tf.checkpoints import names
+from igam_tf.checkpoints.tf1 import names
 from igam_tf.models import dense_discriminator, discriminator, mnist_cnn, wide_resnet
 
 

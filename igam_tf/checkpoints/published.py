@@ -1,7 +1,44 @@
-"""The IGAM authors' checkpoints: in a Drive folder, downloaded by hand."""
+"""The published checkpoints: where each is, and how one gets it."""
 
+import os
 from typing import NamedTuple
 
+
+class Download(NamedTuple):
+    """Where a checkpoint is published; `sha256` is None where its authors give none."""
+
+    url: str
+    sha256: str | None
+    source: str
+
+
+_CIFAR10 = "https://github.com/MadryLab/cifar10_challenge"
+_MNIST = "https://github.com/MadryLab/mnist_challenge"
+DOWNLOADS = {
+    "cifar10_natural": Download(
+        "https://www.dropbox.com/s/cgzd5odqoojvxzk/natural.zip?dl=1", None, _CIFAR10
+    ),
+    "cifar10_adv_trained": Download(
+        "https://www.dropbox.com/s/g4b6ntrp8zrudbz/adv_trained.zip?dl=1", None, _CIFAR10
+    ),
+    "cifar10_secret": Download(
+        "https://www.dropbox.com/s/ywc0hg8lr5ba8zd/secret.zip?dl=1",
+        "555be6e892372599380c9da5d5f9802f9cbd098be8a47d24d96937a002305fd4",
+        _CIFAR10,
+    ),
+    "mnist_natural": Download(f"{_MNIST}_models/raw/master/natural.zip", None, _MNIST),
+    "mnist_adv_trained": Download(
+        f"{_MNIST}_models/raw/master/adv_trained.zip", None, _MNIST
+    ),
+    "mnist_secret": Download(
+        f"{_MNIST}_models/raw/master/secret.zip",
+        "14eea09c72092db5c2eb5e34cd105974f42569281d2f34826316e356d057f96d",
+        _MNIST,
+    ),
+    "mnist_l2": Download(f"{_MNIST}_models/raw/master/l2_model.zip", None, _MNIST),
+}
+
+# The IGAM authors' own are in a Drive folder, and downloaded by hand.
 ADDRESS = "https://github.com/alvinchangw/IGAM_CVPR2020"
 
 
@@ -42,7 +79,7 @@ BY_HAND = {
 }
 
 
-def instructions(name, folder="models"):
+def instructions(name: str, folder: str | os.PathLike = "models") -> str:
     """What to download by hand, from where, and what to do with it next.
 
     Args:
