@@ -49,11 +49,13 @@ setup(
         "matplotlib>=3.9,<4",
     ],
     extras_require={
-        # Runs exported steps (igam_tf.pjrt); on a machine that trains with them only,
-        # install JAX and NumPy and put this package on the path, without TensorFlow.
+        # Runs exported steps (igam_tf.export.runner); on a machine that trains with them
+        # only, install JAX and NumPy and put this package on the path, without
+        # TensorFlow.
         "jax": ["jax>=0.5"],
         # API pages from docstrings. pdoc has no configuration to keep up to date and
-        # reads our docstrings (format google) as they are; igam_tf.pjrt names JAX.
+        # reads our docstrings (format google) as they are; igam_tf.export.runner names
+        # JAX.
         "docs": ["pdoc>=16", "jax>=0.5"],
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
         # notebooks. JAX runs exported steps. pdoc builds the API pages.

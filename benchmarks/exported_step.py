@@ -79,7 +79,7 @@ def measure(args):
     import jax
     import numpy as np
 
-    from igam_tf import pjrt
+    from igam_tf.export import runner
 
     folder = pathlib.Path(args.folder)
     setting = json.loads((folder / SETTING).read_text())
@@ -89,7 +89,7 @@ def measure(args):
     labels = rng.integers(0, 10, size).astype(np.int32)
     steps, compile_seconds = {}, {}
     for name in args.steps:
-        step = steps[name] = pjrt.load(folder / name)
+        step = steps[name] = runner.load(folder / name)
         start = time.perf_counter()
         step.compile([*PROGRAMS[name], "schedule"])
         compile_seconds[name] = time.perf_counter() - start

@@ -27,7 +27,10 @@ def require_tensorflow():
 
 
 def warn_of_others():
-    """Warns of another backend, unless there is no TensorFlow: then only `pjrt` is used."""
+    """Warns of another backend, unless there is no TensorFlow at all.
+
+    Then only `igam_tf.export.runner` is used, which needs none.
+    """
     name = other_backend()
     if name is not None and importlib.util.find_spec("tensorflow") is not None:
         warnings.warn(_sentence(name), stacklevel=3)
@@ -35,7 +38,7 @@ def warn_of_others():
 
 def _sentence(name):
     return (
-        f"igam_tf needs Keras' TensorFlow backend to train and to attack, and the backend "
-        f"is {name!r}: set KERAS_BACKEND=tensorflow before Keras is imported (only "
-        "igam_tf.pjrt works without it)."
+        "igam_tf needs Keras' TensorFlow backend to train and to attack, and the "
+        f"backend is {name!r}: set KERAS_BACKEND=tensorflow before Keras is imported "
+        "(only igam_tf.export.runner works without it)."
     )

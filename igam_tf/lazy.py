@@ -1,6 +1,7 @@
 """Names of a package that are imported when they are first used.
 
-So `run.py --help` answers without TensorFlow, and `igam_tf.pjrt` runs where there is none.
+So `run.py --help` answers without TensorFlow, and `igam_tf.export.runner` runs where
+there is none.
 """
 
 import importlib
@@ -9,7 +10,9 @@ import importlib
 def exports(package, places, *, defined=()):
     """What the `__init__` of a package needs to import its names lazily.
 
-        __all__, __getattr__, __dir__ = lazy.exports(__name__, {"pgd": "gradient_attack"})
+        __all__, __getattr__, __dir__ = lazy.exports(
+            __name__, {"pgd": "gradient_attack"}
+        )
 
     Args:
         package: the package's `__name__`.

@@ -82,7 +82,8 @@ layer.call = other
 def subclasses_of_keras():
     """Classes of the package that derive from one of Keras."""
     for info in pkgutil.walk_packages(igam_tf.__path__, "igam_tf."):
-        if info.name.startswith("igam_tf.pjrt") or info.name.endswith("__main__"):
+        needs_jax = info.name.startswith(("igam_tf.export.runner", "igam_tf.pjrt"))
+        if needs_jax or info.name.endswith("__main__"):
             continue
         for value in vars(importlib.import_module(info.name)).values():
             if isinstance(value, type) and value.__module__ == info.name:

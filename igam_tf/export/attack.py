@@ -5,8 +5,8 @@ import tensorflow as tf
 from igam_tf.attacks.classifier import logits_of
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
+from igam_tf.export.runner import folder
 from igam_tf.export.variables import STUDENT, Captures
-from igam_tf.pjrt import folder
 
 
 def export_attack(
@@ -25,7 +25,8 @@ def export_attack(
     image's place in its data set, as in `igam_tf.evaluate`.
 
     Its variables have the names they have in an exported step of the same student: it
-    also attacks what was trained since (`pjrt.load(path).run(..., state=step.state)`).
+    also attacks what was trained since
+    (`runner.load(path).run(..., weights=step.state)`).
 
     Args:
         model: keras.Model from images to logits, or a training method: its student.
@@ -55,9 +56,7 @@ def export_attack(
         "seed": attack.seed if attack else 0,
     }
     files = {f"{name}.stablehlo": artifact for name, (artifact, _) in programs.items()}
-    folder.write_folder(
-        path, manifest, files, captures.state() if save_state else None
-    )
+    folder.write_folder(path, manifest, files, captures.state() if save_state else None)
     return path
 
 

@@ -53,7 +53,10 @@ def lower(function, inputs, captures, *, version=STABLEHLO_VERSION):
     _check_signature(body, arguments, results)
     # Without the attributes: JAX decides on aliasing anew, by what is donated to it.
     module = before + "module @program {\n" + _without_copies(body)
-    return compat.portable_artifact(module, version), {"arguments": arguments, "results": results}
+    return compat.portable_artifact(module, version), {
+        "arguments": arguments,
+        "results": results,
+    }
 
 
 def _stablehlo(compiled, specs):

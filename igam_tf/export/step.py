@@ -7,9 +7,9 @@ import tensorflow as tf
 from igam_tf.data import Augmentation, batches
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
+from igam_tf.export.runner import folder
+from igam_tf.export.runner.folder import SCHEDULE, SECOND
 from igam_tf.export.variables import Captures
-from igam_tf.pjrt import folder
-from igam_tf.pjrt.folder import SCHEDULE, SECOND
 from igam_tf.training import TrainingMethod
 
 # Steps that one run of the schedule's program answers.
@@ -35,7 +35,8 @@ def export_step(
     Every program is a function of its arguments alone: batch, step and variables. All
     randomness is drawn from the method's seed and the step.
 
-    `igam_tf.pjrt` runs the folder with JAX, `import_state` brings the result back.
+    `igam_tf.export.runner` runs the folder with JAX, `import_state` brings the result
+    back.
 
     Args:
         model: compiled `TrainingMethod` on one device.
@@ -85,9 +86,7 @@ def export_step(
         "augmentation": repr(augmentation),
     }
     files = {f"{name}.stablehlo": artifact for name, (artifact, _) in programs.items()}
-    folder.write_folder(
-        path, manifest, files, captures.state() if save_state else None
-    )
+    folder.write_folder(path, manifest, files, captures.state() if save_state else None)
     return path
 
 

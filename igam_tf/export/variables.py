@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import compat
-from igam_tf.pjrt import folder
+from igam_tf.export.runner import folder
 
 STUDENT = "student"
 _PARTS = (STUDENT, "teacher", "discriminator", "optimizer", "discriminator_optimizer")

@@ -1,7 +1,7 @@
 """Trains or attacks with an exported folder, by JAX and NumPy alone.
 
-    python -m igam_tf.pjrt STEP --data=train.npz --epochs=200 --out=trained
-    python -m igam_tf.pjrt ATTACK --data=test.npz --state=trained/state.npz
+    python -m igam_tf.export.runner STEP --data=train.npz --epochs=200 --out=trained
+    python -m igam_tf.export.runner ATTACK --data=test.npz --state=trained/state.npz
 
 The first form runs an export of `igam_tf.export_step`, and goes on where `--out` holds
 a state. With `--test` and `--attack` it also measures clean accuracy and accuracy under
@@ -30,10 +30,10 @@ def main(argv=None):
 
 
 def _run(args):
-    from igam_tf import pjrt
-    from igam_tf.pjrt import training
+    from igam_tf.export import runner
+    from igam_tf.export.runner import training
 
-    exported = pjrt.load(args.folder)
+    exported = runner.load(args.folder)
     images, labels = training.read_arrays(args.data)
     if exported.manifest["kind"] == "attack":
         if args.state:
@@ -59,8 +59,8 @@ def _run(args):
 
 def _evaluation(args):
     """Function of the state to test accuracies, or None."""
-    from igam_tf import pjrt
-    from igam_tf.pjrt import training
+    from igam_tf.export import runner
+    from igam_tf.export.runner import training
 
     if bool(args.test) != bool(args.attack):
         raise ValueError(
@@ -68,7 +68,7 @@ def _evaluation(args):
         )
     if not args.test:
         return None
-    attack = pjrt.load(args.attack)
+    attack = runner.load(args.attack)
     images, labels = training.read_arrays(args.test)
 
     def evaluate(state):
@@ -80,7 +80,7 @@ def _evaluation(args):
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m igam_tf.pjrt",
+        prog="python -m igam_tf.export.runner",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

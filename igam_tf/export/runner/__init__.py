@@ -1,11 +1,13 @@
-"""Runs exported training steps and attacks by JAX, on CPU or GPU, without TensorFlow.
+"""Runs exported training steps and attacks by JAX, without TensorFlow. Experimental.
 
-    step = igam_tf.pjrt.load("step")            # written by igam_tf.export_step
+    step = igam_tf.export.runner.load("step")   # written by igam_tf.export_step
     losses = step.run(images, labels)           # one step; state stays on the device
     step.save_state("trained.npz")              # back: igam_tf.export.import_state
 
-Whole trainings: `python -m igam_tf.pjrt --help`. Nothing here imports TensorFlow or
-Keras: JAX and NumPy are all it needs, and JAX is imported when something is run.
+Whole trainings: `python -m igam_tf.export.runner --help`. Nothing here imports
+TensorFlow or Keras: JAX and NumPy are all it needs, and JAX is imported when something
+is run. Experimental: names, options and the format of the folder may change with any
+release.
 """
 
 from igam_tf import lazy
@@ -35,9 +37,8 @@ def load(path):
         ValueError: if it has another format.
         ModuleNotFoundError: if JAX is not installed.
     """
-    from igam_tf.pjrt import folder
+    from igam_tf.export.runner import folder
 
     manifest = folder.read_manifest(path)
     kind = {"step": "ExportedStep", "attack": "ExportedAttack"}[manifest["kind"]]
     return __getattr__(kind)(path, manifest)
-

@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from igam_tf.pjrt import folder
-from igam_tf.pjrt.program import wide_integers
+from igam_tf.export.runner import folder
+from igam_tf.export.runner.program import wide_integers
 
 
 def specs(manifest):

@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from igam_tf import files
-from igam_tf.pjrt import folder
-from igam_tf.pjrt.checks import check_data
-from igam_tf.pjrt.losses import Losses
+from igam_tf.export.runner import folder
+from igam_tf.export.runner.checks import check_data
+from igam_tf.export.runner.losses import Losses
 
 HISTORY = "history.csv"
 # Steps after which the host waits for the device, and looks whether the loss is finite.

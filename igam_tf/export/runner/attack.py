@@ -4,16 +4,16 @@ import pathlib
 
 import numpy as np
 
-from igam_tf.pjrt import folder, state
-from igam_tf.pjrt.checks import as_batch, check_data
-from igam_tf.pjrt.program import Program
+from igam_tf.export.runner import folder, state
+from igam_tf.export.runner.checks import as_batch, check_data
+from igam_tf.export.runner.program import Program
 
 
 class ExportedAttack:
-    """An attack on a classifier; `igam_tf.pjrt.load` makes it.
+    """An attack on a classifier; `igam_tf.export.runner.load` makes it.
 
     Attributes:
-        manifest: dict, see `igam_tf.pjrt.folder`.
+        manifest: dict, see `igam_tf.export.runner.folder`.
         program: its `Program`.
         state: weights of the classifier on the device, or None before the first use.
     """

@@ -13,7 +13,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from igam_tf.pjrt.folder import dtype_of
+from igam_tf.export.runner.folder import dtype_of
 
 
 class Program:

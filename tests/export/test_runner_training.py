@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from igam_tf import attacks, data, export, training
-from igam_tf.pjrt import Losses
+from igam_tf.export.runner import Losses
 
 BATCH, IMAGES = 16, 100
 
@@ -41,9 +41,9 @@ def flags(folder, out, epochs):
 
 
 def test_resumed_training_is_the_same(exported, run_jax):
-    run_jax("-m", "igam_tf.pjrt", *flags(exported, "whole", 4))
-    run_jax("-m", "igam_tf.pjrt", *flags(exported, "parts", 2))
-    resumed = run_jax("-m", "igam_tf.pjrt", *flags(exported, "parts", 4))
+    run_jax("-m", "igam_tf.export.runner", *flags(exported, "whole", 4))
+    run_jax("-m", "igam_tf.export.runner", *flags(exported, "parts", 2))
+    resumed = run_jax("-m", "igam_tf.export.runner", *flags(exported, "parts", 4))
     assert "going on after step 12" in resumed.stdout
     whole = np.load(exported / "whole" / "state.npz")
     parts = np.load(exported / "parts" / "state.npz")
@@ -80,7 +80,7 @@ def test_bad_input_is_one_line(exported, run_jax):
     for (folder, file), message in cases.items():
         done = run_jax(
             "-m",
-            "igam_tf.pjrt",
+            "igam_tf.export.runner",
             exported / folder,
             f"--data={exported / file}",
             "--epochs=1",
@@ -97,8 +97,8 @@ def test_made_up_state_is_good_for_timing(exported, run_jax):
     (exported / "step" / "state.npz").unlink()
     script = (
         "import json, sys, numpy as np\n"
-        "from igam_tf import pjrt\n"
-        "step, data = pjrt.load(sys.argv[1]), np.load(sys.argv[2])\n"
+        "from igam_tf.export import runner\n"
+        "step, data = runner.load(sys.argv[1]), np.load(sys.argv[2])\n"
         "step.random_state()\n"
         f"batch = [data[k][:{BATCH}] for k in ('images', 'labels')]\n"
         "losses = [step.run(*batch)['loss'] for _ in range(3)]\n"
@@ -107,7 +107,9 @@ def test_made_up_state_is_good_for_timing(exported, run_jax):
     done = run_jax("-c", script, exported / "step", exported / "train.npz")
     losses, count = json.loads(done.stdout)
     assert count == 3 and len(set(losses)) == 3 and np.isfinite(losses).all()
-    refused = run_jax("-m", "igam_tf.pjrt", *flags(exported, "out", 1), check=False)
+    refused = run_jax(
+        "-m", "igam_tf.export.runner", *flags(exported, "out", 1), check=False
+    )
     assert refused.returncode == 1 and "save_state=False" in refused.stderr
 
 

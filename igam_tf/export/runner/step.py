@@ -5,17 +5,17 @@ import pathlib
 
 import numpy as np
 
-from igam_tf.pjrt import folder, state
-from igam_tf.pjrt.checks import as_batch
-from igam_tf.pjrt.losses import Losses
-from igam_tf.pjrt.program import Program
+from igam_tf.export.runner import folder, state
+from igam_tf.export.runner.checks import as_batch
+from igam_tf.export.runner.losses import Losses
+from igam_tf.export.runner.program import Program
 
 
 class ExportedStep:
-    """A training step with its state; `igam_tf.pjrt.load` makes it.
+    """A training step with its state; `igam_tf.export.runner.load` makes it.
 
     Attributes:
-        manifest: dict, see `igam_tf.pjrt.folder`.
+        manifest: dict, see `igam_tf.export.runner.folder`.
         programs: `Program` by name: one for each phase, perhaps "second_update", and
             "schedule". Each is compiled when it is first needed.
         state: variables on the device by name, or None before the first use.
