@@ -12,7 +12,8 @@ import igam_tf
 from igam_tf import compat
 
 PACKAGE = pathlib.Path(igam_tf.__file__).parent
-FILES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")])
+BESIDE = [PACKAGE.parent / name for name in ("benchmarks", "tools")]
+FILES = sorted(path for root in (PACKAGE, *BESIDE) for path in root.rglob("*.py"))
 # Python documents these with the underscore: those of named tuples, and os._exit.
 DOCUMENTED = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 # Without an underscore, and in no documentation either.
