@@ -28,11 +28,14 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["igam_tf", "igam_tf.*"]),
+    # Says that the package's own type hints are meant for type checkers.
+    package_data={"igam_tf": ["py.typed"]},
     python_requires=">=3.11",
     # The lower bounds install together, and tests/test_compat.py passes with them and
     # with the newest. Keras and TensorFlow end before the next minor release: we use
     # private names of theirs (igam_tf/compat.py), and a function in place of one that
-    # Keras' layers call (igam_tf/moments.py). The others end before the next major one.
+    # Keras' layers call (igam_tf/derivatives/moments.py). The others end before the
+    # next major one.
     install_requires=[
         "absl-py>=1.4,<3",
         "keras>=3.15,<3.16",

@@ -15,7 +15,7 @@ import numpy as np
 from igam_tf.attacks.classifier import logits_of, num_classes
 
 
-def to_foolbox(model):
+def to_foolbox(model: keras.Model) -> object:
     """A classifier as Foolbox attacks it.
 
     Foolbox compares labels to classes of int64 and, under NumPy 2, fails for others:
@@ -40,7 +40,7 @@ def to_foolbox(model):
     return foolbox.TensorFlowModel(logits, bounds=(0, 1))
 
 
-def to_art(model):
+def to_art(model: keras.Model) -> object:
     """A classifier as IBM's Adversarial Robustness Toolbox attacks it.
 
     Args:

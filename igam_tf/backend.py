@@ -6,7 +6,7 @@ import sys
 import warnings
 
 
-def other_backend():
+def other_backend() -> str | None:
     """Name of Keras' backend if it is another one than TensorFlow's, else None.
 
     Before Keras is imported, what KERAS_BACKEND says.
@@ -19,14 +19,14 @@ def other_backend():
     return None if name == "tensorflow" else name
 
 
-def require_tensorflow():
+def require_tensorflow() -> None:
     """Raises ImportError if Keras has another backend than TensorFlow's."""
     name = other_backend()
     if name is not None:
         raise ImportError(_sentence(name))
 
 
-def warn_of_others():
+def warn_of_others() -> None:
     """Warns of another backend, unless there is no TensorFlow at all.
 
     Then only `igam_tf.export.runner` is used, which needs none.

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 
 _FIRST = "\nInterrupted: stopping at the next safe place; once more stops at once.\n"
 _SECOND = "\nStopped at once; what was saved last is whole.\n"
@@ -17,7 +18,7 @@ _waiting = []
 
 
 @contextlib.contextmanager
-def stopping():
+def stopping() -> Iterator[None]:
     """Lets a second Ctrl-C end the process, whatever the first one waits for.
 
     Only in the main thread, where signals arrive; elsewhere nothing changes.
@@ -44,7 +45,7 @@ def stopping():
 
 
 @contextlib.contextmanager
-def deferred():
+def deferred() -> Iterator[None]:
     """Within it an interruption waits for `check`, so that the state can be saved.
 
     Raises:
@@ -60,7 +61,7 @@ def deferred():
         raise KeyboardInterrupt
 
 
-def check():
+def check() -> bool:
     """Whether an interruption waits; the caller saves and raises KeyboardInterrupt."""
     return any(_waiting)
 

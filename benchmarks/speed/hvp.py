@@ -37,7 +37,7 @@ class Problem:
         """Sum of the true classes' probabilities per grey level, and cross entropy."""
         import tensorflow as tf
 
-        from igam_tf import moments
+        from igam_tf.derivatives import moments
 
         with moments.twice_differentiable():
             logits = self.method.student(images, training=True)

@@ -2,6 +2,8 @@
 
 import pathlib
 
+import keras
+
 from igam_tf.reports.transfer import sentences, transfer
 
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
@@ -22,7 +24,7 @@ _FROM_EVALUATION = (
 )
 
 
-def make_card(results, row, model):
+def make_card(results: dict, row: str, model: keras.Model) -> dict:
     """The card of one row of a run.
 
     Args:
@@ -97,7 +99,7 @@ def _teacher(measured, settings):
 
 
 def _used(settings):
-    """Without the settings of a teacher that this run did not train, or did not have."""
+    """Without the settings of a teacher that this run did not train or have."""
     has_teacher = set(_WITH_TEACHER) & set(settings.get("methods", _WITH_TEACHER))
     if has_teacher and not settings.get("teacher_checkpoint"):
         return settings

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from igam_tf.checkpoints import convert, describe, fetch
 from igam_tf.checkpoints.published import BY_HAND, DOWNLOADS
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:

@@ -7,6 +7,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 
 from igam_tf.checkpoints.errors import CheckpointError
 
@@ -15,7 +16,13 @@ _MAX_MEMBERS = 10_000
 _CHUNK_BYTES = 1024 * 1024
 
 
-def unpack(archive, folder, *, wanted=None, max_bytes=MAX_BYTES):
+def unpack(
+    archive: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> list[pathlib.Path]:
     """Unpacks the plain files of a zip.
 
     Args:

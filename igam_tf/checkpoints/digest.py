@@ -1,12 +1,13 @@
 """Which file it was: the SHA-256 of a checkpoint."""
 
 import hashlib
+import os
 import pathlib
 
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
 
 
-def digest(path):
+def digest(path: str | os.PathLike) -> str:
     """SHA-256 of a network's file, as hexadecimal text.
 
     Args:
@@ -39,6 +40,5 @@ def _digest(paths):
     found = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
-            while block := file.read(1024 * 1024):
-                found.update(block)
+            hashlib.file_digest(file, lambda: found)
     return found.hexdigest()

@@ -1,5 +1,7 @@
 """The one error of this room."""
 
+from collections.abc import Iterable
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, or holds another network than the one asked for.
@@ -8,7 +10,7 @@ class CheckpointError(ValueError):
     """
 
 
-def shortened(items, limit=8):
+def shortened(items: Iterable[object], limit: int = 8) -> str:
     """A readable list of at most `limit` items, and how many were left out."""
     items = list(items)
     text = ", ".join(str(item) for item in items[:limit])

@@ -3,16 +3,13 @@
 import hashlib
 import os
 import pathlib
-import tempfile
 import zipfile
 
 from igam_tf.checkpoints.archives import MAX_BYTES, unpack
 from igam_tf.checkpoints.download import download_to, gone
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.published import BY_HAND, DOWNLOADS, Download, instructions
-from igam_tf.files import publish
-
-_CHUNK_BYTES = 256 * 1024
+from igam_tf.files import replacing_folder
 
 
 def fetch(
@@ -75,9 +72,7 @@ def fetch(
 
 def _unpack_to(archive, target):
     """Unpacks to a folder that appears whole; where inside of it the checkpoint is."""
-    with tempfile.TemporaryDirectory(prefix=".unpacking_", dir=target.parent) as folder:
-        unpacked = pathlib.Path(folder) / target.name
-        unpacked.mkdir()
+    with replacing_folder(target) as unpacked:
         files = unpack(archive, unpacked)
         inside = {f.relative_to(unpacked).parent for f in files if f.suffix == ".index"}
         if not inside:
@@ -86,7 +81,6 @@ def _unpack_to(archive, target):
                 f"{len(files)} files): nothing was kept. Look for the right one at its "
                 "source, and pass the zip."
             )
-        publish(unpacked, target)
     return inside.pop() if len(inside) == 1 else "."
 
 
@@ -126,8 +120,5 @@ def _holds(archive, digest):
 
 
 def _sha256(file):
-    digest = hashlib.sha256()
     with file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

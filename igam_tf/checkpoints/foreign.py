@@ -1,5 +1,6 @@
 """Files of other libraries: what they are, and how their networks come here."""
 
+import os
 import pathlib
 import re
 import zipfile
@@ -28,7 +29,7 @@ _SAVED_MODEL = (
 )
 
 
-def what_it_is(path):
+def what_it_is(path: str | os.PathLike) -> str | None:
     """What a file or folder is, if it is of a kind that people mix up with checkpoints.
 
     Args:

@@ -1,6 +1,7 @@
 """`.keras` files, and one clear error for each that is none."""
 
 import json
+import pathlib
 import re
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ from igam_tf.models.features import check_channels_last
 _LARGEST_GROWTH = 100
 
 
-def load_keras(path):
+def load_keras(path: pathlib.Path) -> keras.Model:
     """Loads a network from a `.keras` file.
 
     Args:

@@ -1,6 +1,7 @@
 """The training step of a method, as programs that need no TensorFlow."""
 
 import functools
+import os
 
 import tensorflow as tf
 
@@ -17,14 +18,14 @@ _SCHEDULE_STEPS = 1000
 
 
 def export_step(
-    model,
-    batch,
-    path,
+    model: TrainingMethod,
+    batch: tuple[object, object],
+    path: str | os.PathLike,
     *,
-    augmentation=None,
-    save_state=True,
-    stablehlo_version=STABLEHLO_VERSION,
-):
+    augmentation: Augmentation | None = None,
+    save_state: bool = True,
+    stablehlo_version: str = STABLEHLO_VERSION,
+) -> str | os.PathLike:
     """Writes the training step of a compiled method as StableHLO, with its state.
 
     One program for each of the method's phases, one for the second update if there is

@@ -1,6 +1,7 @@
 """Networks: functions that return a plain `keras.Model`."""
 
 from igam_tf.backend import require_tensorflow
+from igam_tf.derivatives.resizing import Resize
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
@@ -18,7 +19,6 @@ from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.swap_activations import swap_activations
 from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
-from igam_tf.resizing import Resize
 
 require_tensorflow()
 

@@ -11,14 +11,14 @@ LAYERS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1))
 
 def conv_net(
     *,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    width=1,
-    activation="leaky_relu",
-    normalization="zero_mean_unit_norm",
-    name="conv_net",
-):
-    """3x3 convolutions of 16, 32, 32, 64, 64 filters times `width`, averaged at the end.
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    width: int = 1,
+    activation: str = "leaky_relu",
+    normalization: str = "zero_mean_unit_norm",
+    name: str = "conv_net",
+) -> keras.Model:
+    """3x3 convolutions of 16, 32, 32, 64, 64 filters times `width`, averaged last.
 
     Args:
         num_classes: number of logits.
@@ -58,7 +58,7 @@ def conv_net(
         )(x)
         x = activation_layer(activation, f"conv{i}_activation")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)

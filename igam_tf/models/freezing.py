@@ -1,11 +1,13 @@
 """Freezing a network, with a say in what its batch normalisation does."""
 
+from collections.abc import Iterator
+
 import keras
 
 MODES = ("inference", "batch")
 
 
-def freeze(network, *, batch_norm="inference"):
+def freeze(network: keras.Model, *, batch_norm: str = "inference") -> keras.Model:
     """Makes every weight of a network untrainable, in place.
 
     Args:
@@ -28,7 +30,7 @@ def freeze(network, *, batch_norm="inference"):
     return network
 
 
-def wake_batch_norm(network):
+def wake_batch_norm(network: keras.Model) -> None:
     """Lets the untrainable batch norm layers of a network see the batch, in place.
 
     An untrainable layer ignores the batch, so its weights are frozen instead.
@@ -43,7 +45,7 @@ def wake_batch_norm(network):
                 variable.trainable = False
 
 
-def leaves(network):
+def leaves(network: keras.Model) -> Iterator[keras.Layer]:
     """The layers of a network and of the networks inside of it."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):

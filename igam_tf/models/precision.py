@@ -6,7 +6,7 @@ from igam_tf.models.copying import check_same, copy_network
 from igam_tf.models.freezing import leaves
 
 
-def compute_dtype(network):
+def compute_dtype(network: keras.Model) -> str:
     """What a network computes in: "float16", "bfloat16" or "float32".
 
     A loaded network, and the layer of its input, say what is the policy now; the layers
@@ -31,7 +31,7 @@ def compute_dtype(network):
     return network.compute_dtype
 
 
-def in_float32(network):
+def in_float32(network: keras.Model) -> keras.Model:
     """The network, or a copy of it that computes in float32.
 
     A classifier trained in half precision is looked at and used in float32: attacks

@@ -9,17 +9,17 @@ from igam_tf.models.normalization import NORMALIZATIONS
 
 def vit(
     *,
-    patch_size=4,
-    depth=7,
-    width=384,
-    mlp_units=None,
-    num_heads=12,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    normalization="none",
-    activation="gelu",
-    name="vit",
-):
+    patch_size: int = 4,
+    depth: int = 7,
+    width: int = 384,
+    mlp_units: int | None = None,
+    num_heads: int = 12,
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    normalization: str = "none",
+    activation: str = "gelu",
+    name: str = "vit",
+) -> keras.Model:
     """Vision transformer with a class token and learned positions, without dropout.
 
     The defaults are the ViT of PAG (GitHub `royg27/PAG-ROB`): 4x4 patches, 7 layers,
@@ -51,9 +51,9 @@ def vit(
     for block in range(depth):
         x = _block(x, num_heads, mlp_units or width, activation, f"block_{block}")
     x = _layer_norm("last_norm")(x[:, 0])
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)
 
 

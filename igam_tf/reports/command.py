@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+from collections.abc import Sequence
 
 from igam_tf import commands, files
 from igam_tf.reports.names import FIGURES
@@ -23,7 +24,7 @@ example:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the reports of one run.
 
     Args:

@@ -1,9 +1,11 @@
 """Loss and decision surfaces around an image: Figure 7 of the paper."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
+from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.data import check_images, check_labels
@@ -12,18 +14,18 @@ from igam_tf.gradients import input_gradient
 
 
 def loss_surface(
-    model,
-    image,
-    label,
+    model: keras.Model,
+    image: np.ndarray,
+    label: int,
     *,
-    eps,
-    norm="linf",
-    extent=2.0,
-    num_points=61,
-    attack=None,
-    batch_size=256,
-    seed=0,
-):
+    eps: float,
+    norm: str = "linf",
+    extent: float = 2.0,
+    num_points: int = 61,
+    attack: Attack | None = None,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Loss and predicted class on a plane of images around one.
 
     The plane is spanned by the model's adversarial direction and a random one of equal

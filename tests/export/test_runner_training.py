@@ -93,6 +93,14 @@ def test_bad_input_is_one_line(exported, run_jax):
     assert not (exported / "bad").exists()
 
 
+def test_the_earlier_name_says_what_it_is_now(run_jax):
+    told = run_jax("-m", "igam_tf.pjrt", "--help")
+    assert "is now `python -m igam_tf.export.runner`" in told.stderr
+    assert told.stdout.startswith("usage: python -m igam_tf.export.runner")
+    told = run_jax("-W", "error", "-c", "import igam_tf.pjrt", check=False)
+    assert "igam_tf.pjrt is now igam_tf.export.runner" in told.stderr
+
+
 def test_made_up_state_is_good_for_timing(exported, run_jax):
     (exported / "step" / "state.npz").unlink()
     script = (

@@ -6,6 +6,7 @@ import pathlib
 import re
 import tempfile
 import zipfile
+from collections.abc import Iterator
 
 from igam_tf.checkpoints.archives import unpack
 from igam_tf.checkpoints.errors import CheckpointError, shortened
@@ -21,7 +22,7 @@ _STEP = re.compile(r"-(\d+)$")
 
 
 @contextlib.contextmanager
-def located(path):
+def located(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     """Finds a checkpoint; a zip is unpacked into a folder that lives as long.
 
     Args:
@@ -63,7 +64,7 @@ def located(path):
         yield prefix, prefix
 
 
-def step_of(prefix):
+def step_of(prefix: str | os.PathLike) -> int | None:
     """The training step in a prefix's name, or None."""
     match = _STEP.search(str(prefix))
     return int(match.group(1)) if match else None

@@ -6,7 +6,10 @@ a checkpoint is compared with it before any memory is spent. Names: MadryLab's
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import keras
 
 from igam_tf.checkpoints.errors import CheckpointError
 
@@ -28,13 +31,19 @@ class Row(NamedTuple):
     shape: tuple
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         return self.weight not in STATISTICS
 
 
 def wide_resnet_rows(
-    *, depth, width, num_classes, num_channels=3, scope="", head="logit"
-):
+    *,
+    depth: int,
+    width: int,
+    num_classes: int,
+    num_channels: int = 3,
+    scope: str = "",
+    head: str = "logit",
+) -> list[Row]:
     """Variables of MadryLab's CIFAR net, in the order in which its graph makes them.
 
     Args:
@@ -66,7 +75,13 @@ def wide_resnet_rows(
     return rows + _dense(f"{scope}{head}", "logit", filters, num_classes)
 
 
-def mnist_rows(*, filters, hidden_units, num_classes, image_shape):
+def mnist_rows(
+    *,
+    filters: Sequence[int],
+    hidden_units: int,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+) -> list[Row]:
     """Variables of MadryLab's MNIST net: `Variable`, `Variable_1` ... `Variable_7`."""
     inputs = image_shape[2]
     layers = []
@@ -83,7 +98,9 @@ def mnist_rows(*, filters, hidden_units, num_classes, image_shape):
     return rows
 
 
-def discriminator_rows(*, channels, image_shape, dense=False):
+def discriminator_rows(
+    *, channels: Sequence[int], image_shape: tuple[int, int, int], dense: bool = False
+) -> list[Row]:
     """Variables of the authors' discriminator (`dense`: its fully connected variant).
 
     Args:
@@ -115,7 +132,7 @@ def discriminator_rows(*, channels, image_shape, dense=False):
     return rows + _dense(f"{DISCRIMINATOR_SCOPE}logit", "logit", inputs, 2)
 
 
-def model_rows(model, *, part=None):
+def model_rows(model: keras.Model, *, part: str | None = None) -> list[Row]:
     """The rows of a Keras model of `igam_tf.models`, read off its layers.
 
     Args:
@@ -202,7 +219,14 @@ def _rows_of_layers(weights, image_shape, part):
     return discriminator_rows(channels=channels, image_shape=seen, dense=dense)
 
 
-def seen_shape(channels, dense, *, inputs, logit_inputs, num_channels):
+def seen_shape(
+    channels: Sequence[int],
+    dense: bool,
+    *,
+    inputs: int,
+    logit_inputs: int,
+    num_channels: int,
+) -> tuple[int, int, int]:
     """(height, width, channels) of the square gradient that a discriminator sees."""
     num_channels = max(num_channels, 1)
     pixels = inputs // num_channels if dense else logit_inputs // max(channels[-1], 1)

@@ -9,7 +9,7 @@ from igam_tf.checkpoints.tf1.names import TARGET_HEAD
 FROZEN_TEACHER = "frozen_teacher"
 
 
-def without_transform(model):
+def without_transform(model: keras.Model) -> keras.Model:
     """A finetuned teacher without its input transform; other models as they are.
 
     Args:
@@ -39,6 +39,6 @@ def without_transform(model):
     return keras.Model(teacher.inputs, head(teacher.outputs[0]), name=model.name)
 
 
-def is_finetuned(network):
+def is_finetuned(network: keras.Model) -> bool:
     """Whether `without_transform` made it of a finetuned teacher."""
     return network.layers[-1].name == TARGET_HEAD

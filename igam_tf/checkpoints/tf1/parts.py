@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import keras
+
 from igam_tf.checkpoints.tf1 import names
 from igam_tf.models import dense_discriminator, discriminator, mnist_cnn, wide_resnet
 
@@ -40,11 +42,11 @@ class Part:
     note: str = ""
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Classes of the head that `load` takes when it is not told."""
         return self.heads[-1][1]
 
-    def head(self, head=None):
+    def head(self, head: str | None = None) -> tuple[str, int]:
         """The TF1 name and the number of classes of a head ("source", "target")."""
         heads = dict(self.heads)
         head = self.heads[-1][0] if head is None else head
@@ -55,7 +57,12 @@ class Part:
             )
         return ("logit" if head == "source" else names.TARGET_HEAD), heads[head]
 
-    def viewed(self, *, normalization=None, image_shape=None):
+    def viewed(
+        self,
+        *,
+        normalization: str | None = None,
+        image_shape: tuple[int, int, int] | None = None,
+    ) -> "Part":
         """The same weights with another input; None keeps what it is."""
         if image_shape is None:
             image_shape = self.image_shape
@@ -70,7 +77,7 @@ class Part:
             image_shape=tuple(image_shape),
         )
 
-    def rows(self, head=None):
+    def rows(self, head: str | None = None) -> list[names.Row]:
         """The `names.Row`s of this network with that head."""
         tf1_head, num_classes = self.head(head)
         if self.kind == "madry_mnist":
@@ -93,7 +100,7 @@ class Part:
             head=tf1_head,
         )
 
-    def build(self, head=None, **kwargs):
+    def build(self, head: str | None = None, **kwargs) -> keras.Model:
         """A new network of this architecture; `kwargs` go to its function."""
         if self.kind == "madry_mnist":
             return mnist_cnn(
@@ -120,7 +127,7 @@ class Part:
             **kwargs,
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         height, width, channels = self.image_shape
         heads = ", ".join(f"{n} classes ({head})" for head, n in self.heads)
         if self.depth:

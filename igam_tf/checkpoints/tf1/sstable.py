@@ -21,7 +21,7 @@ _TRAILER_BYTES = 5
 _MAGIC = 0xDB4775248B80FB57
 
 
-def read_table(data):
+def read_table(data: bytes) -> list[tuple[bytes, bytes]]:
     """All (key, value) pairs of a table.
 
     Args:
@@ -119,7 +119,7 @@ def _varint(data, position):
     raise CheckpointError("a number runs over its block: it is damaged")
 
 
-def masked_crc32c(data):
+def masked_crc32c(data: bytes) -> int:
     """CRC-32C (Castagnoli), rotated and shifted as LevelDB stores it."""
     crc = 0xFFFFFFFF
     for byte in data:

@@ -109,7 +109,7 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Written under another name and moved, so that a crash leaves no half checkpoint.
-    with tempfile.TemporaryDirectory(prefix=".saving_", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=files.PREFIX, dir=folder) as temporary:
         temporary = pathlib.Path(temporary)
         tf.raw_ops.SaveV2(
             prefix=str(temporary / base),

@@ -10,7 +10,16 @@ is run. Experimental: names, options and the format of the folder may change wit
 release.
 """
 
+from __future__ import annotations
+
+import os
+import typing
+
 from igam_tf import lazy
+
+if typing.TYPE_CHECKING:
+    from igam_tf.export.runner.attack import ExportedAttack
+    from igam_tf.export.runner.step import ExportedStep
 
 __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
@@ -23,7 +32,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
 )
 
 
-def load(path):
+def load(path: str | os.PathLike) -> ExportedStep | ExportedAttack:
     """Loads an exported folder.
 
     Args:

@@ -14,9 +14,10 @@ JAX_COMPILATION_CACHE_DIR to a folder to compile once only.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status."""
     args = _parser().parse_args(argv)
     try:

@@ -1,12 +1,20 @@
 """An attack that `igam_tf.export.export_attack` wrote, run by JAX."""
 
+from __future__ import annotations
+
+import os
 import pathlib
+import typing
+from collections.abc import Mapping
 
 import numpy as np
 
 from igam_tf.export.runner import folder, state
 from igam_tf.export.runner.checks import as_batch, check_data
 from igam_tf.export.runner.program import Program
+
+if typing.TYPE_CHECKING:
+    import jax
 
 
 class ExportedAttack:
@@ -18,22 +26,22 @@ class ExportedAttack:
         state: weights of the classifier on the device, or None before the first use.
     """
 
-    def __init__(self, path, manifest):
+    def __init__(self, path: str | os.PathLike, manifest: dict):
         self.path = pathlib.Path(path)
         self.manifest = manifest
         entry = manifest["programs"][folder.ATTACK]
         self.program = Program(self.path, folder.ATTACK, entry)
         self.state = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.manifest["attack"]
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Images attacked at once."""
         return self.manifest["batch_size"]
 
-    def load_state(self, path):
+    def load_state(self, path: str | os.PathLike) -> dict[str, jax.Array]:
         """Attacks the weights of a state file, that of a training step too.
 
         Raises:
@@ -43,7 +51,14 @@ class ExportedAttack:
         self.state = state.load(path, self.manifest)
         return self.state
 
-    def run(self, images, labels, *, first_index=0, weights=None):
+    def run(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        first_index: int = 0,
+        weights: Mapping[str, jax.Array] | None = None,
+    ) -> dict[str, jax.Array]:
         """Attacks one batch.
 
         Args:
@@ -71,7 +86,13 @@ class ExportedAttack:
         values = {"images": images, "labels": labels, "seeds": seeds}
         return self.program(values, dict(weights))
 
-    def accuracy(self, images, labels, *, weights=None):
+    def accuracy(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        weights: Mapping[str, jax.Array] | None = None,
+    ) -> dict[str, float]:
         """Accuracy before and after the attack, over any number of images.
 
         Args:

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from igam_tf.pixels import as_float
 
-def as_batch(images, labels, manifest):
+
+def as_batch(
+    images: np.ndarray, labels: np.ndarray, manifest: dict
+) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels in the types of an export.
 
     Args:
@@ -27,7 +31,7 @@ def as_batch(images, labels, manifest):
     return as_images(images, manifest), np.asarray(labels, np.int32)
 
 
-def check_data(images, labels, manifest):
+def check_data(images: np.ndarray, labels: np.ndarray, manifest: dict) -> None:
     """Checks a data set before it is used.
 
     Raises:
@@ -49,7 +53,7 @@ def check_data(images, labels, manifest):
         )
 
 
-def as_images(images, manifest):
+def as_images(images: np.ndarray, manifest: dict) -> np.ndarray:
     """Images in the type of an export: uint8 may stand for float32, not conversely.
 
     Raises:
@@ -59,7 +63,7 @@ def as_images(images, manifest):
     if images.dtype == wanted:
         return images
     if images.dtype == np.uint8 and wanted == np.float32:
-        return images.astype(np.float32) / np.float32(255)
+        return as_float(images)
     raise ValueError(
         f"images are {images.dtype}, and the export takes {wanted}: pass such images, "
         "or export with an example batch of that type."

@@ -9,8 +9,9 @@ library only.
 """
 
 import json
+import os
 import pathlib
-import shutil
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -25,7 +26,7 @@ SECOND = "second_update"
 ATTACK = "attack"
 
 
-def read_manifest(folder):
+def read_manifest(folder: str | os.PathLike) -> dict:
     """The manifest of an exported folder, as a dict.
 
     Raises:
@@ -47,7 +48,12 @@ def read_manifest(folder):
     return manifest
 
 
-def write_folder(folder, manifest, programs, state):
+def write_folder(
+    folder: str | os.PathLike,
+    manifest: dict,
+    programs: Mapping[str, bytes],
+    state: Mapping[str, np.ndarray] | None,
+) -> None:
     """Writes a whole folder under a temporary name and renames it.
 
     Args:
@@ -61,19 +67,17 @@ def write_folder(folder, manifest, programs, state):
     """
     folder = pathlib.Path(folder)
     check_new(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, content in programs.items():
-        (partial / name).write_bytes(content)
-    if state is not None:
-        write_state(partial / STATE, state)
-    text = json.dumps({"format": FORMAT, **manifest}, indent=1)
-    (partial / MANIFEST).write_text(text + "\n")
-    files.publish(partial, folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing_folder(folder) as partial:
+        for name, content in programs.items():
+            (partial / name).write_bytes(content)
+        if state is not None:
+            write_state(partial / STATE, state)
+        text = json.dumps({"format": FORMAT, **manifest}, indent=1)
+        (partial / MANIFEST).write_text(text + "\n")
 
 
-def check_new(folder):
+def check_new(folder: str | os.PathLike) -> None:
     """Raises FileExistsError if the folder of an export exists."""
     if pathlib.Path(folder).exists():
         raise FileExistsError(
@@ -82,14 +86,14 @@ def check_new(folder):
         )
 
 
-def write_state(path, arrays):
+def write_state(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays by name to an .npz file, in whole or not at all."""
     path = pathlib.Path(path)
     with files.replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, **{name: _plain(array) for name, array in arrays.items()})
 
 
-def read_state(path):
+def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Arrays by name of an .npz state; bfloat16 comes as the uint16 it was saved as.
 
     Raises:
@@ -106,7 +110,7 @@ def read_state(path):
         return {name: arrays[name] for name in arrays.files}
 
 
-def typed(array, dtype):
+def typed(array: np.ndarray, dtype: str) -> np.ndarray:
     """An array of `read_state` in the type that its variable has.
 
     Args:
@@ -124,7 +128,7 @@ def typed(array, dtype):
     return array
 
 
-def dtype_of(name):
+def dtype_of(name: str) -> np.dtype:
     """NumPy type of a name; those that NumPy lacks come from ml_dtypes."""
     try:
         return np.dtype(name)

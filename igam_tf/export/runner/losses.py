@@ -1,6 +1,7 @@
 """The losses of exported steps, read when they are asked for."""
 
 import collections.abc
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,30 +17,30 @@ class Losses(collections.abc.Mapping):
         sums, counts: arrays (names,) on the device.
     """
 
-    def __init__(self, names, sums, counts):
+    def __init__(self, names: Sequence[str], sums: np.ndarray, counts: np.ndarray):
         self.names, self._sums, self._counts = names, sums, counts
 
     @classmethod
-    def mean(cls, losses):
+    def mean(cls, losses: Iterable["Losses"]) -> "Losses":
         """Over several steps."""
         losses = list(losses)
         sums = sum(np.asarray(one._sums, np.float64) for one in losses)
         counts = sum(np.asarray(one._counts, np.float64) for one in losses)
         return cls(losses[0].names, sums, counts)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> float:
         if name not in self.names:
             raise KeyError(name)
         index = self.names.index(name)
         count = float(np.asarray(self._counts)[index])
         return float(np.asarray(self._sums)[index]) / count if count else 0.0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         values = ", ".join(f"{name}={value:.6g}" for name, value in self.items())
         return f"Losses({values})"

@@ -5,13 +5,17 @@ function. So placement, asynchronous execution, donation and the compilation cac
 (`JAX_COMPILATION_CACHE_DIR`) are JAX's own, and only its public interface is used.
 """
 
+import contextlib
 import dataclasses
 import functools
+import os
 import pathlib
+from collections.abc import Mapping
 
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 
 from igam_tf.export.runner.folder import dtype_of
 
@@ -27,7 +31,7 @@ class Program:
             the index of the argument whose memory it takes over).
     """
 
-    def __init__(self, folder, name, entry):
+    def __init__(self, folder: str | os.PathLike, name: str, entry: dict):
         self.name = name
         self.path = pathlib.Path(folder) / entry["file"]
         self.arguments = [argument["name"] for argument in entry["arguments"]]
@@ -39,7 +43,7 @@ class Program:
         )
 
     @functools.cached_property
-    def lowered(self):
+    def lowered(self) -> jax.stages.Lowered:
         """The `jax.stages.Lowered` of it, which knows `cost_analysis()`."""
         with wide_integers():
             # Its fields (trees, types, platform, version) are JAX's business: those of
@@ -58,12 +62,14 @@ class Program:
             return function.lower(*self._arguments)
 
     @functools.cached_property
-    def compiled(self):
+    def compiled(self) -> jax.stages.Compiled:
         """The `jax.stages.Compiled` of it."""
         with wide_integers():
             return self.lowered.compile()
 
-    def __call__(self, values, state):
+    def __call__(
+        self, values: Mapping[str, np.ndarray], state: dict[str, jax.Array]
+    ) -> dict[str, jax.Array]:
         """Runs the program; returns at once, with arrays that may not be ready.
 
         Args:
@@ -90,7 +96,7 @@ class Program:
         return [jnp.zeros(result.shape, result.dtype) for result in self._results]
 
 
-def wide_integers():
+def wide_integers() -> contextlib.AbstractContextManager:
     """Within it JAX keeps int64, in which Keras counts steps."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)

@@ -1,5 +1,8 @@
 """The variables of exported programs, on the device."""
 
+import os
+from collections.abc import Mapping
+
 import jax
 import numpy as np
 
@@ -7,7 +10,7 @@ from igam_tf.export.runner import folder
 from igam_tf.export.runner.program import wide_integers
 
 
-def specs(manifest):
+def specs(manifest: dict) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and type of every variable that the programs of a folder use, by name."""
     return {
         argument["name"]: (tuple(argument["shape"]), argument["dtype"])
@@ -17,7 +20,7 @@ def specs(manifest):
     }
 
 
-def load(path, manifest):
+def load(path: str | os.PathLike, manifest: dict) -> dict[str, jax.Array]:
     """The variables of a folder's programs, read from a state and put on the device.
 
     Args:
@@ -44,7 +47,7 @@ def load(path, manifest):
     return put(typed)
 
 
-def random(manifest, seed=0):
+def random(manifest: dict, seed: int = 0) -> dict[str, jax.Array]:
     """Made-up variables, for timing only; sized so that activations stay finite.
 
     NaN and zeros need less power than numbers, and can run faster.
@@ -55,7 +58,7 @@ def random(manifest, seed=0):
     return put({n: abs(a) if "optimizer" in n else a for n, a in arrays.items()})
 
 
-def put(arrays):
+def put(arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """Arrays by name, copied to the default device."""
     with wide_integers():
         # Copied: the CPU's device would otherwise use NumPy's memory, and donate it.

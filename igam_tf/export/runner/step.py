@@ -1,7 +1,12 @@
 """A training step that `igam_tf.export_step` wrote, run by JAX."""
 
+from __future__ import annotations
+
 import concurrent.futures
+import os
 import pathlib
+import typing
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,6 +14,9 @@ from igam_tf.export.runner import folder, state
 from igam_tf.export.runner.checks import as_batch
 from igam_tf.export.runner.losses import Losses
 from igam_tf.export.runner.program import Program
+
+if typing.TYPE_CHECKING:
+    import jax
 
 
 class ExportedStep:
@@ -22,7 +30,7 @@ class ExportedStep:
         step: number of steps taken, those before the export included.
     """
 
-    def __init__(self, path, manifest):
+    def __init__(self, path: str | os.PathLike, manifest: dict):
         self.path = pathlib.Path(path)
         self.manifest = manifest
         self.programs = {
@@ -34,15 +42,15 @@ class ExportedStep:
         self._plans = {}
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Images of a step."""
         return self.manifest["batch_size"]
 
-    def initial_state(self):
+    def initial_state(self) -> dict[str, jax.Array]:
         """Puts the exported state on the device, and returns it."""
         return self.load_state(self.path)
 
-    def load_state(self, path):
+    def load_state(self, path: str | os.PathLike) -> dict[str, jax.Array]:
         """Goes on from a state that `save_state` wrote; returns it.
 
         Raises:
@@ -51,16 +59,16 @@ class ExportedStep:
         """
         return self._set(state.load(path, self.manifest))
 
-    def random_state(self, seed=0):
+    def random_state(self, seed: int = 0) -> dict[str, jax.Array]:
         """Made-up variables, for timing an export that was written without state."""
         return self._set(state.random(self.manifest, seed))
 
-    def save_state(self, path):
+    def save_state(self, path: str | os.PathLike) -> None:
         """Writes all variables to an .npz file, in whole or not at all."""
         self._need_state()
         folder.write_state(path, {n: np.asarray(a) for n, a in self.state.items()})
 
-    def compile(self, names=None):
+    def compile(self, names: Sequence[str] | None = None) -> None:
         """Compiles programs now, side by side, and not each when first needed.
 
         Args:
@@ -70,7 +78,7 @@ class ExportedStep:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(lambda program: program.compiled, programs))
 
-    def run(self, images, labels):
+    def run(self, images: np.ndarray, labels: np.ndarray) -> Losses:
         """One training step.
 
         Args:
@@ -95,7 +103,7 @@ class ExportedStep:
         self.step += 1
         return Losses(self.manifest["reports"], outputs["sums"], outputs["counts"])
 
-    def plan(self, step):
+    def plan(self, step: int) -> tuple[str, bool]:
         """Which programs a step needs.
 
         Args:

@@ -1,9 +1,14 @@
 """The training loop around an exported step: shuffling, log, saved states, resume."""
 
+from __future__ import annotations
+
 import csv
 import math
+import os
 import pathlib
 import time
+import typing
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,24 +17,30 @@ from igam_tf.export.runner import folder
 from igam_tf.export.runner.checks import check_data
 from igam_tf.export.runner.losses import Losses
 
+if typing.TYPE_CHECKING:
+    import jax
+
+    from igam_tf.export.runner.step import ExportedStep
+
+
 HISTORY = "history.csv"
 # Steps after which the host waits for the device, and looks whether the loss is finite.
 _LOOK_EVERY = 100
 
 
 def train(
-    step,
-    images,
-    labels,
+    step: ExportedStep,
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
-    epochs,
-    out,
-    seed=0,
-    save_every=1,
-    evaluate=None,
-    log_seconds=60.0,
-    log=print,
-):
+    epochs: int,
+    out: str | os.PathLike,
+    seed: int = 0,
+    save_every: int = 1,
+    evaluate: Callable[[dict[str, jax.Array]], dict[str, float]] | None = None,
+    log_seconds: float = 60.0,
+    log: Callable[[str], object] = print,
+) -> list[dict[str, object]]:
     """Trains, from where the state in `out` stands, or else the export.
 
     An epoch is one random order of the images, a function of seed and epoch. Programs
@@ -86,7 +97,7 @@ def train(
     return rows
 
 
-def read_arrays(path):
+def read_arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of an .npz file with arrays of these names.
 
     Raises:

@@ -1,5 +1,6 @@
 """What an input transform lets a teacher see of the target images, in words."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -9,7 +10,7 @@ from igam_tf import transforms
 FEW = 0.5
 
 
-def seen_share(transform):
+def seen_share(transform: keras.Model) -> float:
     """Share of the pixels of an image that reach the teacher.
 
     Args:
@@ -28,7 +29,7 @@ def seen_share(transform):
     return float(np.mean(np.any(gradient.numpy() != 0, axis=-1)))
 
 
-def explain(name, transform):
+def explain(name: str, transform: keras.Model) -> str:
     """One line: which transform was chosen, between which shapes, and what is seen.
 
     Args:
@@ -43,14 +44,14 @@ def explain(name, transform):
     return f"{text}, images {before} to {after}; the teacher sees {seen}"
 
 
-def warning(name, transform):
+def warning(name: str, transform: keras.Model) -> str | None:
     """A sentence where the transform drops more than half of the pixels, else None."""
     share = seen_share(transform)
     if share >= FEW:
         return None
     return (
-        f"input transform {name!r} drops {100 * (1 - share):.0f} % of the pixels of the "
-        f"target images {transform.input_shape[1:]} (a crop loses the border, a "
+        f"input transform {name!r} drops {100 * (1 - share):.0f} % of the pixels of "
+        f"the target images {transform.input_shape[1:]} (a crop loses the border, a "
         "bilinear resize to less than half of the size the rows between). "
         "'smooth_resize' keeps them all."
     )

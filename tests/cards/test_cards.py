@@ -109,8 +109,9 @@ def test_what_the_card_says(path):
     assert card["method"] == {"name": "igam", "label": "IGAM"}
     assert card["task"]["num_classes"] == 2
     assert card["task"]["input_shape"] == [8, 8, 1]
-    assert card["results"]["attacks"]["pgd3"]["interval_95"] == (
-        found["attacks"]["pgd3"]["interval_95"]
+    assert (
+        card["results"]["attacks"]["pgd3"]["interval_95"]
+        == (found["attacks"]["pgd3"]["interval_95"])
     )
     assert card["results"]["warnings"] == found["warnings"]
     assert card["results"]["panel"]["warns"] == found["panel"]["warns"]
@@ -274,11 +275,17 @@ def test_only_the_teacher_settings_that_were_used():
 
     assert contents._WITH_TEACHER == WITH_TEACHER
     found = results()
-    teacher = {"teacher_epochs": 205, "teacher_eps": 0.03, "teacher_batch_norm": "batch"}
+    teacher = {
+        "teacher_epochs": 205,
+        "teacher_eps": 0.03,
+        "teacher_batch_norm": "batch",
+    }
     found["settings"] |= {**teacher, "source_train_examples": 9, "methods": ["igam"]}
     settings = make_card(found, "igam", student())["settings"]
     assert "teacher_checkpoint" in settings and "teacher_batch_norm" in settings
-    assert not {"teacher_epochs", "teacher_eps", "source_train_examples"} & set(settings)
+    assert not {"teacher_epochs", "teacher_eps", "source_train_examples"} & set(
+        settings
+    )
     found["settings"]["teacher_checkpoint"] = ""
     settings = make_card(found, "igam", student())["settings"]
     assert settings["teacher_epochs"] == 205 and settings["source_train_examples"] == 9
@@ -290,7 +297,11 @@ def test_only_the_teacher_settings_that_were_used():
 def test_the_teachers_file_and_figures_stand_on_the_card():
     found = results()
     measured = {"num_examples": 200, "clean": 0.764, "pgd20": 0.63, "eps": 2 / 255}
-    found["teacher"] = {"file": "/home/somebody/mine.keras", "sha256": "ab12", **measured}
+    found["teacher"] = {
+        "file": "/home/somebody/mine.keras",
+        "sha256": "ab12",
+        **measured,
+    }
     card = make_card(found, "igam", student())
     assert card["teacher"] == {"file": "mine.keras", "sha256": "ab12", **measured}
     text = cards.format_card(card)

@@ -1,4 +1,4 @@
-"""Functions in place of TensorFlow's: that Keras calls them, and what if it does not."""
+"""Functions in place of TensorFlow's: Keras calls them, or it is told."""
 
 import sys
 import threading
@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from small_models import set_seed
 
-from igam_tf import compat, distribution, gradients, moments, training
-from igam_tf.replacement import Replacement
+from igam_tf import compat, distribution, gradients, training
+from igam_tf.derivatives import moments
+from igam_tf.derivatives.replacement import Replacement
 
 NORMALISATIONS = {
     "BatchNormalization": keras.layers.BatchNormalization,

@@ -4,6 +4,8 @@ import concurrent.futures
 import contextlib
 import functools
 import threading
+import types
+from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -33,7 +35,9 @@ class Replacement:
         original: TensorFlow's function.
     """
 
-    def __init__(self, owner, attribute, name, function):
+    def __init__(
+        self, owner: types.ModuleType, attribute: str, name: str, function: Callable
+    ):
         self._owner, self._attribute, self._name = owner, attribute, name
         self.original = compat.attribute(
             owner, attribute, name.rpartition(".")[0], "inside of Keras' layers"
@@ -51,12 +55,14 @@ class Replacement:
         self._function = counted
 
     @classmethod
-    def of(cls, owner, attribute, name):
+    def of(
+        cls, owner: types.ModuleType, attribute: str, name: str
+    ) -> Callable[[Callable], Callable]:
         """Decorator: the function, with the replacement as its `replacement`."""
         return lambda function: cls(owner, attribute, name, function)._function
 
     @contextlib.contextmanager
-    def in_force(self):
+    def in_force(self) -> Iterator["_Calls"]:
         """Within it, TensorFlow's name is our function; yields its `count` of calls.
 
         Other threads meet the replacement, too: it must compute what the original does.
@@ -76,7 +82,9 @@ class Replacement:
                 if not self._depth:
                     setattr(self._owner, self._attribute, self.original)
 
-    def check(self, layers, consequence):
+    def check(
+        self, layers: Mapping[str, Callable[[], object]], consequence: str
+    ) -> None:
         """Makes sure that Keras' layers call the replacement.
 
         Args:
@@ -89,7 +97,9 @@ class Replacement:
             ValueError: with the layers that do not, and the versions.
         """
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            counts = {n: pool.submit(self._count, f).result() for n, f in layers.items()}
+            counts = {
+                n: pool.submit(self._count, f).result() for n, f in layers.items()
+            }
         missed = [name for name, count in counts.items() if not count]
         if missed:
             raise ValueError(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import gradients, moments
+from igam_tf import gradients
+from igam_tf.derivatives import moments
 
 LAYERS = {
     "batch": keras.layers.BatchNormalization,
@@ -94,7 +95,7 @@ def test_hessian_of_the_variance():
     reason="TensorFlow 2.22 computes the variance of x - mean, and has it right",
 )
 def test_why_tensorflows_moments_are_replaced():
-    """Once no TensorFlow before 2.22 is supported, `igam_tf.moments` can go."""
+    """`derivatives.moments` can go once no TensorFlow before 2.22 is supported."""
     x = tf.constant([1.0, 2.0, 4.0, 8.0])
     wrong = hessian_of_the_variance(tf.nn.moments, x)
     np.testing.assert_allclose(wrong, 2 / 4 * np.eye(4), atol=1e-6)

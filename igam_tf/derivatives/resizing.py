@@ -1,4 +1,4 @@
-"""Resizes of images as matrix products, which can be differentiated as often as one likes.
+"""Resizes of images as matrix products, differentiable as often as one likes.
 
 TensorFlow declares the gradient of its bilinear resize not differentiable, and has
 none for those of its nearest and bicubic ones: with such a resize inside of a student,
@@ -8,12 +8,14 @@ axis has a small matrix of its own: x' = A_h x A_w^T.
 
 import contextlib
 import functools
-import threading
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+
+from igam_tf.derivatives.replacement import Replacement
 
 METHODS = (
     "bilinear",
@@ -25,12 +27,15 @@ METHODS = (
     "gaussian",
     "mitchellcubic",
 )
-_tensorflow_resize = tf.image.resize
-_lock = threading.Lock()
-_depth = 0
 
 
-def resize(images, size, *, method="bilinear", antialias=False):
+def resize(
+    images: tf.Tensor | keras.KerasTensor,
+    size: Sequence[int],
+    *,
+    method: str = "bilinear",
+    antialias: bool = False,
+) -> tf.Tensor | keras.KerasTensor:
     """`tf.image.resize` (half-pixel centres), differentiable as often as one likes.
 
     Equal to TensorFlow's within 1e-6, up and down; on a GPU that multiplies matrices in
@@ -55,8 +60,8 @@ def resize(images, size, *, method="bilinear", antialias=False):
     height, width, channels = images.shape[1:]
     if None in (height, width, channels):
         raise ValueError(
-            f"resize of images of shape {tuple(images.shape)}: expected a known height, "
-            "width and number of channels; give keras.Input all three."
+            f"resize of images of shape {tuple(images.shape)}: expected a known "
+            "height, width and number of channels; give keras.Input all three."
         )
     dtype = keras.backend.standardize_dtype(images.dtype)
     # Half precision is resized in float32, as TensorFlow does.
@@ -70,7 +75,9 @@ def resize(images, size, *, method="bilinear", antialias=False):
 
 
 @functools.lru_cache
-def axis_matrix(size_in, size_out, method="bilinear", antialias=False):
+def axis_matrix(
+    size_in: int, size_out: int, method: str = "bilinear", antialias: bool = False
+) -> np.ndarray:
     """Matrix (size_out, size_in) of one axis, float32: TensorFlow's own weights.
 
     They are what TensorFlow makes of the images of which each has a single bright row.
@@ -78,7 +85,8 @@ def axis_matrix(size_in, size_out, method="bilinear", antialias=False):
     basis = np.eye(size_in, dtype=np.float32)[:, :, None, None]
     # Two columns, as TensorFlow leaves images alone whose sizes stay the same.
     with tf.init_scope(), tf.device("CPU:0"):
-        found = _tensorflow_resize(basis, (size_out, 2), method, antialias=antialias)
+        original = _resize.replacement.original
+        found = original(basis, (size_out, 2), method, antialias=antialias)
         return found.numpy()[:, :, 0, 0].T
 
 
@@ -96,43 +104,44 @@ class Resize(keras.layers.Layer):
         **kwargs: of `keras.layers.Layer`.
     """
 
-    def __init__(self, size, *, method="bilinear", antialias=False, **kwargs):
+    def __init__(
+        self,
+        size: Sequence[int],
+        *,
+        method: str = "bilinear",
+        antialias: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.size = tuple(size)
         self.method = method
         self.antialias = antialias
 
-    def call(self, images):
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         return resize(images, self.size, method=self.method, antialias=self.antialias)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], *self.size, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         own = {"size": self.size, "method": self.method, "antialias": self.antialias}
         return {**super().get_config(), **own}
 
 
 @contextlib.contextmanager
-def twice_differentiable():
+def twice_differentiable() -> Iterator[None]:
     """Within it, `tf.image.resize`, and so every resize of Keras, is `resize`.
 
     Values and first derivatives are those of TensorFlow, so that another thread
     that meets the replacement loses nothing; see `moments.twice_differentiable`.
     """
-    global _depth
-    with _lock:
-        _depth += 1
-        tf.image.resize = _resize
-    try:
+    with _resize.replacement.in_force():
         yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if not _depth:
-                tf.image.resize = _tensorflow_resize
 
 
+@Replacement.of(tf.image, "resize", "tf.image.resize")
 def _resize(
     images,
     size,
@@ -143,7 +152,7 @@ def _resize(
 ):
     """`tf.image.resize` by matrices; what they cannot do is left to TensorFlow."""
     if not _is_simple(images, size, method) or preserve_aspect_ratio:
-        return _tensorflow_resize(
+        return _resize.replacement.original(
             images, size, method, preserve_aspect_ratio, antialias, name
         )
     size = [int(side) for side in np.asarray(size)]
@@ -161,4 +170,3 @@ def _is_simple(images, size, method):
     if any(side is None or tf.is_tensor(side) for side in size):
         return False
     return None not in images.shape[1:]
-

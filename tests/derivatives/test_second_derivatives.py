@@ -1,11 +1,12 @@
-"""The check of second derivatives: what it refuses, what it lets pass, what it leaves alone."""
+"""The check of second derivatives: what it refuses, lets pass, and leaves alone."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import models, second_derivatives, training
+from igam_tf import models, training
+from igam_tf.derivatives import second_derivatives
 
 layers = keras.layers
 
@@ -46,7 +47,9 @@ GOOD = {
     "dropout": lambda: [layers.Dropout(0.5), layers.GaussianNoise(0.1)],
     "random numbers": lambda: [layers.Lambda(lambda x: tf.nn.dropout(x, 0.5))],
     "resizes": lambda: [layers.Resizing(9, 9), layers.UpSampling2D(2)],
-    "rounding": lambda: [layers.Lambda(lambda x: x + tf.stop_gradient(tf.round(x) - x))],
+    "rounding": lambda: [
+        layers.Lambda(lambda x: x + tf.stop_gradient(tf.round(x) - x))
+    ],
     "clipped gradient": lambda: [layers.Lambda(_with_clipped_gradient)],
 }
 

@@ -5,23 +5,15 @@ input gradient flows back through it to the target image (Eq. 17). Names compose
 "+", in the order of application: "mean_channels+center_crop".
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
-from igam_tf.padding import RandomPad, random_offsets, randomize
+from igam_tf.transforms.padding import randomize
 
-__all__ = [
-    "TRANSFORMS",
-    "LegacyResize",
-    "RandomPad",
-    "chosen",
-    "gradient_window",
-    "input_transform",
-    "legacy_bilinear_matrix",
-    "random_offsets",
-    "randomize",
-]
 TRANSFORMS = (
     "auto",
     "none",
@@ -38,7 +30,9 @@ TRANSFORMS = (
 )
 
 
-def input_transform(name, image_shape, teacher_shape):
+def input_transform(
+    name: str, image_shape: tuple[int, int, int], teacher_shape: tuple[int, int, int]
+) -> keras.Model:
     """Model from target images to inputs of the teacher.
 
     Args:
@@ -72,12 +66,16 @@ def input_transform(name, image_shape, teacher_shape):
     return keras.Model(images, x, name="input_transform")
 
 
-def chosen(name, image_shape, teacher_shape):
+def chosen(
+    name: str, image_shape: tuple[int, int, int], teacher_shape: tuple[int, int, int]
+) -> str:
     """Names of what `input_transform` does, joined by "+"; "none" for nothing."""
     return "+".join(_parts(name, image_shape, teacher_shape)) or "none"
 
 
-def gradient_window(name, image_shape, teacher_shape):
+def gradient_window(
+    name: str, image_shape: tuple[int, int, int], teacher_shape: tuple[int, int, int]
+) -> tuple[int, int] | None:
     """What the discriminator may see of an input gradient (section 4.3.2).
 
     Args:
@@ -102,25 +100,27 @@ class LegacyResize(keras.layers.Layer):
         size: (height, width) of the output.
     """
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size: Sequence[int], **kwargs):
         super().__init__(**kwargs)
         self.size = tuple(size)
 
-    def call(self, images):
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         rows = legacy_bilinear_matrix(images.shape[1], self.size[0])
         columns = legacy_bilinear_matrix(images.shape[2], self.size[1])
         kind = keras.backend.standardize_dtype(images.dtype)
         rows, columns = ops.cast(rows, kind), ops.cast(columns, kind)
         return ops.einsum("yh,bhwc,xw->byxc", rows, images, columns)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], *self.size, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "size": self.size}
 
 
-def legacy_bilinear_matrix(size_in, size_out):
+def legacy_bilinear_matrix(size_in: int, size_out: int) -> np.ndarray:
     """Matrix (size_out, size_in) of one axis of `LegacyResize`, float64."""
     position = np.arange(size_out) * (size_in / size_out)
     low = np.floor(position).astype(int)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import seen_pixels, transforms
+from igam_tf import transforms
+from igam_tf.transforms import input_transforms, seen_pixels
 
 
 def _crop_axis(size_in, size_out):
@@ -17,7 +18,9 @@ def _pad_axis(size_in, size_out):
 
 
 def _pool_axis(size_in, size_out):
-    return np.kron(np.eye(size_out), np.full((1, size_in // size_out), size_out / size_in))
+    return np.kron(
+        np.eye(size_out), np.full((1, size_in // size_out), size_out / size_in)
+    )
 
 
 def _bilinear_axis(size_in, size_out):
@@ -103,7 +106,7 @@ def test_auto_follows_the_paper():
         ((20, 20, 3), (8, 8, 1)): ["mean_channels", "smooth_resize"],
     }
     for (image_shape, teacher_shape), parts in cases.items():
-        assert transforms._automatic_parts(image_shape, teacher_shape) == parts
+        assert input_transforms._automatic_parts(image_shape, teacher_shape) == parts
 
 
 def test_transpose_convolution_is_trained():

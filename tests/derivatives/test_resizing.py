@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import gradients, models, resizing
+from igam_tf import gradients, models
+from igam_tf.derivatives import resizing
 
 
 @pytest.mark.parametrize("antialias", [False, True])
@@ -65,7 +66,9 @@ def test_gradient_of_an_input_gradient(layer, mode):
     direction = rng.standard_normal(kernel.shape).astype("float32")
 
     def value():
-        found = gradients.input_gradient(model, images, tf.constant([0, 1, 2]), of="loss")
+        found = gradients.input_gradient(
+            model, images, tf.constant([0, 1, 2]), of="loss"
+        )
         return 100.0 * tf.reduce_sum(tf.square(found))
 
     def derivative():

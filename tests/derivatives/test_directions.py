@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import attacks, directions, gradients, models, training
+from igam_tf import attacks, gradients, models, training
+from igam_tf.derivatives import directions
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -39,7 +40,9 @@ def test_images_of_one_color_are_seen_as_zero(name):
     with tf.GradientTape() as tape:
         tape.watch(images)
         seen = normalize(images)
-    derivative = tape.gradient(seen, images, tf.constant(np.eye(8)[None, ..., None] + 0.0 * images))
+    derivative = tape.gradient(
+        seen, images, tf.constant(np.eye(8)[None, ..., None] + 0.0 * images)
+    )
     # Of `unit_norm`, which keeps the mean, only black has no direction.
     vanishing = slice(0, 1) if name == "unit_norm" else slice(None)
     np.testing.assert_allclose(seen[vanishing], 0.0, atol=1e-6)
@@ -78,8 +81,15 @@ def _method(name, student):
     if name == "kdiga":
         return training.KDIGA(student, teacher)
     if name == "pag":
-        return training.PAG(student, lambda images, labels: tf.ones_like(images)[:, None] - tf.zeros([1, 3, 1, 1, 1]))
-    return {"edges": training.EdgeReg, "gradient_norm": training.GradNorm}[name](student)
+        return training.PAG(
+            student,
+            lambda images, labels: (
+                tf.ones_like(images)[:, None] - tf.zeros([1, 3, 1, 1, 1])
+            ),
+        )
+    return {"edges": training.EdgeReg, "gradient_norm": training.GradNorm}[name](
+        student
+    )
 
 
 METHODS = ("igam", "igam_of_0_1", "jarn", "kdiga", "pag", "edges", "gradient_norm")
@@ -88,7 +98,9 @@ METHODS = ("igam", "igam_of_0_1", "jarn", "kdiga", "pag", "edges", "gradient_nor
 def _check(method, images):
     labels = np.arange(len(images)) % 3
     method.compile(keras.optimizers.SGD(0.05))
-    history = method.fit(images, labels, batch_size=8, epochs=4, shuffle=False, verbose=0).history
+    history = method.fit(
+        images, labels, batch_size=8, epochs=4, shuffle=False, verbose=0
+    ).history
     assert np.abs(history["loss"]).max() < 1e3, history["loss"]
     assert all(np.isfinite(w).all() for w in method.get_weights())
 

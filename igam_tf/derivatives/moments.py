@@ -10,16 +10,19 @@ lost. Whatever trains on input gradients needs it (3 to 40 % of the gradients of
 
 import contextlib
 import functools
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from igam_tf import compat
-from igam_tf.replacement import Replacement
+from igam_tf.derivatives.replacement import Replacement
 
 
 @contextlib.contextmanager
-def twice_differentiable(model=None, *, training=True):
+def twice_differentiable(
+    model: keras.Model | None = None, *, training: bool = True
+) -> Iterator[None]:
     """Within it, `tf.nn.moments` has the right second derivative.
 
     Values and first derivatives are those of TensorFlow, so that another thread
@@ -39,7 +42,7 @@ def twice_differentiable(model=None, *, training=True):
         check()
 
 
-def check():
+def check() -> None:
     """Makes sure that Keras' normalisation layers use what stands here.
 
     Each of them is made and called once, in 20 ms together.
@@ -87,7 +90,13 @@ def _takes_moments(model, training):
 
 
 @Replacement.of(tf.nn, "moments", "tf.nn.moments")
-def moments(x, axes, shift=None, keepdims=False, name=None):
+def moments(
+    x: tf.Tensor,
+    axes: Sequence[int],
+    shift: object = None,
+    keepdims: bool = False,
+    name: str | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """`tf.nn.moments`, without the `stop_gradient`.
 
     Args:

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -15,7 +16,7 @@ _scope = threading.local()
 
 
 @contextlib.contextmanager
-def random_offsets(seed):
+def random_offsets(seed: tf.Tensor) -> Iterator[None]:
     """Within it, `random_pad` draws offsets from `seed`; outside, it pads centrally.
 
     Training is random in this way and evaluation never is, whatever the mode of the
@@ -32,12 +33,13 @@ def random_offsets(seed):
         _scope.seed = outer
 
 
-def randomize(network):
+def randomize(network: keras.Layer) -> keras.Layer:
     """Lets the `random_pad` of a network draw offsets in training, in place.
 
     It is a `ZeroPadding2D` layer of that name, so that a saved network loads in any
     Keras and pads centrally there, as it does outside of training here. A loaded
-    network, or a copy, draws again after this; the methods see to it for their teachers.
+    network, or a copy, draws again after this; the methods see to it for their
+    teachers.
 
     Args:
         network: keras.Model or layer.
@@ -46,7 +48,9 @@ def randomize(network):
         The network.
     """
     for layer in leaves(network) if isinstance(network, keras.Model) else [network]:
-        is_ours = type(layer) is keras.layers.ZeroPadding2D and layer.name == "random_pad"
+        is_ours = (
+            type(layer) is keras.layers.ZeroPadding2D and layer.name == "random_pad"
+        )
         if is_ours:
             compat.wrap_call(layer, _pad_at_random)
     return network
@@ -60,8 +64,10 @@ def _pad_at_random(layer, pad_centrally, images):
     return randomly_padded(images, [side + sum(free) for side, free in sides], seed)
 
 
-def randomly_padded(images, size, seed):
-    """Images at an offset drawn for each of them, in zeros of (height, width) `size`."""
+def randomly_padded(
+    images: tf.Tensor, size: Sequence[int], seed: tf.Tensor
+) -> tf.Tensor:
+    """Images at an offset drawn for each, in zeros of (height, width) `size`."""
     height, width = images.shape[1:3]
     free = (size[0] - height, size[1] - width)
     batch = tf.shape(images)[0]
@@ -89,21 +95,23 @@ class RandomPad(keras.layers.Layer):
         size: (height, width) after padding.
     """
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size: Sequence[int], **kwargs):
         super().__init__(**kwargs)
         self.size = tuple(size)
 
-    def call(self, images):
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         seed = getattr(_scope, "seed", None)
         if seed is not None:
             return randomly_padded(images, self.size, seed)
         free = [t - s for s, t in zip(images.shape[1:3], self.size)]
         return ops.pad(images, _paddings(free, [f // 2 for f in free]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return (input_shape[0], *self.size, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "size": self.size}
 
 

@@ -1,20 +1,15 @@
-"""Devices: which strategy trains, on how many machines, in which precision; seeds."""
+"""Which `tf.distribute` strategy trains, on how many devices and machines."""
 
-import contextlib
 import functools
 import json
 import os
 
-import keras
 import tensorflow as tf
 
-from igam_tf.errors import WorkerLostError
-
 STRATEGIES = ("auto", "one", "mirrored", "multiworker")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def strategy(name="auto", *, devices=0):
+def strategy(name: str = "auto", *, devices: int = 0) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy to create and train models under.
 
     Args:
@@ -96,94 +91,3 @@ def _multiworker(num_workers, devices):
             "CPU; hide GPUs by CUDA_VISIBLE_DEVICES."
         )
     return tf.distribute.MultiWorkerMirroredStrategy()
-
-
-def is_chief(strategy):
-    """Whether this process writes the files: the first worker, or the only process."""
-    resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_id
-
-
-def is_multiworker(strategy):
-    """Whether other processes train with this one."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-
-
-def local(strategy):
-    """The strategy for what one worker does alone, such as evaluating."""
-    return _DEFAULT if is_multiworker(strategy) else strategy
-
-
-_DEFAULT = tf.distribute.get_strategy()
-
-
-def from_first_worker(strategy, number):
-    """The first worker's number, an int32, at every worker, when all have come here."""
-
-    def own():
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.where(replica == 0, number, 0)
-
-    @tf.function
-    def total():
-        return strategy.reduce("SUM", strategy.run(own), axis=None)
-
-    return int(total())
-
-
-def wait_for_all(strategy):
-    """Returns when all workers have come to this point; at once without others."""
-    if is_multiworker(strategy):
-        from_first_worker(strategy, 0)
-
-
-@contextlib.contextmanager
-def noticing_lost_workers(strategy):
-    """Raises WorkerLostError where TensorFlow tells of a lost worker."""
-    try:
-        yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        if not is_multiworker(strategy):
-            raise
-        raise WorkerLostError(
-            "Another worker went away. Start the same command again on every machine; "
-            "training goes on at the last finished epoch."
-        ) from error
-
-
-@contextlib.contextmanager
-def precision(name):
-    """Within it, new layers compute in this precision; weights stay float32.
-
-    Args:
-        name: "float32", "mixed_bfloat16" or "mixed_float16".
-
-    Raises:
-        ValueError: if the name is unknown.
-    """
-    if name not in PRECISIONS:
-        raise ValueError(f"precision={name!r}: expected one of {PRECISIONS}.")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def resolve_jit_compile(value):
-    """Whether to compile with XLA: "auto" is yes on a GPU, no on the CPU.
-
-    On the CPU XLA is slower than the oneDNN kernels (an IGAM step of 0.24 s
-    against 0.12 s).
-    """
-    if value in (True, False):
-        return value
-    if value != "auto":
-        raise ValueError(f"jit_compile={value!r}: expected 'auto', True or False.")
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def set_seed(seed):
-    """Seeds Python, NumPy and TensorFlow, hence all initial weights."""
-    keras.utils.set_random_seed(seed)
