@@ -5,9 +5,10 @@ import math
 import keras
 import tensorflow as tf
 
-from igam_tf import directions, moments, resizing, streams
+from igam_tf import streams
 from igam_tf.data import check_count
 from igam_tf.data.batches import crop_and_flip
+from igam_tf.derivatives import directions, moments, resizing
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 
