@@ -12,7 +12,7 @@ def other_backend() -> str | None:
     Before Keras is imported, what KERAS_BACKEND says.
     """
     keras = sys.modules.get("keras")
-    if hasattr(keras, "config"):
+    if keras is not None and hasattr(keras, "config"):
         name = keras.config.backend()
     else:
         name = os.environ.get("KERAS_BACKEND") or "tensorflow"

@@ -8,6 +8,7 @@ each then raises an error that names it, instead of computing something else.
 
 import contextlib
 import functools
+import typing
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -24,7 +25,7 @@ def versions() -> str:
     return f"Keras {keras.__version__} with TensorFlow {tf.__version__}"
 
 
-def attribute(owner: object, name: str, owner_name: str, purpose: str) -> object:
+def attribute(owner: object, name: str, owner_name: str, purpose: str) -> typing.Any:
     """`owner.name`, or an error that says what Keras or TensorFlow has moved.
 
     Raises:
@@ -168,7 +169,7 @@ class OwnLoop:
     def compile(self, *args, **kwargs) -> None:
         for name in self._CALLED_BY_FIT:
             attribute(keras.Model, name, "keras.Model", "to train by its own loop")
-        super().compile(*args, **kwargs)
+        super().compile(*args, **kwargs)  # type: ignore[misc]  # of the model beside it
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: `compile` built all; from a batch it fails with several workers."""
@@ -177,7 +178,7 @@ class OwnLoop:
 # Optimizers.
 
 
-def learning_rate(optimizer: keras.optimizers.Optimizer) -> object:
+def learning_rate(optimizer: keras.optimizers.Optimizer) -> typing.Any:
     """An optimizer's learning rate as it was given: a schedule, or a variable.
 
     `Optimizer._learning_rate`: the public property is a schedule's value of the moment.

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 _FIRST = "\nInterrupted: stopping at the next safe place; once more stops at once.\n"
 _SECOND = "\nStopped at once; what was saved last is whole.\n"
 _STATUS = 130
-_waiting = []
+_waiting: list[list[int]] = []
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def deferred() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: at the end of the block, if one still waits.
     """
-    mine = []
+    mine: list[int] = []
     _waiting.append(mine)
     try:
         yield

@@ -7,6 +7,7 @@ there is none.
 import importlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 
 def exports(
@@ -15,7 +16,7 @@ def exports(
     *,
     defined: Iterable[str] = (),
     moved: Mapping[str, str] | None = None,
-) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """What the `__init__` of a package needs to import its names lazily.
 
         __all__, __getattr__, __dir__ = lazy.exports(
@@ -37,7 +38,7 @@ def exports(
 
     moved = moved or {}
 
-    def find(name: str) -> object:
+    def find(name: str) -> Any:
         if name in moved:
             place = f"{package}.{moved[name]}"
             warnings.warn(

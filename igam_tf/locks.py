@@ -19,7 +19,7 @@ NAME = "in-use.json"
 #: Seconds between two touches of a lock, and without one until it counts as left
 #: behind.
 TOUCHED_EVERY, STALE_AFTER = 20.0, 300.0
-_HELD = {}
+_HELD: dict[pathlib.Path, dict] = {}
 
 
 class FolderInUseError(ValueError):

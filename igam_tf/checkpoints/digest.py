@@ -27,13 +27,13 @@ def digest(path: str | os.PathLike) -> str:
     with located(path) as (prefix, _):
         if path.is_file() and not str(path).startswith(str(prefix)):
             return _digest([path])
-        prefix = pathlib.Path(prefix)
-        inside = prefix.parent.iterdir()
-        return _digest(sorted(p for p in inside if _belongs(p.name, prefix.name)))
+        base = pathlib.Path(prefix).name
+        inside = pathlib.Path(prefix).parent.iterdir()
+        return _digest(sorted(p for p in inside if _belongs(p.name, base)))
 
 
-def _belongs(name, prefix):
-    return name == f"{prefix}.index" or name.startswith(f"{prefix}.data-")
+def _belongs(name, base):
+    return name == f"{base}.index" or name.startswith(f"{base}.data-")
 
 
 def _digest(paths):

@@ -45,7 +45,7 @@ def load_keras(path: pathlib.Path) -> keras.Model:
         if value.dtype.kind == "f":
             as_weights(value, weight.path, path, value.dtype)
     shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
-    if not all(shapes) or [len(shape) for shape in shapes] != [4, 2]:
+    if [len(shape or ()) for shape in shapes] != [4, 2]:
         raise CheckpointError(
             f"{path} maps {shapes[0]} to {shapes[1]}; expected a network from "
             "images (batch, height, width, channels) to logits (batch, classes)."

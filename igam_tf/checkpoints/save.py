@@ -6,6 +6,7 @@ import warnings
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from igam_tf.checkpoints.describe import describe
 from igam_tf.checkpoints.tf1.names import PARTS
@@ -58,7 +59,7 @@ def save_tf1(
     """
     models = _by_part(model, part)
     networks = {name: without_transform(model) for name, model in models.items()}
-    tensors = {}
+    tensors: dict[str, tf.Tensor | np.ndarray] = {}
     for name, network in networks.items():
         tensors |= tensors_of(network, name, momentum_slots)
     if source_teacher is not None:

@@ -6,6 +6,7 @@ seen. The images stay one uint8 tensor that the pipeline captures: it is never a
 constant of a graph (those end at 2 GB), and a batch costs one gather.
 """
 
+import typing
 import weakref
 
 import numpy as np
@@ -21,7 +22,9 @@ _SHUFFLE, _AUGMENT, _PARTNERS = 0, 1, 2
 # Spelled out: "auto" may choose another generator on another device.
 _GENERATOR = "philox"
 # TensorFlow copies an array that it takes: once a split, not once a data set.
-_TENSORS = weakref.WeakKeyDictionary()
+_TENSORS: weakref.WeakKeyDictionary[Split, tuple[tf.Tensor, tf.Tensor]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -155,7 +158,7 @@ def crop_and_flip(
     return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
 
 
-def check_count(name: str, value: object, *, at_least: int = 1) -> None:
+def check_count(name: str, value: typing.Any, *, at_least: int = 1) -> None:
     """Raises ValueError unless the value is a whole number of at least so much."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < at_least:

@@ -72,7 +72,7 @@ class DatasetInfo:
 
 # Published by name; change it through `register` only.
 DATASETS: dict[str, DatasetInfo] = {}
-_READERS = {}
+_READERS: dict[str, Callable[..., Task] | str] = {}
 
 
 def register(info: DatasetInfo, reader: Callable[..., Task] | str) -> None:

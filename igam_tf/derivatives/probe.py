@@ -1,5 +1,6 @@
 """One draw of random directions, in which a derivative meets a finite difference."""
 
+import typing
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +34,9 @@ class Probe:
             self.r, self.size = _dot(gradient, self.w), _spread(gradient, self.w)
         self.passes = bool(self.size > 0)
         sources = [*self.c, *self.values, *self.weights]
-        self.second = outer.gradient(self.r, sources) if self.passes else None
+        self.second: typing.Any = None
+        if self.passes:
+            self.second = outer.gradient(self.r, sources)
 
     @staticmethod
     def gradient(

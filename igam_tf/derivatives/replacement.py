@@ -5,6 +5,7 @@ import contextlib
 import functools
 import threading
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
@@ -51,13 +52,13 @@ class Replacement:
                 calls.count += 1
             return function(*args, **kwargs)
 
-        counted.replacement = self
+        counted.replacement = self  # type: ignore[attr-defined]
         self._function = counted
 
     @classmethod
     def of(
         cls, owner: types.ModuleType, attribute: str, name: str
-    ) -> Callable[[Callable], Callable]:
+    ) -> Callable[[Callable], typing.Any]:
         """Decorator: the function, with the replacement as its `replacement`."""
         return lambda function: cls(owner, attribute, name, function)._function
 

@@ -52,7 +52,8 @@ def check(model: keras.Model, *, training: bool) -> None:
         calls = calls_of(model, tf.constant(images), training)
         with _in_float32([call.operation for call in calls]):
             calls = calls_of(model, tf.constant(images), training)
-            checked, cut = set(), []
+            checked: set[int | str] = set()
+            cut: list[keras.Operation] = []
             for call in calls:
                 key = call.kind()
                 if key in checked or not call.floats:
@@ -77,9 +78,12 @@ def _check_reaches(model, images, training, cut):
         )
 
 
-def _fault(call: Call, generator: np.random.Generator, cut: list[object]) -> str | None:
+def _fault(
+    call: Call, generator: np.random.Generator, cut: list[keras.Operation]
+) -> str | None:
     """What is wrong with a call, a sentence without its subject; None if nothing."""
-    found, wrong, fine = None, 0, 0
+    found: tuple[float, float] = (0.0, 0.0)
+    wrong, fine = 0, 0
     # A share of a wrong derivative may fall within the tolerance of a draw.
     enough = _DRAWS if call.is_own() else 1
     while wrong < _DRAWS:

@@ -5,7 +5,8 @@ import os
 
 import tensorflow as tf
 
-from igam_tf.data import Augmentation, batches
+from igam_tf.data import batches
+from igam_tf.data.registry import Augmentation
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
 from igam_tf.export.runner import folder

@@ -79,7 +79,7 @@ class Captures:
         self._names = {
             id(compat.variable_handle(v)): name for name, v in self.variables.items()
         }
-        self.used = {}
+        self.used: dict[str, keras.Variable] = {}
 
     def entry(self, tensor: tf.Tensor) -> dict[str, object]:
         """Manifest entry of one captured input of a concrete function.

@@ -115,7 +115,8 @@ def binned_means(
     """
     order = np.argsort(a, kind="stable")
     parts = np.array_split(order, min(num_bins, len(order)))
-    return tuple(np.array([values[part].mean() for part in parts]) for values in (a, b))
+    mean_a, mean_b = ([values[part].mean() for part in parts] for values in (a, b))
+    return np.array(mean_a), np.array(mean_b)
 
 
 def _points(measures, name):

@@ -87,7 +87,8 @@ def gradient_window(
     """
     if "center_crop" not in _parts(name, image_shape, teacher_shape):
         return None
-    return tuple(min(i, t) for i, t in zip(image_shape[:2], teacher_shape[:2]))
+    height, width = (min(i, t) for i, t in zip(image_shape[:2], teacher_shape[:2]))
+    return height, width
 
 
 @keras.saving.register_keras_serializable("igam_tf")

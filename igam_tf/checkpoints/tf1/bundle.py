@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import tempfile
+import typing
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Bundle:
             self._parse_entry(k, v) for k, v in pairs[1:]
         )
         self._check_data_files()
-        self._reader = None
+        self._reader: typing.Any = None
 
     def read(self, name: str) -> np.ndarray:
         """The value of one variable.

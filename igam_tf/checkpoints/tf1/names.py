@@ -28,7 +28,7 @@ class Row(NamedTuple):
     name: str
     layer: str
     weight: str
-    shape: tuple
+    shape: tuple[int, ...]
 
     @property
     def trainable(self) -> bool:
@@ -84,14 +84,14 @@ def mnist_rows(
 ) -> list[Row]:
     """Variables of MadryLab's MNIST net: `Variable`, `Variable_1` ... `Variable_7`."""
     inputs = image_shape[2]
-    layers = []
+    layers: list[tuple[str, tuple[int, ...]]] = []
     for i, num_filters in enumerate(filters, start=1):
         layers.append((f"conv{i}", (5, 5, inputs, num_filters)))
         inputs = num_filters
     pooled = [-(-side // 2 ** len(filters)) for side in image_shape[:2]]
     layers.append(("hidden", (pooled[0] * pooled[1] * inputs, hidden_units)))
     layers.append(("logit", (hidden_units, num_classes)))
-    rows = []
+    rows: list[Row] = []
     for layer, shape in layers:
         rows.append(Row(_numbered("Variable", len(rows)), layer, "kernel", shape))
         rows.append(Row(_numbered("Variable", len(rows)), layer, "bias", shape[-1:]))

@@ -1,6 +1,7 @@
 """One network of a TF1 checkpoint: its sizes, its variables, its Keras model."""
 
 import dataclasses
+import typing
 
 import keras
 
@@ -30,12 +31,12 @@ class Part:
 
     name: str
     kind: str
-    image_shape: tuple
-    heads: tuple
+    image_shape: tuple[int, int, int]
+    heads: tuple[tuple[str, int], ...]
     depth: int | None = None
     width: int | None = None
     normalization: str = "none"
-    channels: tuple = ()
+    channels: tuple[int, ...] = ()
     hidden_units: int | None = None
     dense: bool = False
     moving_statistics: bool = True
@@ -71,10 +72,11 @@ class Part:
                 f"image_shape={image_shape}: expected (height, width, "
                 f"{self.image_shape[-1]})."
             )
+        height, width, channels = image_shape
         return dataclasses.replace(
             self,
             normalization=normalization or self.normalization,
-            image_shape=tuple(image_shape),
+            image_shape=(height, width, channels),
         )
 
     def rows(self, head: str | None = None) -> list[names.Row]:
@@ -82,8 +84,7 @@ class Part:
         tf1_head, num_classes = self.head(head)
         if self.kind == "madry_mnist":
             return names.mnist_rows(
-                filters=self.channels,
-                hidden_units=self.hidden_units,
+                **self._sizes(),
                 num_classes=num_classes,
                 image_shape=self.image_shape,
             )
@@ -92,8 +93,7 @@ class Part:
                 channels=self.channels, image_shape=self.image_shape, dense=self.dense
             )
         return names.wide_resnet_rows(
-            depth=self.depth,
-            width=self.width,
+            **self._sizes(),
             num_classes=num_classes,
             num_channels=self.image_shape[-1],
             scope=names.STUDENT_SCOPE if self.name == "student" else "",
@@ -106,8 +106,7 @@ class Part:
             return mnist_cnn(
                 num_classes=self.head(head)[1],
                 image_shape=self.image_shape,
-                filters=self.channels,
-                hidden_units=self.hidden_units,
+                **self._sizes(),
                 **kwargs,
             )
         if self.dense:
@@ -119,13 +118,18 @@ class Part:
                 gradient_shape=self.image_shape, channels=self.channels, **kwargs
             )
         return wide_resnet(
-            depth=self.depth,
-            width=self.width,
+            **self._sizes(),
             num_classes=self.head(head)[1],
             image_shape=self.image_shape,
             normalization=self.normalization,
             **kwargs,
         )
+
+    def _sizes(self) -> dict[str, typing.Any]:
+        """The sizes of its layers, as `names` and `igam_tf.models` call them."""
+        if self.kind == "madry_mnist":
+            return {"filters": self.channels, "hidden_units": self.hidden_units}
+        return {"depth": self.depth, "width": self.width}
 
     def __str__(self) -> str:
         height, width, channels = self.image_shape

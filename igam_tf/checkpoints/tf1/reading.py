@@ -45,7 +45,11 @@ def read_weights(
         row.name: as_weights(bundle.read(row.name), row.name, bundle.shown)
         for row in stored
     }
-    if without and os.fspath(moving_statistics) != "initial":
+    if (
+        without
+        and moving_statistics is not None
+        and os.fspath(moving_statistics) != "initial"
+    ):
         with located(moving_statistics) as (prefix, shown):
             values.update(_statistics(Bundle(prefix, shown), rows, values))
     return values

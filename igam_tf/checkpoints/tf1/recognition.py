@@ -30,7 +30,8 @@ def find_parts(bundle: Bundle) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         for name, entry in bundle.entries.items()
         if not is_slot(name) and not _BOOKKEEPING.match(name)
     }
-    parts, owned = [], set()
+    parts: list[Part] = []
+    owned: set[str] = set()
     for find in (_wide_teacher, _mnist, _student, _discriminator):
         part = find(shapes)
         if part is not None:

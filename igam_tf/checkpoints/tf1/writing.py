@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -95,7 +96,7 @@ def source_head(
 
 
 def write(
-    tensors: dict[str, tf.Tensor | np.ndarray], folder: pathlib.Path, base: str
+    tensors: Mapping[str, tf.Tensor | np.ndarray], folder: pathlib.Path, base: str
 ) -> str:
     """Writes a checkpoint and its state file.
 
@@ -109,8 +110,8 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Written under another name and moved, so that a crash leaves no half checkpoint.
-    with tempfile.TemporaryDirectory(prefix=files.PREFIX, dir=folder) as temporary:
-        temporary = pathlib.Path(temporary)
+    with tempfile.TemporaryDirectory(prefix=files.PREFIX, dir=folder) as made:
+        temporary = pathlib.Path(made)
         tf.raw_ops.SaveV2(
             prefix=str(temporary / base),
             tensor_names=list(tensors),

@@ -31,7 +31,7 @@ class ExportedAttack:
         self.manifest = manifest
         entry = manifest["programs"][folder.ATTACK]
         self.program = Program(self.path, folder.ATTACK, entry)
-        self.state = None
+        self.state: typing.Any = None
 
     def __repr__(self) -> str:
         return self.manifest["attack"]

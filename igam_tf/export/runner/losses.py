@@ -1,6 +1,7 @@
 """The losses of exported steps, read when they are asked for."""
 
 import collections.abc
+import typing
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -24,8 +25,8 @@ class Losses(collections.abc.Mapping):
     def mean(cls, losses: Iterable["Losses"]) -> "Losses":
         """Over several steps."""
         losses = list(losses)
-        sums = sum(np.asarray(one._sums, np.float64) for one in losses)
-        counts = sum(np.asarray(one._counts, np.float64) for one in losses)
+        sums: typing.Any = sum(np.asarray(one._sums, np.float64) for one in losses)
+        counts: typing.Any = sum(np.asarray(one._counts, np.float64) for one in losses)
         return cls(losses[0].names, sums, counts)
 
     def __getitem__(self, name: str) -> float:

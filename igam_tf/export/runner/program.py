@@ -15,7 +15,6 @@ from collections.abc import Mapping
 import jax
 import jax.export
 import jax.numpy as jnp
-import numpy as np
 
 from igam_tf.export.runner.folder import dtype_of
 
@@ -68,7 +67,7 @@ class Program:
             return self.lowered.compile()
 
     def __call__(
-        self, values: Mapping[str, np.ndarray], state: dict[str, jax.Array]
+        self, values: Mapping[str, object], state: dict[str, jax.Array]
     ) -> dict[str, jax.Array]:
         """Runs the program; returns at once, with arrays that may not be ready.
 
@@ -86,7 +85,7 @@ class Program:
                 for name in self.arguments
             ]
             results = dict(zip(self.results, self.compiled(*arguments), strict=True))
-        outputs = {}
+        outputs: dict[str, jax.Array] = {}
         for name, result in results.items():
             (state if name in state else outputs)[name] = result
         return outputs

@@ -37,9 +37,9 @@ class ExportedStep:
             name: Program(self.path, name, entry)
             for name, entry in manifest["programs"].items()
         }
-        self.state = None
-        self.step = None
-        self._plans = {}
+        self.state: typing.Any = None
+        self.step: typing.Any = None
+        self._plans: dict[int, dict[str, np.ndarray]] = {}
 
     @property
     def batch_size(self) -> int:
