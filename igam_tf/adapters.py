@@ -1,4 +1,4 @@
-"""This package's classifiers in other attack libraries.
+"""Adapters that hand classifiers of this package to other attack libraries.
 
     fmodel = igam_tf.adapters.to_foolbox(model)  # pip install -e ".[foolbox]"
     classifier = igam_tf.adapters.to_art(model)  # pip install -e ".[art]"
@@ -16,7 +16,7 @@ from igam_tf.attacks.classifier import logits_of, num_classes
 
 
 def to_foolbox(model: keras.Model) -> object:
-    """A classifier as Foolbox attacks it.
+    """Wraps a classifier for Foolbox.
 
     Foolbox compares labels to classes of int64 and, under NumPy 2, fails for others:
     pass `tf.constant(labels, tf.int64)`.
@@ -41,7 +41,7 @@ def to_foolbox(model: keras.Model) -> object:
 
 
 def to_art(model: keras.Model) -> object:
-    """A classifier as IBM's Adversarial Robustness Toolbox attacks it.
+    """Wraps a classifier for IBM's Adversarial Robustness Toolbox.
 
     Args:
         model: as in `to_foolbox`.

@@ -1,4 +1,4 @@
-"""Every name of Keras and TensorFlow that we use and that they do not promise to keep.
+"""Every name of Keras and TensorFlow that we use although they may change it.
 
 Private names, and names of undocumented behaviour, stand here, each behind a function
 or class that says what it is for; the rest of the package uses these. Each has a test

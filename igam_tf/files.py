@@ -119,7 +119,7 @@ def copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
 
 
 def digest(path: str | os.PathLike) -> str:
-    """SHA-256 of what a file holds, by which it is known again.
+    """SHA-256 of what a file holds, by which it is recognized later.
 
     Of a zip, such as a `.keras` file, these are the names and contents of its members:
     a card in its comment changes nothing.
@@ -184,7 +184,7 @@ def _damaged(path, reason):
 
 
 def _sync(path):
-    """Brings a file or the entries of a folder to the disk, where that is possible."""
+    """Flushes a file or the entries of a folder to the disk, where that is possible."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

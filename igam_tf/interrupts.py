@@ -74,7 +74,7 @@ def _on_interrupt(signum, frame):
 
 
 def _watch(reader):
-    """Sees each signal as it arrives, also during a call of compiled code."""
+    """Handles each signal as it arrives, even during a call of compiled code."""
     count = 0
     while received := reader.recv(64):
         for number in received:

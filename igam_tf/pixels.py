@@ -14,7 +14,7 @@ if typing.TYPE_CHECKING:
 
 
 def as_float(images: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
-    """Images as fractions of the pixel range.
+    """Converts grey levels to fractions of the pixel range.
 
     Args:
         images: array or tensor (batch, height, width, channels), uint8 in 0..255 or

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 class Purpose(enum.IntEnum):
-    """All that is drawn at random within a step. New ones come last."""
+    """Everything that is drawn at random within a step. New purposes come last."""
 
     ATTACK = 1
     PAD_ROWS = 2

@@ -1,4 +1,4 @@
-"""A card inside of a `.keras` file, which Keras loads as before.
+"""Stores a card inside a `.keras` file, which Keras loads as before.
 
 A `.keras` file is a zip archive, and the card is the archive's comment: JSON in the
 last bytes of the file. No member is added or changed, so that plain Keras reads exactly

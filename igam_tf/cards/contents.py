@@ -1,4 +1,4 @@
-"""What a card says: a dict made from the results of a run."""
+"""Makes the contents of a card, a dict, from the results of a run."""
 
 import pathlib
 
@@ -25,7 +25,7 @@ _FROM_EVALUATION = (
 
 
 def make_card(results: dict, row: str, model: keras.Model) -> dict:
-    """The card of one row of a run.
+    """Makes the card of one row of a run.
 
     Args:
         results: dict as of `results.json`: "rows", "settings", and where it was made.
@@ -99,7 +99,7 @@ def _teacher(measured, settings):
 
 
 def _used(settings):
-    """Without the settings of a teacher that this run did not train or have."""
+    """The settings without those of a teacher that this run did not train or have."""
     has_teacher = set(_WITH_TEACHER) & set(settings.get("methods", _WITH_TEACHER))
     if has_teacher and not settings.get("teacher_checkpoint"):
         return settings

@@ -1,4 +1,4 @@
-"""Loading a student with its card, and writing the card of one."""
+"""Loads a student with its card, and writes a student's card."""
 
 import os
 import pathlib

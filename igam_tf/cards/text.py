@@ -1,4 +1,4 @@
-"""A card as Markdown, with code to paste."""
+"""Formats a card as Markdown, with code to paste."""
 
 import html
 import json
@@ -135,7 +135,7 @@ def _warnings(found):
 
 
 def _transfer(card):
-    """What the controls say; cards of earlier versions have nothing of it."""
+    """What the controls say; cards of earlier versions lack it."""
     for sentence in card.get("transfer", ()):
         yield f"- {sentence}"
     if card.get("control_of"):

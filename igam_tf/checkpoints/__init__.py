@@ -1,4 +1,4 @@
-"""TF1 checkpoints of MadryLab and of the IGAM authors, to Keras and back."""
+"""Loads, describes and converts TF1 checkpoints of MadryLab and the IGAM authors."""
 
 from igam_tf.checkpoints.convert import convert
 from igam_tf.checkpoints.describe import CheckpointInfo, describe

@@ -1,4 +1,4 @@
-"""Unpacking zips that come from the network: nothing may land outside of the folder."""
+"""Unpacks downloaded zips safely: nothing may land outside the target folder."""
 
 import os
 import pathlib
@@ -65,7 +65,7 @@ def unpack(
 
 
 def _check_member(member, archive):
-    """Refuses names that lead outside, and links."""
+    """Refuses links, and names that lead outside the folder."""
     name = member.filename
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:

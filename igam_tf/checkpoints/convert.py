@@ -1,4 +1,4 @@
-"""Conversion between TF1 checkpoints and `.keras` files, with a check."""
+"""Converts checkpoints to `.keras` files and verifies the result."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What a TF1 checkpoint is, said before anything is loaded."""
+"""Describes a TF1 checkpoint by its index, before any weights are loaded."""
 
 import dataclasses
 import os
@@ -90,7 +90,7 @@ class CheckpointInfo:
 
 
 def describe(path: str | os.PathLike) -> CheckpointInfo:
-    """Says what a TF1 checkpoint holds; reads its index, no weights.
+    """Describes what a TF1 checkpoint holds; reads only its index.
 
     Args:
         path: folder, prefix, `.index` file or zip, as for `load`.

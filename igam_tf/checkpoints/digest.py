@@ -1,4 +1,4 @@
-"""Which file it was: the SHA-256 of a checkpoint."""
+"""The SHA-256 by which a checkpoint is identified."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Downloading a file: resumed, paced, shown."""
+"""Downloads a file: resumes it, watches its pace, shows its progress."""
 
 import http.client
 import pathlib
@@ -24,12 +24,12 @@ class Gone(ConnectionError):
 def download_to(
     part: pathlib.Path, download: Download, *, retries: int, timeout: float
 ) -> None:
-    """Downloads to a file, and takes up what is already there.
+    """Downloads to a file, resuming where an earlier download stopped.
 
     Args:
         part: the file, which need not exist.
         download: where from.
-        retries: how often a cut connection is taken up again.
+        retries: how often a broken connection is resumed.
         timeout: seconds without a byte, or with less than 1 kB a second, after which a
             connection counts as cut.
 

@@ -1,4 +1,4 @@
-"""The one error of this room."""
+"""The error that all of `igam_tf.checkpoints` raises."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Fetching the published checkpoints: downloaded, verified, unpacked safely."""
+"""Fetches the published checkpoints: downloads, verifies and unpacks them."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def fetch(
     Args:
         name: key of `DOWNLOADS`, or of `BY_HAND`, for which it only says what to do.
         folder: where `<folder>/<name>/` is made.
-        retries: how often a cut connection is taken up again.
+        retries: how often a broken connection is resumed.
         timeout: seconds without a byte, or with less than 1 kB a second, after which a
             connection counts as cut.
         downloads: dict like `DOWNLOADS`, for mirrors.
@@ -71,7 +71,7 @@ def fetch(
 
 
 def _unpack_to(archive, target):
-    """Unpacks to a folder that appears whole; where inside of it the checkpoint is."""
+    """Unpacks to a folder that appears whole; returns where in it the checkpoint is."""
     with replacing_folder(target) as unpacked:
         files = unpack(archive, unpacked)
         inside = {f.relative_to(unpacked).parent for f in files if f.suffix == ".index"}

@@ -1,4 +1,4 @@
-"""Files of other libraries: what they are, and how their networks come here."""
+"""Recognizes files of other libraries, and says how to bring their networks here."""
 
 import os
 import pathlib
@@ -30,7 +30,7 @@ _SAVED_MODEL = (
 
 
 def what_it_is(path: str | os.PathLike) -> str | None:
-    """What a file or folder is, if it is of a kind that people mix up with checkpoints.
+    """Says what a file is, if it is of a kind that is often mistaken for a checkpoint.
 
     Args:
         path: of a file or folder.

@@ -1,4 +1,4 @@
-"""`.keras` files, and one clear error for each that is none."""
+"""Loads `.keras` files, with a clear error for whatever is not one."""
 
 import json
 import pathlib
@@ -58,7 +58,7 @@ def load_keras(path: pathlib.Path) -> keras.Model:
 
 
 def _check_archive(path):
-    """Before Keras, whose messages miss what the file is, opens it."""
+    """Checks the file before Keras opens it, whose messages miss what the file is."""
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}: there is no such file.")
     if not zipfile.is_zipfile(path):

@@ -1,4 +1,4 @@
-"""Loading: TF1 checkpoints and `.keras` files through one door."""
+"""Loads TF1 checkpoints and `.keras` files by one function."""
 
 import os
 import pathlib

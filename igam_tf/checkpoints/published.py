@@ -1,4 +1,4 @@
-"""The published checkpoints: where each is, and how one gets it."""
+"""The published checkpoints: where each one is and how to get it."""
 
 import os
 from typing import NamedTuple

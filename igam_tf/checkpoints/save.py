@@ -1,4 +1,4 @@
-"""Writing TF1 checkpoints that the original graphs restore."""
+"""Writes TF1 checkpoints that the original graphs can restore."""
 
 import os
 import pathlib
@@ -73,7 +73,7 @@ def save_tf1(
 
 
 def _by_part(model, part):
-    """dict of part (None: to be seen) -> model."""
+    """Dict from part (None: to be inferred) to model."""
     if not isinstance(model, dict):
         if part not in (None, *PARTS):
             raise ValueError(f"part={part!r}: expected one of {PARTS}.")

@@ -1,4 +1,4 @@
-"""What may become a weight: numbers of a floating type, all of them finite."""
+"""Checks that stored values can be weights: floating point, and all finite."""
 
 import os
 

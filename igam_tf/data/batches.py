@@ -28,7 +28,7 @@ _TENSORS: weakref.WeakKeyDictionary[Split, tuple[tf.Tensor, tf.Tensor]] = (
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Batches in an epoch, the last, partial one included.
+    """Number of batches in an epoch, the last, partial one included.
 
     Args:
         split: `Split`.
@@ -159,7 +159,7 @@ def crop_and_flip(
 
 
 def check_count(name: str, value: typing.Any, *, at_least: int = 1) -> None:
-    """Raises ValueError unless the value is a whole number of at least so much."""
+    """Raises ValueError unless the value is a whole number of at least `at_least`."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < at_least:
         raise ValueError(
@@ -220,7 +220,7 @@ def _steps_of_epoch(epoch, count, batch_size, steps, seed):
 def augmented(
     images: tf.Tensor, key: tf.Tensor, augmentation: Augmentation
 ) -> tf.Tensor:
-    """Crops, mirrors and adds noise as an `Augmentation` says.
+    """Crops, mirrors and adds noise as an `Augmentation` specifies.
 
     Args:
         images: uint8 or float32 tensor (batch, height, width, channels).

@@ -1,4 +1,4 @@
-"""Labels in the shapes that data sets give them: numbers, a column, one-hot rows."""
+"""Accepts labels as data sets give them: as numbers, a column, or one-hot rows."""
 
 import numpy as np
 

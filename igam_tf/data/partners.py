@@ -1,4 +1,4 @@
-"""For each image another one, of its class or of another, for shuffled controls."""
+"""Pairs each image with another, of its class or of another, for shuffled controls."""
 
 import numpy as np
 import tensorflow as tf
@@ -43,7 +43,7 @@ class Partners:
         self._arrays = order, places, starts[labels], counts[labels].astype(np.int32)
 
     def of(self, indices: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        """Indices of the partners.
+        """Draws a partner for each image of a batch.
 
         Args:
             indices: int32 tensor (batch,), images of the data set.

@@ -1,4 +1,4 @@
-"""TFDS-prepared folders: find them, or have TFDS make them, and decode them once.
+"""Finds TFDS-prepared folders, or has TFDS make them, and decodes them once.
 
 Prepared data is opened by its folder: neither the network nor the version of the
 builder in the installed TFDS matters then.

@@ -1,4 +1,4 @@
-"""Data sets by name: `read` into memory, `load` as batches for a notebook."""
+"""Reads data sets by name: `read` into memory, `load` as batches for a notebook."""
 
 import os
 

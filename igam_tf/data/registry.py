@@ -1,4 +1,4 @@
-"""Which data sets there are, known without importing TensorFlow.
+"""The known data sets, listed without importing TensorFlow.
 
 `run.py` needs the names, sizes and classes to check its flags; a reader (and with it
 TensorFlow) is imported only when images are asked for.
@@ -55,7 +55,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set before it is read.
+    """What is known about a data set before it is read.
 
     Args:
         name: as given to `read`, to `--source` and to `--target`.

@@ -1,4 +1,4 @@
-"""A task in memory: its images and labels, and the checks that they are what we say."""
+"""A task in memory: its images and labels, and checks of their shape and range."""
 
 import dataclasses
 

@@ -22,7 +22,7 @@ _AGAIN = "Extract or download tiny-imagenet-200.zip again."
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Which file is what.
+    """Which file holds what.
 
     Args:
         names: the 200 wnids, sorted; a label is a position in this list.
@@ -88,7 +88,7 @@ def open_source(path: str | os.PathLike) -> FolderSource | ZipSource:
 
 
 def layout(source: FolderSource | ZipSource) -> Layout:
-    """Sorts the files of a source out, and checks that they are all there.
+    """Sorts out the files of a source, and checks that all of them are there.
 
     Args:
         source: `FolderSource` or `ZipSource`.

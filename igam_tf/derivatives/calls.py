@@ -1,4 +1,4 @@
-"""What each layer of a network is called with, so that it can be called again alone."""
+"""Records what each layer of a network is called with, to call it again alone."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Call:
         return own or isinstance(self.operation, (keras.layers.Lambda, keras.Model))
 
     def kind(self) -> int | str:
-        """What stands for it: equal layers of Keras are looked at once."""
+        """A key that equal layers of Keras share, so that they are checked once."""
         if self.is_own():
             return id(self.operation)
         config = {}

@@ -43,7 +43,7 @@ def twice_differentiable(
 
 
 def check() -> None:
-    """Makes sure that Keras' normalisation layers use what stands here.
+    """Makes sure that Keras' normalisation layers use the `moments` of this module.
 
     Each of them is made and called once, in 20 ms together.
 

@@ -1,4 +1,4 @@
-"""One draw of random directions, in which a derivative meets a finite difference."""
+"""Compares a derivative with a finite difference in one draw of random directions."""
 
 import typing
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _normal(generator, like, scaled=False):
 
 
 def _dot(values, directions):
-    """Sum of products, of what is not None."""
+    """Sum of the products of whatever is not None."""
     pairs = [(a, b) for a, b in zip(values, directions) if a is not None]
     return (
         sum(tf.reduce_sum(tf.convert_to_tensor(a) * b) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""Whether the input gradient of a network can be differentiated again, layer by layer.
+"""Checks, layer by layer, that a network's input gradient can be differentiated.
 
 TensorFlow takes a missing second derivative for zero, in silence, or ends in an error
 that names an operation. Here each layer is called on what it gets from a few images,

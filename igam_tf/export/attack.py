@@ -1,4 +1,4 @@
-"""An attack on a classifier, as a program that needs no TensorFlow."""
+"""Exports an attack on a classifier as a program that needs no TensorFlow."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What every export says of itself, and what it may be given as an example batch."""
+"""The manifest that all exports share, and the example batches they accept."""
 
 from collections.abc import Mapping
 
@@ -42,7 +42,7 @@ def common_manifest(
     programs: Mapping[str, tuple[bytes, dict]],
     captures: Captures,
 ) -> dict[str, object]:
-    """What the manifest of every export says; `network` is the classifier."""
+    """The entries that every manifest has; `network` is the classifier."""
     size, *image_shape = inputs["images"].shape
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""From a TensorFlow function to a StableHLO program that needs no TensorFlow."""
+"""Lowers a TensorFlow function to a StableHLO program that needs no TensorFlow."""
 
 import re
 from collections.abc import Callable, Mapping

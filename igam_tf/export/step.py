@@ -1,4 +1,4 @@
-"""The training step of a method, as programs that need no TensorFlow."""
+"""Exports the training step of a method as programs that need no TensorFlow."""
 
 import functools
 import os

@@ -39,7 +39,7 @@ def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def import_state(model: keras.Model, path: str | os.PathLike) -> keras.Model:
-    """Brings a state that was trained without TensorFlow back into the Keras model.
+    """Loads a state that was trained without TensorFlow into the Keras model.
 
         igam_tf.export.import_state(method, "trained/state.npz")
         method.student.save("student.keras")

@@ -7,7 +7,7 @@ from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
 from igam_tf.models.copying import copy_network
 from igam_tf.models.discriminator import dense_discriminator, discriminator
-from igam_tf.models.freezing import freeze, wake_batch_norm
+from igam_tf.models.freezing import freeze, use_batch_statistics, wake_batch_norm
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
@@ -41,6 +41,7 @@ __all__ = [
     "swap_activations",
     "two_logits",
     "unbias_moving_variance",
+    "use_batch_statistics",
     "vit",
     "wake_batch_norm",
     "wide_resnet",

@@ -1,4 +1,4 @@
-"""Copies of networks, which are compared with the original before anyone uses them."""
+"""Copies networks, and compares each copy with its original before it is used."""
 
 import random
 import warnings

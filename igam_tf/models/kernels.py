@@ -1,4 +1,4 @@
-"""Starting a network from given kernels, a checkpoint's for example."""
+"""Starts a network from given kernels, such as those of a checkpoint."""
 
 from collections.abc import Mapping
 

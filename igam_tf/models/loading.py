@@ -1,4 +1,4 @@
-"""Loading a `.keras` file of this package: checked first, errors name the file."""
+"""Loads a `.keras` file of this package: checked first, errors name the file."""
 
 import os
 

@@ -1,7 +1,7 @@
 """Input normalisations, built of keras ops so that saved models need no custom code.
 
 Every model of the package takes images in [0, 1] and owns its normalisation. The TF1
-originals take grey levels (0 to 255); the factor stands here and nowhere else.
+originals take grey levels (0 to 255); the factor is defined here and nowhere else.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""Logits, one for each class, of classifiers that end in something else."""
+"""Takes the logits out of classifiers that end in something else."""
 
 import keras
 import numpy as np

@@ -86,7 +86,7 @@ def _unet(x, condition, filters, channels):
 
 
 def _block(x, condition, filters, name):
-    """Two convolutions, told class and noise level by a scale and a shift."""
+    """Two convolutions, conditioned on class and noise level by scale and shift."""
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = keras.layers.Conv2D(filters, 1, name=f"{name}_shortcut")(x)

@@ -58,7 +58,7 @@ def vit(
 
 
 def _tokens(images, patch_size, width):
-    """One projection with a bias of its own for each place.
+    """One projection, with a separate bias for each position.
 
     The bias is the learned position. A patch of zeros in front leaves its bias alone
     after the projection: the class token. So neither needs a layer of our own.

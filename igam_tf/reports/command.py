@@ -1,4 +1,4 @@
-"""What `python -m igam_tf.reports` does. TensorFlow is imported after parsing only."""
+"""The command `python -m igam_tf.reports`; imports TensorFlow only after parsing."""
 
 import argparse
 import json
@@ -133,7 +133,7 @@ def _chosen_rows(results, names):
 
 
 def _students(folder, rows):
-    """Path of each row's student; all must be there."""
+    """Path of each row's student; all of them must exist."""
     paths = {
         name: folder / row.get("student", f"{name}/student.keras")
         for name, row in rows.items()

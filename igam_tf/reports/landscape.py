@@ -26,7 +26,7 @@ def loss_surface(
     batch_size: int = 256,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Loss and predicted class on a plane of images around one.
+    """Loss and predicted class on a plane of images around a given one.
 
     The plane is spanned by the model's adversarial direction and a random one of equal
     length: x + eps (a u + b v), clipped to [0, 1] as an attacker's images are.

@@ -1,4 +1,4 @@
-"""What all figures share: how they look, and how they are written.
+"""What all figures share: their look, and how they are written.
 
 Widths are those of a paper (one column, or the page), and text has the size it is read
 at: place figures unscaled. Colours are those of Okabe and Ito (2008), which

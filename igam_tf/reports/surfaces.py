@@ -1,4 +1,4 @@
-"""The drawing of loss and decision surfaces (Figure 7); computed in `landscape`."""
+"""Draws the loss and decision surfaces (Figure 7) that `landscape` computes."""
 
 from __future__ import annotations
 

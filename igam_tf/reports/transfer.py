@@ -1,4 +1,4 @@
-"""Does robustness come from the teacher? What a table may say, and no more."""
+"""Whether robustness comes from the teacher, as far as a table's controls tell."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""From what a user has in hands (folder, prefix, file, zip) to a prefix."""
+"""Finds the prefix of a checkpoint in a folder, a file or a zip."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ _STEP = re.compile(r"-(\d+)$")
 
 @contextlib.contextmanager
 def located(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
-    """Finds a checkpoint; a zip is unpacked into a folder that lives as long.
+    """Finds a checkpoint; a zip stays unpacked for the time of the block.
 
     Args:
         path: a folder (with or without its `checkpoint` state file; or with one such

@@ -23,7 +23,7 @@ _STEM_FILTERS = 16
 
 
 class Row(NamedTuple):
-    """One TF1 variable and the weight of a Keras layer that it is."""
+    """A TF1 variable and the weight of a Keras layer that it corresponds to."""
 
     name: str
     layer: str

@@ -40,5 +40,5 @@ def without_transform(model: keras.Model) -> keras.Model:
 
 
 def is_finetuned(network: keras.Model) -> bool:
-    """Whether `without_transform` made it of a finetuned teacher."""
+    """Whether a network of `without_transform` comes from a finetuned teacher."""
     return network.layers[-1].name == TARGET_HEAD

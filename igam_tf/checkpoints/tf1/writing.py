@@ -22,7 +22,7 @@ def tensors_of(
 
     Args:
         network: as `without_transform` gives it, with float32 weights.
-        part: "teacher", "student", "discriminator", or None: to be seen.
+        part: "teacher", "student", "discriminator", or None: to be inferred.
         momentum_slots: whether to add the optimizer's slots, as before the first step.
 
     Returns:

@@ -38,11 +38,11 @@ class ExportedAttack:
 
     @property
     def batch_size(self) -> int:
-        """Images attacked at once."""
+        """Number of images attacked at once."""
         return self.manifest["batch_size"]
 
     def load_state(self, path: str | os.PathLike) -> dict[str, jax.Array]:
-        """Attacks the weights of a state file, that of a training step too.
+        """Loads the weights to attack from a state file, also one of a training step.
 
         Raises:
             FileNotFoundError: if there is no such file.

@@ -1,4 +1,4 @@
-"""Batches as exported programs take them."""
+"""Checks and converts batches to what exported programs take."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def check_data(images: np.ndarray, labels: np.ndarray, manifest: dict) -> None:
 
 
 def as_images(images: np.ndarray, manifest: dict) -> np.ndarray:
-    """Images in the type of an export: uint8 may stand for float32, not conversely.
+    """Images in the type of an export: uint8 is converted to float32, not conversely.
 
     Raises:
         ValueError: if the type does not fit.

@@ -1,4 +1,4 @@
-"""The losses of exported steps, read when they are asked for."""
+"""The losses of exported steps, transferred from the device when they are read."""
 
 import collections.abc
 import typing
@@ -23,7 +23,7 @@ class Losses(collections.abc.Mapping):
 
     @classmethod
     def mean(cls, losses: Iterable["Losses"]) -> "Losses":
-        """Over several steps."""
+        """The means over the images of several steps."""
         losses = list(losses)
         sums: typing.Any = sum(np.asarray(one._sums, np.float64) for one in losses)
         counts: typing.Any = sum(np.asarray(one._counts, np.float64) for one in losses)

@@ -43,7 +43,7 @@ class ExportedStep:
 
     @property
     def batch_size(self) -> int:
-        """Images of a step."""
+        """Number of images in a step."""
         return self.manifest["batch_size"]
 
     def initial_state(self) -> dict[str, jax.Array]:
@@ -51,7 +51,7 @@ class ExportedStep:
         return self.load_state(self.path)
 
     def load_state(self, path: str | os.PathLike) -> dict[str, jax.Array]:
-        """Goes on from a state that `save_state` wrote; returns it.
+        """Continues from a state that `save_state` wrote; returns it.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -69,7 +69,7 @@ class ExportedStep:
         folder.write_state(path, {n: np.asarray(a) for n, a in self.state.items()})
 
     def compile(self, names: Sequence[str] | None = None) -> None:
-        """Compiles programs now, side by side, and not each when first needed.
+        """Compiles programs now, in parallel, instead of each when it is first needed.
 
         Args:
             names: of programs; all by default.

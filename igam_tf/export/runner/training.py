@@ -41,7 +41,7 @@ def train(
     log_seconds: float = 60.0,
     log: Callable[[str], object] = print,
 ) -> list[dict[str, object]]:
-    """Trains, from where the state in `out` stands, or else the export.
+    """Trains from the state in `out` if there is one, else from the exported state.
 
     An epoch is one random order of the images, a function of seed and epoch. Programs
     take whole batches only: the remainder of an epoch, smaller than a batch, is left
