@@ -10,7 +10,7 @@ from igam_tf.checkpoints.keras_files import load_keras
 from igam_tf.checkpoints.tf1.bundle import Bundle
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
 from igam_tf.checkpoints.tf1.reading import assign, check_model, read_weights
-from igam_tf.models import NORMALIZATIONS
+from igam_tf.models.normalization import check_normalization
 
 
 def load(path: str | os.PathLike, **options) -> keras.Model:
@@ -81,10 +81,8 @@ def load_madry(
         FileNotFoundError: if it, or one of its files, is missing.
         ValueError: if an argument does not fit the checkpoint.
     """
-    if normalization is not None and normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    if normalization is not None:
+        check_normalization(normalization)
     with located(path) as (prefix, shown):
         bundle = Bundle(prefix, shown)
         chosen = (

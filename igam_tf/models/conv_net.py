@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Filters of each convolution at width 1, and its stride.
 LAYERS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1))
@@ -37,10 +37,7 @@ def conv_net(
     """
     if width < 1:
         raise ValueError(f"width={width}: expected a positive integer.")
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)
     images = keras.Input(image_shape, name="images")
     x = NORMALIZATIONS[normalization](images)
     for i, (filters, stride) in enumerate(LAYERS, start=1):

@@ -109,3 +109,11 @@ NORMALIZATIONS = {
     "unit_norm": grey_unit_norm,
     "none": lambda images: images,
 }
+
+
+def check_normalization(normalization: str) -> None:
+    """Raises ValueError unless there is a normalisation of that name."""
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
+        )

@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Residual units of the four stages, by depth; two convolutions a unit.
 UNITS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -112,7 +112,4 @@ def _check(depth, width, image_shape, normalization):
             f"image_shape={tuple(image_shape)}: height and width must be divisible by "
             "8, since three stages halve them; resize or pad the images."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)

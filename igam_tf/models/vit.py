@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 
 def vit(
@@ -108,7 +108,4 @@ def _check(patch_size, width, num_heads, image_shape, normalization):
             f"num_heads={num_heads}: heads must share the width {width} evenly; choose "
             "a divisor of it."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)

@@ -9,7 +9,7 @@ from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
 from igam_tf.models.kernels import call_with_kernel
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 _STEM_FILTERS = 16
 _STAGE_STRIDES = (1, 2, 2)
@@ -142,8 +142,5 @@ def _units_per_stage(depth, width, image_shape, normalization):
             f"image_shape={tuple(image_shape)}: height and width must be divisible by "
             "4, since two stages halve them; resize or pad the images."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)
     return units

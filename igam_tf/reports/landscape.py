@@ -11,6 +11,7 @@ from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.data import check_images, check_labels
 from igam_tf.evaluation.batches import by_batch
 from igam_tf.gradients import input_gradient
+from igam_tf.losses import cross_entropy
 
 
 def loss_surface(
@@ -73,7 +74,9 @@ def loss_surface(
     grids = np.meshgrid(steps, steps, indexing="ij")
     b, a = (grid.reshape(-1, 1, 1, 1) for grid in grids)
     logits = _logits(model, image, eps * a, eps * b, adversarial, random, batch_size)
-    losses = _cross_entropy(logits, label)
+    labels = np.full(len(logits), label)
+    # In float64: neighbours on the grid differ by little.
+    losses = cross_entropy(logits.astype(np.float64), labels).numpy()
     if not np.isfinite(losses).all():
         raise ValueError(
             f"the loss of model {model.name!r} is not finite near the image: expected "
@@ -130,13 +133,6 @@ def _logits(model, image, a, b, adversarial, random, batch_size):
     starts = range(0, len(a), batch_size)
     sizes = [min(batch_size, len(a) - start) for start in starts]
     return by_batch(call, (a, b), sizes, padded_size=batch_size)
-
-
-def _cross_entropy(logits, label):
-    logits = logits.astype(np.float64)
-    largest = logits.max(axis=1)
-    total = np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest
-    return total - logits[:, label]
 
 
 def _unit(array):
