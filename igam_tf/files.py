@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterator
 
 PREFIX = "incomplete-"
+# Another one: who removes what a killed process left of files looks for files only.
+FOLDER_PREFIX = f".{PREFIX}"
 # Keras stores weights uncompressed; a network whose numbers repeat shrinks by less.
 _MOST_INFLATED, _ALWAYS_FINE = 100, 64 * 1024**2
 _ARCHIVE_ERRORS = (
@@ -56,7 +58,7 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         renamed when the block ends, and removed where the block raises.
     """
     path = pathlib.Path(path)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=path.parent) as folder:
         temporary = pathlib.Path(folder) / path.name
         temporary.mkdir()
         yield temporary

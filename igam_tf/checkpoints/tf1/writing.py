@@ -110,7 +110,7 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Written under another name and moved, so that a crash leaves no half checkpoint.
-    with tempfile.TemporaryDirectory(prefix=files.PREFIX, dir=folder) as made:
+    with tempfile.TemporaryDirectory(prefix=files.FOLDER_PREFIX, dir=folder) as made:
         temporary = pathlib.Path(made)
         tf.raw_ops.SaveV2(
             prefix=str(temporary / base),
