@@ -41,7 +41,8 @@ setup(
     # The lower bounds install together, and tests/test_compat.py passes with them and
     # with the newest. Keras and TensorFlow end before the next minor release: we use
     # private names of theirs (igam_tf/compat.py), and a function in place of one that
-    # Keras' layers call (igam_tf/moments.py). The others end before the next major one.
+    # Keras' layers call (igam_tf/derivatives/moments.py). The others end before the
+    # next major one.
     install_requires=[
         "absl-py>=1.4,<3",
         "keras>=3.15,<3.16",
@@ -58,11 +59,13 @@ setup(
         "matplotlib>=3.9,<4",
     ],
     extras_require={
-        # Runs exported steps (igam_tf.pjrt); on a machine that trains with them only,
-        # install JAX and NumPy and put this package on the path, without TensorFlow.
+        # Runs exported steps (igam_tf.export.runner); on a machine that trains with them
+        # only, install JAX and NumPy and put this package on the path, without
+        # TensorFlow.
         "jax": ["jax>=0.5"],
         # API pages from docstrings. pdoc has no configuration to keep up to date and
-        # reads our docstrings (format google) as they are; igam_tf.pjrt names JAX.
+        # reads our docstrings (format google) as they are; igam_tf.export.runner names
+        # JAX.
         "docs": ["pdoc>=16", "jax>=0.5"],
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
         # notebooks. JAX runs exported steps. pdoc builds the API pages.

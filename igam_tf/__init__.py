@@ -48,4 +48,13 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "load": "cards",
     },
     defined=["__version__"],
+    moved={
+        "directions": "derivatives.directions",
+        "moments": "derivatives.moments",
+        "padding": "transforms.padding",
+        "replacement": "derivatives.replacement",
+        "resizing": "derivatives.resizing",
+        "second_derivatives": "derivatives.second_derivatives",
+        "seen_pixels": "transforms.seen_pixels",
+    },
 )

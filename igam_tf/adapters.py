@@ -1,4 +1,4 @@
-"""This package's classifiers in other attack libraries.
+"""Adapters that hand classifiers of this package to other attack libraries.
 
     fmodel = igam_tf.adapters.to_foolbox(model)  # pip install -e ".[foolbox]"
     classifier = igam_tf.adapters.to_art(model)  # pip install -e ".[art]"
@@ -15,8 +15,8 @@ import numpy as np
 from igam_tf.attacks.classifier import logits_of, num_classes
 
 
-def to_foolbox(model):
-    """A classifier as Foolbox attacks it.
+def to_foolbox(model: keras.Model) -> object:
+    """Wraps a classifier for Foolbox.
 
     Foolbox compares labels to classes of int64 and, under NumPy 2, fails for others:
     pass `tf.constant(labels, tf.int64)`.
@@ -40,8 +40,8 @@ def to_foolbox(model):
     return foolbox.TensorFlowModel(logits, bounds=(0, 1))
 
 
-def to_art(model):
-    """A classifier as IBM's Adversarial Robustness Toolbox attacks it.
+def to_art(model: keras.Model) -> object:
+    """Wraps a classifier for IBM's Adversarial Robustness Toolbox.
 
     Args:
         model: as in `to_foolbox`.

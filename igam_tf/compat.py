@@ -1,4 +1,4 @@
-"""Every name of Keras and TensorFlow that we use and that they do not promise to keep.
+"""Every name of Keras and TensorFlow that we use although they may change it.
 
 Private names, and names of undocumented behaviour, stand here, each behind a function
 or class that says what it is for; the rest of the package uses these. Each has a test
@@ -8,6 +8,8 @@ each then raises an error that names it, instead of computing something else.
 
 import contextlib
 import functools
+import typing
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -18,12 +20,12 @@ TESTED = (
 )
 
 
-def versions():
+def versions() -> str:
     """The versions at hand, as error messages name them."""
     return f"Keras {keras.__version__} with TensorFlow {tf.__version__}"
 
 
-def attribute(owner, name, owner_name, purpose):
+def attribute(owner: object, name: str, owner_name: str, purpose: str) -> typing.Any:
     """`owner.name`, or an error that says what Keras or TensorFlow has moved.
 
     Raises:
@@ -35,7 +37,7 @@ def attribute(owner, name, owner_name, purpose):
         raise moved(f"{owner_name}.{name}", purpose) from error
 
 
-def moved(name, purpose):
+def moved(name: str, purpose: str) -> ValueError:
     """The error of a name that is gone, to be raised."""
     return ValueError(
         f"{name} is gone from {versions()}: igam_tf used it {purpose}, and knows of no "
@@ -46,7 +48,7 @@ def moved(name, purpose):
 # Models and layers.
 
 
-def flatten_layers(model):
+def flatten_layers(model: keras.Layer) -> list[keras.Layer]:
     """All layers of a model of whatever class, nested ones and itself included.
 
     `Layer._flatten_layers`: `Model.layers` has no layers inside of layers.
@@ -54,7 +56,7 @@ def flatten_layers(model):
     return attribute(model, "_flatten_layers", "keras.Layer", "to list all layers")()
 
 
-def operation_of_output(model):
+def operation_of_output(model: keras.Model) -> keras.Operation:
     """The layer or operation that gives the first output of a functional model.
 
     `KerasTensor._keras_history`: the order of `Model.layers` is not that of the graph.
@@ -62,7 +64,7 @@ def operation_of_output(model):
     return attribute(_history(model), "operation", _HISTORY, _TO_FIND_LOGITS)
 
 
-def inputs_of_output(model):
+def inputs_of_output(model: keras.Model) -> list[keras.KerasTensor]:
     """The tensors that `operation_of_output` was given: a list of KerasTensor.
 
     `Operation._inbound_nodes`: `Operation.input` needs a layer that is called once.
@@ -83,7 +85,7 @@ def _history(model):
     return attribute(model.outputs[0], "_keras_history", owner, _TO_FIND_LOGITS)
 
 
-def operation_name(operation):
+def operation_name(operation: keras.Operation) -> str:
     """Name of the kind of an operation of `keras.ops` in a functional model: "Relu".
 
     Undocumented: operations are objects of classes named after the functions.
@@ -91,7 +93,7 @@ def operation_name(operation):
     return type(operation).__name__
 
 
-def wrap_call(layer, function):
+def wrap_call(layer: keras.Layer, function: Callable) -> None:
     """Lets a built layer compute `function(layer, plain_call, inputs, ...)`, in place.
 
     Undocumented: `Layer.__call__` looks `call` up on the instance, as it must for the
@@ -103,7 +105,9 @@ def wrap_call(layer, function):
 
 
 @contextlib.contextmanager
-def recorded_calls(record):
+def recorded_calls(
+    record: Callable[[keras.Operation, tuple, dict], object],
+) -> Iterator[None]:
     """Within it, every call of a layer, model or operation of Keras is recorded.
 
     Undocumented: all of them are called by `keras.Operation.__call__`.
@@ -126,7 +130,7 @@ def recorded_calls(record):
         keras.Operation.__call__ = original
 
 
-def is_container(operation):
+def is_container(operation: keras.Operation) -> bool:
     """Whether it is a model that does nothing but call its layers.
 
     Undocumented: such a model's `call` is that of Keras' `Functional` or `Sequential`.
@@ -136,7 +140,7 @@ def is_container(operation):
     return getattr(call, "__qualname__", "") in ("Functional.call", "Sequential.call")
 
 
-def variable_handle(variable):
+def variable_handle(variable: keras.Variable) -> tf.Tensor:
     """The resource tensor by which traced functions capture a keras.Variable.
 
     Undocumented: `keras.Variable.value` is a resource variable of TensorFlow.
@@ -156,12 +160,16 @@ class OwnLoop:
     way, without a word.
     """
 
-    _CALLED_BY_FIT = ("_maybe_symbolic_build", "make_train_function", "make_test_function")
+    _CALLED_BY_FIT = (
+        "_maybe_symbolic_build",
+        "make_train_function",
+        "make_test_function",
+    )
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args, **kwargs) -> None:
         for name in self._CALLED_BY_FIT:
             attribute(keras.Model, name, "keras.Model", "to train by its own loop")
-        super().compile(*args, **kwargs)
+        super().compile(*args, **kwargs)  # type: ignore[misc]  # of the model beside it
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: `compile` built all; from a batch it fails with several workers."""
@@ -170,7 +178,7 @@ class OwnLoop:
 # Optimizers.
 
 
-def learning_rate(optimizer):
+def learning_rate(optimizer: keras.optimizers.Optimizer) -> typing.Any:
     """An optimizer's learning rate as it was given: a schedule, or a variable.
 
     `Optimizer._learning_rate`: the public property is a schedule's value of the moment.
@@ -179,7 +187,9 @@ def learning_rate(optimizer):
     return attribute(optimizer, "_learning_rate", "keras.Optimizer", purpose)
 
 
-def momentum_slot(optimizer, variable):
+def momentum_slot(
+    optimizer: keras.optimizers.Optimizer, variable: keras.Variable
+) -> keras.Variable:
     """The accumulator that `keras.optimizers.SGD` holds for a variable.
 
     `Optimizer._get_variable_index` and the undocumented list `SGD.momentums`.
@@ -190,7 +200,9 @@ def momentum_slot(optimizer, variable):
     return attribute(optimizer, "momentums", owner, purpose)[index]
 
 
-def without_loss_scale(optimizer):
+def without_loss_scale(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.Optimizer:
     """The optimizer inside of a `LossScaleOptimizer`; any other as it is.
 
     Undocumented: `LossScaleOptimizer.inner_optimizer`.
@@ -205,7 +217,9 @@ def without_loss_scale(optimizer):
 # TensorFlow: programs, graphs and files.
 
 
-def compiler_ir(function, specs, stage):
+def compiler_ir(
+    function: Callable, specs: Sequence[tf.TensorSpec], stage: str
+) -> str | bytes:
     """What XLA makes of a `tf.function(jit_compile=True)`; a text or bytes.
 
     `experimental_get_compiler_ir` may go as any experimental name.
@@ -214,7 +228,7 @@ def compiler_ir(function, specs, stage):
     return attribute(function, name, "tf.function", purpose)(*specs)(stage=stage)
 
 
-def portable_artifact(module, version):
+def portable_artifact(module: str, version: str) -> bytes:
     """A StableHLO module of text, as bytes that later versions read as well.
 
     Part of TensorFlow's package, but not of its documented interface.
@@ -230,7 +244,7 @@ def portable_artifact(module, version):
     return write(module, version)
 
 
-def bundle_protos():
+def bundle_protos() -> tuple[type, type]:
     """Messages (header, entry) of a checkpoint's index: two protobuf classes.
 
     `tf.train.load_checkpoint` crashes on damaged files, so that we read them first.
@@ -244,7 +258,7 @@ def bundle_protos():
     return tuple(attribute(tensor_bundle_pb2, kind, name, purpose) for kind in kinds)
 
 
-def function_in_graph(graph, name):
+def function_in_graph(graph: tf.Graph, name: str) -> tf.Graph:
     """Graph of a function that an operation of `graph` runs (`Graph._get_function`)."""
     purpose = "to count the convolutions of a step"
     return attribute(graph, "_get_function", "tf.Graph", purpose)(name).graph
@@ -253,7 +267,7 @@ def function_in_graph(graph, name):
 # TensorFlow Datasets.
 
 
-def tfds_folder():
+def tfds_folder() -> str:
     """Where TensorFlow Datasets keeps data by default (`tfds.core.constants`)."""
     import tensorflow_datasets as tfds
 
@@ -262,7 +276,7 @@ def tfds_folder():
     return attribute(constants, "DATA_DIR", name, purpose)
 
 
-def tfds_archive_errors():
+def tfds_archive_errors() -> tuple[type[Exception], ...]:
     """What TensorFlow Datasets raises on damaged archives: a tuple of exceptions.
 
     None of them is more than an `Exception` in its public interface.

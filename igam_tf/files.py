@@ -10,11 +10,14 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 PREFIX = "incomplete-"
-_CHUNK_BYTES = 1024 * 1024
+# Another one: who removes what a killed process left of files looks for files only.
+FOLDER_PREFIX = f".{PREFIX}"
 # Keras stores weights uncompressed; a network whose numbers repeat shrinks by less.
 _MOST_INFLATED, _ALWAYS_FINE = 100, 64 * 1024**2
 _ARCHIVE_ERRORS = (
@@ -24,7 +27,7 @@ _ARCHIVE_ERRORS = (
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """A temporary path beside a file, which takes the file's place in the end.
 
     Args:
@@ -43,7 +46,26 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def publish(temporary, path):
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """A new folder beside a path, which becomes that path in the end.
+
+    Args:
+        path: where nothing is yet, or an empty folder; its own folder must exist.
+
+    Yields:
+        pathlib.Path of an empty folder of the same name, to fill. It is synced and
+        renamed when the block ends, and removed where the block raises.
+    """
+    path = pathlib.Path(path)
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=path.parent) as folder:
+        temporary = pathlib.Path(folder) / path.name
+        temporary.mkdir()
+        yield temporary
+        publish(temporary, path)
+
+
+def publish(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
     """Syncs a finished file or folder, and renames it: whole, or not at all."""
     temporary, path = pathlib.Path(temporary), pathlib.Path(path)
     inside = temporary.rglob("*") if temporary.is_dir() else ()
@@ -53,18 +75,18 @@ def publish(temporary, path):
     _sync(path.parent)
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file: whole, or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text)
 
 
-def write_json(path, value):
+def write_json(path: str | os.PathLike, value: object) -> None:
     """Writes JSON: whole, or not at all."""
     write_text(path, json.dumps(value, indent=1, default=str) + "\n")
 
 
-def read_json(path, *, way_out):
+def read_json(path: str | os.PathLike, *, way_out: str) -> dict | None:
     """The object of a JSON file, or None if there is no such file.
 
     Args:
@@ -92,14 +114,14 @@ def read_json(path, *, way_out):
     return found
 
 
-def copy(source, target):
+def copy(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Copies a file: whole, or not at all."""
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
 
 
-def digest(path):
-    """SHA-256 of what a file holds, by which it is known again.
+def digest(path: str | os.PathLike) -> str:
+    """SHA-256 of what a file holds, by which it is recognized later.
 
     Of a zip, such as a `.keras` file, these are the names and contents of its members:
     a card in its comment changes nothing.
@@ -115,16 +137,17 @@ def digest(path):
                 for member in archive.infolist():
                     found.update(f"{member.filename}\0{member.file_size}\0".encode())
                     with archive.open(member) as file:
-                        _add(found, file)
+                        # A zip's files are buffered readers, which its hints hide.
+                        hashlib.file_digest(file, lambda: found)  # type: ignore[arg-type]
         except _ARCHIVE_ERRORS as error:
             raise _damaged(path, error) from error
     else:
         with open(path, "rb") as file:
-            _add(found, file)
+            hashlib.file_digest(file, lambda: found)
     return found.hexdigest()
 
 
-def check_archive(path):
+def check_archive(path: str | os.PathLike) -> None:
     """Refuses a `.keras` file by what its zip declares, before anything is inflated.
 
     Args:
@@ -162,13 +185,8 @@ def _damaged(path, reason):
     )
 
 
-def _add(found, file):
-    while chunk := file.read(_CHUNK_BYTES):
-        found.update(chunk)
-
-
 def _sync(path):
-    """Brings a file or the entries of a folder to the disk, where that is possible."""
+    """Flushes a file or the entries of a folder to the disk, where that is possible."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

@@ -5,18 +5,31 @@ may be called under an outer `tf.GradientTape`, which then differentiates throug
 input gradient (the nested tape of IGAM).
 """
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from igam_tf import models, moments, resizing
+from igam_tf import losses, models
+from igam_tf.derivatives import moments, resizing
 
 OBJECTIVES = ("probability", "loss")
+
+#: A function of logits (batch, classes) and labels (batch,) to numbers (batch,).
+Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # Gradients of confident images vanish in float16, whose smallest number is 6e-8.
 _SCALES = {"float16": 2.0**10}
 
 
-def input_gradient(model, images, labels, *, of="probability", training=False):
+def input_gradient(
+    model: keras.Model,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    of: str | Objective = "probability",
+    training: bool = False,
+) -> tf.Tensor:
     """Gradient of an objective of the true class w.r.t. the images.
 
     Args:
@@ -34,7 +47,7 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
 
     Raises:
         ValueError: if `of` is unknown, the images are whole numbers, or this Keras
-            computes normalisation in another way (`igam_tf.moments`).
+            computes normalisation in another way (`igam_tf.derivatives.moments`).
     """
     gradient, _ = input_gradient_and_logits(
         model, images, labels, of=of, training=training
@@ -43,8 +56,13 @@ def input_gradient(model, images, labels, *, of="probability", training=False):
 
 
 def input_gradient_and_logits(
-    model, images, labels, *, of="probability", training=False
-):
+    model: keras.Model,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    of: str | Objective = "probability",
+    training: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Like `input_gradient`, and the logits of the same forward pass.
 
     Returns:
@@ -83,11 +101,11 @@ def input_gradient_and_logits(
     return gradient / scale, logits
 
 
-def per_image_cosine(a, b):
+def per_image_cosine(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Cosine of the angle between two batches of gradients, image by image.
 
     To be reported: nothing bounds its derivative near a vanishing gradient, at which
-    it is zero; a loss takes `igam_tf.directions.direction`.
+    it is zero; a loss takes `igam_tf.derivatives.directions.direction`.
 
     Args:
         a, b: tensors (batch, ...) of equal shape.
@@ -103,7 +121,7 @@ def _objective(logits, labels, of):
     if callable(of):
         return of(logits, labels)
     if of == "loss":
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return losses.cross_entropy(logits, labels)
     probabilities = tf.nn.softmax(logits)
     return tf.gather(probabilities, labels, axis=1, batch_dims=1)
 

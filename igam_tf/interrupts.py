@@ -9,15 +9,16 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 
 _FIRST = "\nInterrupted: stopping at the next safe place; once more stops at once.\n"
 _SECOND = "\nStopped at once; what was saved last is whole.\n"
 _STATUS = 130
-_waiting = []
+_waiting: list[list[int]] = []
 
 
 @contextlib.contextmanager
-def stopping():
+def stopping() -> Iterator[None]:
     """Lets a second Ctrl-C end the process, whatever the first one waits for.
 
     Only in the main thread, where signals arrive; elsewhere nothing changes.
@@ -44,13 +45,13 @@ def stopping():
 
 
 @contextlib.contextmanager
-def deferred():
+def deferred() -> Iterator[None]:
     """Within it an interruption waits for `check`, so that the state can be saved.
 
     Raises:
         KeyboardInterrupt: at the end of the block, if one still waits.
     """
-    mine = []
+    mine: list[int] = []
     _waiting.append(mine)
     try:
         yield
@@ -60,7 +61,7 @@ def deferred():
         raise KeyboardInterrupt
 
 
-def check():
+def check() -> bool:
     """Whether an interruption waits; the caller saves and raises KeyboardInterrupt."""
     return any(_waiting)
 
@@ -73,7 +74,7 @@ def _on_interrupt(signum, frame):
 
 
 def _watch(reader):
-    """Sees each signal as it arrives, also during a call of compiled code."""
+    """Handles each signal as it arrives, even during a call of compiled code."""
     count = 0
     while received := reader.recv(64):
         for number in received:

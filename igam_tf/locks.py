@@ -1,8 +1,8 @@
 """One process at a time in a folder, without help of the operating system's locks.
 
 A lock is a file that only one process can create. It says who holds it; the lock of a
-process that is gone is taken over. A thread touches the file, which tells a living owner
-on another machine from one that was killed. Nothing here imports TensorFlow.
+process that is gone is taken over. A thread touches the file, which tells a living
+owner on another machine from one that was killed. Nothing here imports TensorFlow.
 """
 
 import contextlib
@@ -13,11 +13,13 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 
 NAME = "in-use.json"
-#: Seconds between two touches of a lock, and without one until it counts as left behind.
+#: Seconds between two touches of a lock, and without one until it counts as left
+#: behind.
 TOUCHED_EVERY, STALE_AFTER = 20.0, 300.0
-_HELD = {}
+_HELD: dict[pathlib.Path, dict] = {}
 
 
 class FolderInUseError(ValueError):
@@ -25,7 +27,7 @@ class FolderInUseError(ValueError):
 
 
 @contextlib.contextmanager
-def held(folder, *, flag):
+def held(folder: str | os.PathLike, *, flag: str) -> Iterator[None]:
     """Holds the lock of a folder for the time of a block.
 
     Args:
@@ -167,5 +169,6 @@ def _refusal(path, owner, flag):
     who = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}"
     return (
         f"{flag}: {path.parent} is in use by {who} since {owner.get('since', '?')}: "
-        f"wait for it, or choose another folder. If that process is gone, delete {path}."
+        f"wait for it, or choose another folder. If that process is gone, delete "
+        f"{path}."
     )

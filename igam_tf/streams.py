@@ -1,4 +1,4 @@
-"""Streams of random numbers: the one seed of a step, split by what it is drawn for.
+"""Random numbers: the seed of a process, and that of a step, split by who draws.
 
 A step has one seed [2]; whatever draws in it takes `seed_of(seed, purpose)`. Two
 purposes never share a seed, whatever the step: the purpose stands in its second number.
@@ -6,11 +6,12 @@ purposes never share a seed, whatever the step: the purpose stands in its second
 
 import enum
 
+import keras
 import tensorflow as tf
 
 
 class Purpose(enum.IntEnum):
-    """All that is drawn at random within a step. New ones come last."""
+    """Everything that is drawn at random within a step. New purposes come last."""
 
     ATTACK = 1
     PAD_ROWS = 2
@@ -26,7 +27,12 @@ class Purpose(enum.IntEnum):
     DENOISER_LABEL = 12
 
 
-def seed_of(seed, purpose):
+def set_seed(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow, hence all initial weights."""
+    keras.utils.set_random_seed(seed)
+
+
+def seed_of(seed: tf.Tensor, purpose: Purpose) -> tf.Tensor:
     """The seed of one purpose.
 
     Args:
@@ -40,7 +46,7 @@ def seed_of(seed, purpose):
     return tf.random.experimental.stateless_fold_in(seed, int(purpose), alg="philox")
 
 
-def seeds_of_images(seed, images):
+def seeds_of_images(seed: int, images: tf.Tensor) -> tf.Tensor:
     """A seed for each image, from its pixels: it goes with it into any batch.
 
     Whole numbers are added up, so that neither the order of images nor that of a sum
@@ -69,7 +75,9 @@ def _mixed(numbers):
     """Whole numbers, their bits mixed (the finisher of MurmurHash3, public domain)."""
     x = tf.bitcast(numbers, tf.uint32)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint32)))
+        x = tf.bitwise.bitwise_xor(
+            x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint32))
+        )
         x *= tf.constant(factor, tf.uint32)
     shifted = tf.bitwise.right_shift(x, tf.constant(16, tf.uint32))
     return tf.bitcast(tf.bitwise.bitwise_xor(x, shifted), tf.int32)

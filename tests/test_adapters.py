@@ -22,7 +22,9 @@ def foolbox_attack(name, norm):
     foolbox = pytest.importorskip("foolbox", reason=NO_FOOLBOX)
     kind = {"linf": "Linf", "l2": "L2"}[norm]
     if name == "fgsm":
-        attack = getattr(foolbox.attacks, f"{kind}FastGradientAttack")(random_start=False)
+        attack = getattr(foolbox.attacks, f"{kind}FastGradientAttack")(
+            random_start=False
+        )
     else:
         attack = getattr(foolbox.attacks, f"{kind}PGD")(
             abs_stepsize=STEP, steps=10, random_start=False
@@ -46,7 +48,12 @@ def art_attack(name, norm):
             attack = art.FastGradientMethod(classifier, norm=order, eps=EPS)
         else:
             attack = art.ProjectedGradientDescent(
-                classifier, norm=order, eps=EPS, eps_step=STEP, max_iter=10, verbose=False
+                classifier,
+                norm=order,
+                eps=EPS,
+                eps_step=STEP,
+                max_iter=10,
+                verbose=False,
             )
         return attack.generate(images, y=labels)
 

@@ -32,7 +32,7 @@ def test_rooms_that_compute_refuse(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     with pytest.raises(ImportError, match="the backend is 'torch': set KERAS_BACKEND"):
         backend.require_tensorflow()
-    with pytest.warns(UserWarning, match="igam_tf.pjrt works without it"):
+    with pytest.warns(UserWarning, match="igam_tf.export.runner works without it"):
         backend.warn_of_others()
 
 

@@ -28,6 +28,19 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "export"
+    with pytest.raises(RuntimeError):
+        with files.replacing_folder(path) as temporary:
+            (temporary / "half").write_text("half")
+            raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with files.replacing_folder(path) as temporary:
+        (temporary / "whole").write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+    assert [p.name for p in path.iterdir()] == ["whole"]
+
+
 def test_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     calls = []
     sync, replace = os.fsync, os.replace
@@ -112,7 +125,9 @@ def test_another_process_is_kept_out_until_it_is_killed(tmp_path):
     )  # fmt: skip
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(ValueError, match=f"--run_dir.*process {other.pid} on .*since"):
+        with pytest.raises(
+            ValueError, match=f"--run_dir.*process {other.pid} on .*since"
+        ):
             with locks.held(tmp_path, flag="--run_dir"):
                 pass
     finally:
@@ -160,7 +175,9 @@ def test_one_of_many_takes_over_a_stale_lock(tmp_path):
     _write_lock(tmp_path, host=locks._myself()["host"], pid=2**22 + 1, started="x")
     context = multiprocessing.get_context("fork")
     start, taken = context.Event(), context.Queue()
-    several = [context.Process(target=_try, args=(tmp_path, start, taken)) for _ in range(6)]
+    several = [
+        context.Process(target=_try, args=(tmp_path, start, taken)) for _ in range(6)
+    ]
     for process in several:
         process.start()
     start.set()

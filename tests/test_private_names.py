@@ -12,7 +12,8 @@ import igam_tf
 from igam_tf import compat
 
 PACKAGE = pathlib.Path(igam_tf.__file__).parent
-FILES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")])
+BESIDE = [PACKAGE.parent / name for name in ("benchmarks", "tools")]
+FILES = sorted(path for root in (PACKAGE, *BESIDE) for path in root.rglob("*.py"))
 # Python documents these with the underscore: those of named tuples, and os._exit.
 DOCUMENTED = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 # Without an underscore, and in no documentation either.
@@ -82,7 +83,8 @@ layer.call = other
 def subclasses_of_keras():
     """Classes of the package that derive from one of Keras."""
     for info in pkgutil.walk_packages(igam_tf.__path__, "igam_tf."):
-        if info.name.startswith("igam_tf.pjrt") or info.name.endswith("__main__"):
+        needs_jax = info.name.startswith(("igam_tf.export.runner", "igam_tf.pjrt"))
+        if needs_jax or info.name.endswith("__main__"):
             continue
         for value in vars(importlib.import_module(info.name)).values():
             if isinstance(value, type) and value.__module__ == info.name:

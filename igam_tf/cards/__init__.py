@@ -1,4 +1,4 @@
-"""Model cards: what a student is, what was measured of it, how to load and attack it.
+"""Model cards: what a student is, what was measured, how to load and attack it.
 
     model, card = igam_tf.load("student.keras")
 

@@ -1,4 +1,4 @@
-"""A card inside of a `.keras` file, which Keras loads as before.
+"""Stores a card inside a `.keras` file, which Keras loads as before.
 
 A `.keras` file is a zip archive, and the card is the archive's comment: JSON in the
 last bytes of the file. No member is added or changed, so that plain Keras reads exactly
@@ -21,7 +21,7 @@ _MOST_BYTES = 65_535
 _KIND = "igam_tf model card"
 
 
-def attach_card(path, card):
+def attach_card(path: str | os.PathLike, card: dict) -> None:
     """Writes a card into a `.keras` file, in place of the one it has.
 
     The file is replaced as a whole, and keeps its time of change, which is that of the
@@ -54,7 +54,7 @@ def attach_card(path, card):
         os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def read_card(path):
+def read_card(path: str | os.PathLike) -> dict:
     """The card of a `.keras` file, without loading the model.
 
     Args:

@@ -1,6 +1,8 @@
-"""What a card says: a dict made from the results of a run."""
+"""Makes the contents of a card, a dict, from the results of a run."""
 
 import pathlib
+
+import keras
 
 from igam_tf.reports.transfer import sentences, transfer
 
@@ -22,8 +24,8 @@ _FROM_EVALUATION = (
 )
 
 
-def make_card(results, row, model):
-    """The card of one row of a run.
+def make_card(results: dict, row: str, model: keras.Model) -> dict:
+    """Makes the card of one row of a run.
 
     Args:
         results: dict as of `results.json`: "rows", "settings", and where it was made.
@@ -97,7 +99,7 @@ def _teacher(measured, settings):
 
 
 def _used(settings):
-    """Without the settings of a teacher that this run did not train, or did not have."""
+    """The settings without those of a teacher that this run did not train or have."""
     has_teacher = set(_WITH_TEACHER) & set(settings.get("methods", _WITH_TEACHER))
     if has_teacher and not settings.get("teacher_checkpoint"):
         return settings

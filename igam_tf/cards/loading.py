@@ -1,6 +1,9 @@
-"""Loading a student with its card, and writing the card of one."""
+"""Loads a student with its card, and writes a student's card."""
 
+import os
 import pathlib
+
+import keras
 
 from igam_tf import files
 from igam_tf.cards.archive import attach_card, read_card
@@ -9,7 +12,7 @@ from igam_tf.cards.text import format_card
 from igam_tf.models.loading import load_keras
 
 
-def load(path):
+def load(path: str | os.PathLike) -> tuple[keras.Model, dict]:
     """Loads a student and its card.
 
     `keras.models.load_model(path, compile=False)` loads the same model where this
@@ -29,7 +32,9 @@ def load(path):
     return load_keras(path), card
 
 
-def write_card(path, results, row, model):
+def write_card(
+    path: str | os.PathLike, results: dict, row: str, model: keras.Model
+) -> pathlib.Path:
     """Puts the card of a row into its `.keras` file, and as Markdown beside it.
 
     Args:

@@ -1,4 +1,4 @@
-"""A card as Markdown, with code to paste."""
+"""Formats a card as Markdown, with code to paste."""
 
 import html
 import json
@@ -46,7 +46,7 @@ for name, found in results["attacks"].items():
 ```"""
 
 
-def format_card(card, file="student.keras"):
+def format_card(card: dict, file: str = "student.keras") -> str:
     """A card as Markdown.
 
     Args:
@@ -135,11 +135,14 @@ def _warnings(found):
 
 
 def _transfer(card):
-    """What the controls say; cards of earlier versions have nothing of it."""
+    """What the controls say; cards of earlier versions lack it."""
     for sentence in card.get("transfer", ()):
         yield f"- {sentence}"
     if card.get("control_of"):
-        yield f"- A control of the row {card['control_of']!r}: its own teacher is missing."
+        yield (
+            f"- A control of the row {card['control_of']!r}: its own teacher is "
+            "missing."
+        )
 
 
 def _attack(card, file):
@@ -192,8 +195,8 @@ def _teacher(found):
         return f"{text}, whose accuracy on its own task was not measured"
     return (
         f"{text}; of {found['num_examples']} test images of its own task "
-        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under PGD-20 "
-        f"at eps {fraction(found['eps'])}"
+        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under "
+        f"PGD-20 at eps {fraction(found['eps'])}"
     )
 
 

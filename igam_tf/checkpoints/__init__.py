@@ -1,4 +1,4 @@
-"""TF1 checkpoints of MadryLab and of the IGAM authors, to Keras and back."""
+"""Loads, describes and converts TF1 checkpoints of MadryLab and the IGAM authors."""
 
 from igam_tf.checkpoints.convert import convert
 from igam_tf.checkpoints.describe import CheckpointInfo, describe
@@ -6,8 +6,8 @@ from igam_tf.checkpoints.digest import digest
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.fetch import fetch
 from igam_tf.checkpoints.load import load, load_madry, load_weights
-from igam_tf.checkpoints.parts import Part
 from igam_tf.checkpoints.save import save_tf1
+from igam_tf.checkpoints.tf1.parts import Part
 
 __all__ = [
     "CheckpointError",

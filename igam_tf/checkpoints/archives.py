@@ -1,4 +1,4 @@
-"""Unpacking zips that come from the network: nothing may land outside of the folder."""
+"""Unpacks downloaded zips safely: nothing may land outside the target folder."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 
 from igam_tf.checkpoints.errors import CheckpointError
 
@@ -15,7 +16,13 @@ _MAX_MEMBERS = 10_000
 _CHUNK_BYTES = 1024 * 1024
 
 
-def unpack(archive, folder, *, wanted=None, max_bytes=MAX_BYTES):
+def unpack(
+    archive: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> list[pathlib.Path]:
     """Unpacks the plain files of a zip.
 
     Args:
@@ -58,7 +65,7 @@ def unpack(archive, folder, *, wanted=None, max_bytes=MAX_BYTES):
 
 
 def _check_member(member, archive):
-    """Refuses names that lead outside, and links."""
+    """Refuses links, and names that lead outside the folder."""
     name = member.filename
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:

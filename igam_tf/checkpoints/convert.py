@@ -1,18 +1,20 @@
-"""Conversion between TF1 checkpoints and `.keras` files, with a check."""
+"""Converts checkpoints to `.keras` files and verifies the result."""
 
+import os
 import pathlib
 
+import keras
 import numpy as np
 
 from igam_tf import files
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.load import load
-from igam_tf.checkpoints.locate import KERAS_SUFFIX
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX
 
 _NUM_IMAGES = 4
 
 
-def convert(source, target, **options):
+def convert(source: str | os.PathLike, target: str | os.PathLike, **options) -> float:
     """Converts a checkpoint to a `.keras` file and loads that file again.
 
     Args:
@@ -46,7 +48,7 @@ def convert(source, target, **options):
     return difference
 
 
-def largest_difference(a, b):
+def largest_difference(a: keras.Model, b: keras.Model) -> float:
     """Largest absolute difference of two models' logits on the same random images."""
     images = np.random.default_rng(0).random((_NUM_IMAGES, *a.input_shape[1:]))
     images = images.astype("float32")

@@ -1,18 +1,13 @@
-"""What a TF1 checkpoint is, said before anything is loaded."""
+"""Describes a TF1 checkpoint by its index, before any weights are loaded."""
 
 import dataclasses
-import math
-import re
+import os
 
-from igam_tf.checkpoints import names
-from igam_tf.checkpoints.bundle import Bundle
 from igam_tf.checkpoints.errors import CheckpointError, shortened
-from igam_tf.checkpoints.locate import located, step_of
-from igam_tf.checkpoints.parts import Part
-
-_SLOT = re.compile(r"/(Momentum|Adam(_\d+)?)$")
-_BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
-_TINY_IMAGENET_CLASSES = 200
+from igam_tf.checkpoints.tf1.bundle import Bundle
+from igam_tf.checkpoints.tf1.locate import located, step_of
+from igam_tf.checkpoints.tf1.parts import Part
+from igam_tf.checkpoints.tf1.recognition import find_parts, is_slot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +28,12 @@ class CheckpointInfo:
     prefix: str
     kind: str
     step: int | None
-    parts: tuple
+    parts: tuple[Part, ...]
     num_variables: int
     num_slots: int
-    other: tuple
+    other: tuple[str, ...]
 
-    def part(self, name=None):
+    def part(self, name: str | None = None) -> Part:
         """The part of that name; without a name the only one.
 
         Raises:
@@ -62,39 +57,40 @@ class CheckpointInfo:
         )
 
     @property
-    def depth(self):
+    def depth(self) -> int | None:
         return self.parts[0].depth if self.parts else None
 
     @property
-    def width(self):
+    def width(self) -> int | None:
         return self.parts[0].width if self.parts else None
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int | None:
         return self.parts[0].num_classes if self.parts else None
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int] | None:
         return self.parts[0].image_shape if self.parts else None
 
     @property
-    def normalization(self):
+    def normalization(self) -> str | None:
         return self.parts[0].normalization if self.parts else None
 
-    def __str__(self):
+    def __str__(self) -> str:
         step = "" if self.step is None else f", step {self.step}"
         lines = [f"{self.prefix}: {self.kind}{step}"]
         lines += [f"  {line}" for part in self.parts for line in str(part).split("\n")]
         lines.append(
-            f"  {self.num_variables} variables, {self.num_slots} of them optimizer slots"
+            f"  {self.num_variables} variables, {self.num_slots} of them optimizer "
+            "slots"
         )
         if self.other:
             lines.append(f"  not of these networks: {shortened(self.other)}")
         return "\n".join(lines)
 
 
-def describe(path):
-    """Says what a TF1 checkpoint holds; reads its index, no weights.
+def describe(path: str | os.PathLike) -> CheckpointInfo:
+    """Describes what a TF1 checkpoint holds; reads only its index.
 
     Args:
         path: folder, prefix, `.index` file or zip, as for `load`.
@@ -110,155 +106,16 @@ def describe(path):
         return describe_bundle(Bundle(prefix, shown))
 
 
-def describe_bundle(bundle):
+def describe_bundle(bundle: Bundle) -> CheckpointInfo:
     """`describe` for an opened `Bundle`."""
-    shapes = {
-        name: entry.shape
-        for name, entry in bundle.entries.items()
-        if not _SLOT.search(name) and not _BOOKKEEPING.match(name)
-    }
-    parts, owned = [], set()
-    for find in (_wide_teacher, _mnist, _student, _discriminator):
-        part = find(shapes)
-        if part is not None:
-            parts.append(part)
-            for head, _ in part.heads:
-                owned.update(row.name for row in part.rows(head))
+    parts, other = find_parts(bundle)
     kind = "foreign" if not parts else parts[0].kind
     return CheckpointInfo(
         prefix=bundle.shown,
         kind="igam_training" if len(parts) > 1 else kind,
         step=step_of(bundle.shown),
-        parts=tuple(parts),
+        parts=parts,
         num_variables=len(bundle.entries),
-        num_slots=sum(bool(_SLOT.search(name)) for name in bundle.entries),
-        other=tuple(sorted(set(shapes) - owned)),
+        num_slots=sum(map(is_slot, bundle.entries)),
+        other=other,
     )
-
-
-def _wide_teacher(shapes):
-    sizes = _wide_sizes(shapes, "")
-    if sizes is None:
-        return None
-    heads = tuple(
-        (head, _shape(shapes, f"{name}/DW", 2)[-1])
-        for head, name in (("source", "logit"), ("target", names.TARGET_HEAD))
-        if f"{name}/DW" in shapes
-    )
-    finetuned = "target" in dict(heads)
-    part = Part(
-        name="teacher",
-        kind="igam_finetuned_teacher" if finetuned else "madry_cifar",
-        # Without any, the one that is reported as missing.
-        heads=heads or (("source", 0),),
-        normalization="standardize",
-        **sizes,
-    )
-    return _for_tiny_imagenet(part)
-
-
-def _student(shapes):
-    sizes = _wide_sizes(shapes, names.STUDENT_SCOPE)
-    if sizes is None:
-        return None
-    part = Part(
-        name="student",
-        kind="igam_student",
-        heads=(("source", _shape(shapes, "classifier/logit/DW", 2)[-1]),),
-        normalization="zero_mean_unit_norm",
-        **sizes,
-    )
-    return _for_tiny_imagenet(part)
-
-
-def _for_tiny_imagenet(part):
-    """The 64x64 input of nets with 200 classes, and how their teacher sees it."""
-    if dict(part.heads).get("source") != _TINY_IMAGENET_CLASSES:
-        return part
-    part = dataclasses.replace(part, image_shape=(64, 64, part.image_shape[-1]))
-    if part.name == "student":
-        return part
-    finetuned = part.kind == "igam_finetuned_teacher"
-    return dataclasses.replace(
-        part,
-        kind=part.kind if finetuned else "tiny_imagenet_teacher",
-        normalization="unit_norm" if finetuned else "zero_mean_unit_norm",
-        note="the authors trained it on images without their mean "
-        "(zero_mean_unit_norm), and finetuned and used it with the mean (unit_norm)",
-    )
-
-
-def _wide_sizes(shapes, scope):
-    """Depth, width and input of the Wide-ResNet under a scope, or None."""
-    own = re.compile(
-        rf"{scope}(input|logit|{names.TARGET_HEAD}|unit_last|unit_\d+_\d+)/"
-    )
-    shapes = {name: shape for name, shape in shapes.items() if own.match(name)}
-    stem = f"{scope}input/init_conv/DW"
-    convs = {
-        match.groups(): shape[-1]
-        for name, shape in shapes.items()
-        if (match := re.search(r"unit_(\d+)_(\d+)/sub1/conv1/DW$", name)) and shape
-    }
-    if not convs and stem not in shapes:
-        return None
-    # The most that any stage has: what the others lack is then reported as missing.
-    units = max(sum(s == stage for s, _ in convs) for stage in "123")
-    return {
-        "depth": 6 * max(units, 1) + 2,
-        "width": max(convs.get(("1", "0"), 16) // 16, 1),
-        "image_shape": (32, 32, max(_shape(shapes, stem, 4)[2], 1)),
-        "moving_statistics": any(name.endswith("/moving_mean") for name in shapes),
-    }
-
-
-def _mnist(shapes):
-    if len(shapes.get("Variable", ())) != 4:
-        return None
-    first, second = _shape(shapes, "Variable", 4), _shape(shapes, "Variable_2", 4)
-    hidden, logit = _shape(shapes, "Variable_4", 2), _shape(shapes, "Variable_6", 2)
-    side = 4 * round(math.sqrt(hidden[0] // max(second[-1], 1)))
-    return Part(
-        name="teacher",
-        kind="madry_mnist",
-        image_shape=(side or 28, side or 28, max(first[2], 1)),
-        heads=(("source", logit[1]),),
-        channels=(first[-1], second[-1]),
-        hidden_units=hidden[1],
-    )
-
-
-def _discriminator(shapes):
-    layers = {
-        int(match.group(2)): (match.group(1), shape)
-        for name, shape in shapes.items()
-        if (match := re.fullmatch(r"discriminator/(conv|fc)(\d{1,2})/DW", name))
-    }
-    if not layers:
-        return None
-    dense = any(kind == "fc" for kind, _ in layers.values())
-    kernels = [layers[i][1] for i in sorted(layers)]
-    channels = tuple(max(kernel[-1:], default=0) for kernel in kernels)
-    first = _shape(shapes, "discriminator/conv0/DW", 4)
-    image_shape = names.seen_shape(
-        channels,
-        dense,
-        inputs=_shape(shapes, "discriminator/fc0/DW", 2)[0],
-        logit_inputs=_shape(shapes, "discriminator/logit/DW", 2)[0],
-        num_channels=3 if dense else first[2],
-    )
-    return Part(
-        name="discriminator",
-        kind="igam_discriminator",
-        image_shape=image_shape,
-        heads=(("source", 2),),
-        normalization="zero_mean_unit_norm",
-        channels=channels,
-        dense=dense,
-    )
-
-
-def _shape(shapes, name, rank):
-    """The shape of a variable, or zeros if it is missing or of another rank."""
-    shape = shapes.get(name, ())
-    return shape if len(shape) == rank else (0,) * rank

@@ -1,12 +1,13 @@
-"""Which file it was: the SHA-256 of a checkpoint."""
+"""The SHA-256 by which a checkpoint is identified."""
 
 import hashlib
+import os
 import pathlib
 
-from igam_tf.checkpoints.locate import KERAS_SUFFIX, located
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
 
 
-def digest(path):
+def digest(path: str | os.PathLike) -> str:
     """SHA-256 of a network's file, as hexadecimal text.
 
     Args:
@@ -26,19 +27,18 @@ def digest(path):
     with located(path) as (prefix, _):
         if path.is_file() and not str(path).startswith(str(prefix)):
             return _digest([path])
-        prefix = pathlib.Path(prefix)
-        inside = prefix.parent.iterdir()
-        return _digest(sorted(p for p in inside if _belongs(p.name, prefix.name)))
+        base = pathlib.Path(prefix).name
+        inside = pathlib.Path(prefix).parent.iterdir()
+        return _digest(sorted(p for p in inside if _belongs(p.name, base)))
 
 
-def _belongs(name, prefix):
-    return name == f"{prefix}.index" or name.startswith(f"{prefix}.data-")
+def _belongs(name, base):
+    return name == f"{base}.index" or name.startswith(f"{base}.data-")
 
 
 def _digest(paths):
     found = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
-            while block := file.read(1024 * 1024):
-                found.update(block)
+            hashlib.file_digest(file, lambda: found)
     return found.hexdigest()

@@ -1,4 +1,6 @@
-"""The one error of this room."""
+"""The error that all of `igam_tf.checkpoints` raises."""
+
+from collections.abc import Iterable
 
 
 class CheckpointError(ValueError):
@@ -8,7 +10,7 @@ class CheckpointError(ValueError):
     """
 
 
-def shortened(items, limit=8):
+def shortened(items: Iterable[object], limit: int = 8) -> str:
     """A readable list of at most `limit` items, and how many were left out."""
     items = list(items)
     text = ", ".join(str(item) for item in items[:limit])

@@ -1,5 +1,6 @@
-"""Files of other libraries: what they are, and how their networks come here."""
+"""Recognizes files of other libraries, and says how to bring their networks here."""
 
+import os
 import pathlib
 import re
 import zipfile
@@ -19,17 +20,17 @@ _BY_SUFFIX = {
     ".pth": _PYTORCH,
     ".pt": _PYTORCH,
     ".safetensors": f"a safetensors file, which holds weights only. {_BY_HAND}.",
-    ".tflite": "a TensorFlow Lite file, which has no gradients. Save the network that it "
-    "was made from as .keras file.",
+    ".tflite": "a TensorFlow Lite file, which has no gradients. Save the network that "
+    "it was made from as .keras file.",
 }
 _SAVED_MODEL = (
-    "a SavedModel, a graph without layers that could be taken apart. Where it was made, "
-    "save the Keras model by model.save('NAME.keras')."
+    "a SavedModel, a graph without layers that could be taken apart. Where it was "
+    "made, save the Keras model by model.save('NAME.keras')."
 )
 
 
-def what_it_is(path):
-    """What a file or folder is, if it is of a kind that people mix up with checkpoints.
+def what_it_is(path: str | os.PathLike) -> str | None:
+    """Says what a file is, if it is of a kind that is often mistaken for a checkpoint.
 
     Args:
         path: of a file or folder.

@@ -1,6 +1,7 @@
-"""`.keras` files, and one clear error for each that is none."""
+"""Loads `.keras` files, with a clear error for whatever is not one."""
 
 import json
+import pathlib
 import re
 import zipfile
 import zlib
@@ -8,15 +9,15 @@ import zlib
 import keras
 import numpy as np
 
-from igam_tf.checkpoints.bundle import as_weights
 from igam_tf.checkpoints.errors import CheckpointError, shortened
 from igam_tf.checkpoints.foreign import what_it_is
+from igam_tf.checkpoints.values import as_weights
 from igam_tf.models.features import check_channels_last
 
 _LARGEST_GROWTH = 100
 
 
-def load_keras(path):
+def load_keras(path: pathlib.Path) -> keras.Model:
     """Loads a network from a `.keras` file.
 
     Args:
@@ -44,7 +45,7 @@ def load_keras(path):
         if value.dtype.kind == "f":
             as_weights(value, weight.path, path, value.dtype)
     shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
-    if not all(shapes) or [len(shape) for shape in shapes] != [4, 2]:
+    if [len(shape or ()) for shape in shapes] != [4, 2]:
         raise CheckpointError(
             f"{path} maps {shapes[0]} to {shapes[1]}; expected a network from "
             "images (batch, height, width, channels) to logits (batch, classes)."
@@ -57,7 +58,7 @@ def load_keras(path):
 
 
 def _check_archive(path):
-    """Before Keras, whose messages miss what the file is, opens it."""
+    """Checks the file before Keras opens it, whose messages miss what the file is."""
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}: there is no such file.")
     if not zipfile.is_zipfile(path):
@@ -82,8 +83,8 @@ def _check_archive(path):
     if size > _LARGEST_GROWTH * max(path.stat().st_size, 1_000_000):
         raise CheckpointError(
             f"{path} would unpack to {size / 1e9:.1f} GB from "
-            f"{path.stat().st_size / 1e6:.1f} MB: expected a file written by model.save. "
-            "Do not trust it."
+            f"{path.stat().st_size / 1e6:.1f} MB: expected a file written by "
+            "model.save. Do not trust it."
         )
 
 
@@ -92,15 +93,15 @@ def _way_out(path, error):
     text = str(error)
     if unknown := re.search(r"Could not locate class '([^']+)'", text):
         return (
-            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the module "
-            "that defines it and registers it (keras.saving."
+            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the "
+            "module that defines it and registers it (keras.saving."
             "register_keras_serializable) before loading, or save the network built of "
             "Keras layers and operations only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (
-            "It holds Python code in a Lambda layer, which is not run: save the network "
-            "with keras.ops or Keras layers in its place."
+            "It holds Python code in a Lambda layer, which is not run: save the "
+            "network with keras.ops or Keras layers in its place."
         )
     return (
         "It is damaged, or was not saved by model.save('....keras'), or by a newer "

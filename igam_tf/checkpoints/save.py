@@ -1,25 +1,30 @@
-"""Writing TF1 checkpoints that the original graphs restore."""
+"""Writes TF1 checkpoints that the original graphs can restore."""
 
+import os
 import pathlib
-import tempfile
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import files
 from igam_tf.checkpoints.describe import describe
-from igam_tf.checkpoints.errors import CheckpointError
-from igam_tf.checkpoints.locate import STATE_FILE
-from igam_tf.checkpoints.names import PARTS, TARGET_HEAD, model_rows
-from igam_tf.checkpoints.networks import is_finetuned, without_transform
+from igam_tf.checkpoints.tf1.names import PARTS
+from igam_tf.checkpoints.tf1.networks import without_transform
+from igam_tf.checkpoints.tf1.parts import Part
+from igam_tf.checkpoints.tf1.writing import source_head, tensors_of, write
 from igam_tf.models import NORMALIZATIONS
 
 
 def save_tf1(
-    model, path, *, part=None, source_teacher=None, step=0, momentum_slots=False
-):
+    model: keras.Model | dict[str, keras.Model],
+    path: str | os.PathLike,
+    *,
+    part: str | None = None,
+    source_teacher: keras.Model | None = None,
+    step: int = 0,
+    momentum_slots: bool = False,
+) -> str:
     """Writes networks as a TF1 checkpoint with the original code's variable names.
 
     `load_madry(path)` gives each of them back bit for bit; of a finetuned teacher the
@@ -54,13 +59,13 @@ def save_tf1(
     """
     models = _by_part(model, part)
     networks = {name: without_transform(model) for name, model in models.items()}
-    tensors = {}
+    tensors: dict[str, tf.Tensor | np.ndarray] = {}
     for name, network in networks.items():
-        tensors |= _tensors(network, name, momentum_slots)
+        tensors |= tensors_of(network, name, momentum_slots)
     if source_teacher is not None:
-        tensors |= _source_head(networks, source_teacher)
+        tensors |= source_head(networks, source_teacher)
     tensors["global_step"] = np.int64(step)
-    prefix = _write(tensors, pathlib.Path(path).expanduser(), f"checkpoint-{step}")
+    prefix = write(tensors, pathlib.Path(path).expanduser(), f"checkpoint-{step}")
     info = describe(prefix)
     for name, network in networks.items():
         _warn_of_other_input(network, info.part(name if len(models) > 1 else None))
@@ -68,7 +73,7 @@ def save_tf1(
 
 
 def _by_part(model, part):
-    """dict of part (None: to be seen) -> model."""
+    """Dict from part (None: to be inferred) to model."""
     if not isinstance(model, dict):
         if part not in (None, *PARTS):
             raise ValueError(f"part={part!r}: expected one of {PARTS}.")
@@ -81,82 +86,7 @@ def _by_part(model, part):
     return model
 
 
-def _tensors(network, part, momentum_slots):
-    """dict of TF1 name -> value."""
-    tensors = {}
-    for row in model_rows(network, part=part):
-        variable = _variable(network, row)
-        if variable.dtype != "float32":
-            raise CheckpointError(
-                f"weight {variable.path} has type {variable.dtype}; the TF1 graphs "
-                "hold float32. Build the model with dtype float32 weights."
-            )
-        tensors[row.name] = variable.value
-        if momentum_slots and row.trainable:
-            tensors |= _slots(row, is_finetuned(network))
-    return tensors
-
-
-def _variable(network, row):
-    return getattr(network.get_layer(row.layer), row.weight)
-
-
-def _slots(row, finetuned):
-    """The slots of a variable before the first step."""
-    zeros = np.zeros(row.shape, np.float32)
-    if not finetuned:
-        return {f"{row.name}/Momentum": zeros}
-    # The authors finetune the new logits by Adam and leave the rest of the teacher.
-    if not row.name.startswith(TARGET_HEAD):
-        return {}
-    powers = {"beta1_power": np.float32(0.9), "beta2_power": np.float32(0.999)}
-    return {f"{row.name}/Adam": zeros, f"{row.name}/Adam_1": zeros} | powers
-
-
-def _source_head(networks, source_teacher):
-    """The logits of the teacher that a finetuned one was made from."""
-    teacher = next(filter(is_finetuned, networks.values()), None)
-    if teacher is None:
-        raise ValueError(
-            "source_teacher was given, and no model is a finetuned teacher as "
-            "igam_tf.finetune returns it: leave it out."
-        )
-    tensors = _tensors(source_teacher, "teacher", momentum_slots=False)
-    for row in model_rows(teacher):
-        if not row.trainable or row.name.startswith(TARGET_HEAD):
-            continue  # The authors' finetuning moves the statistics.
-        value = tensors.get(row.name)
-        if value is None or not np.array_equal(_variable(teacher, row), value):
-            raise ValueError(
-                f"source_teacher {source_teacher.name!r} is not the teacher that was "
-                f"finetuned: their {row.name!r} differ. Pass the right one."
-            )
-    return {name: tensors[name] for name in ("logit/DW", "logit/biases")}
-
-
-def _write(tensors, folder, base):
-    """Writes a checkpoint and its state file; returns the prefix."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Written under another name and moved, so that a crash leaves no half checkpoint.
-    with tempfile.TemporaryDirectory(prefix=".saving_", dir=folder) as temporary:
-        temporary = pathlib.Path(temporary)
-        tf.raw_ops.SaveV2(
-            prefix=str(temporary / base),
-            tensor_names=list(tensors),
-            shape_and_slices=[""] * len(tensors),
-            tensors=list(tensors.values()),
-        )
-        (temporary / STATE_FILE).write_text(
-            f'model_checkpoint_path: "{base}"\n'
-            f'all_model_checkpoint_paths: "{base}"\n'
-        )
-        # The index last but for the state file: without it there is no checkpoint.
-        for name in (f"{base}.data-00000-of-00001", f"{base}.index", STATE_FILE):
-            files.publish(temporary / name, folder / name)
-    return str(folder / base)
-
-
-def _warn_of_other_input(model, part):
+def _warn_of_other_input(model: keras.Model, part: Part) -> None:
     """Warns if `load_madry` will not guess the input of a Wide-ResNet right."""
     if part.depth is None:
         return

@@ -1,14 +1,14 @@
-"""Command line: `python -m igam_tf.checkpoints fetch | describe | convert`."""
+"""`igam-tf checkpoints fetch | describe | convert`."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from igam_tf.checkpoints import convert, describe, fetch
-from igam_tf.checkpoints.by_hand import BY_HAND
-from igam_tf.checkpoints.fetch import DOWNLOADS
+from igam_tf.checkpoints.published import BY_HAND, DOWNLOADS
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:

@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+import typing
+from collections.abc import Callable
 
 from igam_tf import interrupts
 
@@ -14,11 +16,11 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)
 
-    def error(self, message):
+    def error(self, message: str) -> typing.NoReturn:
         self.exit(2, f"error: {message}\n")
 
 
-def run(work, *, interrupted):
+def run(work: Callable[[], object], *, interrupted: str) -> int:
     """Runs a command.
 
     `IGAM_TF_TRACEBACK=1` in the environment shows where an error came from.

@@ -1,8 +1,9 @@
-"""What `python -m igam_tf.reports` does. TensorFlow is imported after parsing only."""
+"""The command `python -m igam_tf.reports`; imports TensorFlow only after parsing."""
 
 import argparse
 import json
 import pathlib
+from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.cli import commands
@@ -24,7 +25,7 @@ example:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the reports of one run.
 
     Args:
@@ -133,7 +134,7 @@ def _chosen_rows(results, names):
 
 
 def _students(folder, rows):
-    """Path of each row's student; all must be there."""
+    """Path of each row's student; all of them must exist."""
     paths = {
         name: folder / row.get("student", f"{name}/student.keras")
         for name, row in rows.items()

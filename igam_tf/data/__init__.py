@@ -1,4 +1,4 @@
-"""Data: a name -> images (float32 in [0, 1], NHWC) and labels (int32) as tf.data.
+"""Data sets by name: images (float32 in [0, 1], NHWC) and labels (int32) as tf.data.
 
 `igam_tf.data.registry` knows which data sets exist without importing TensorFlow; the
 names below that need it import it when they are first used.

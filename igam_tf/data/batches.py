@@ -6,23 +6,29 @@ seen. The images stay one uint8 tensor that the pipeline captures: it is never a
 constant of a graph (those end at 2 GB), and a batch costs one gather.
 """
 
+import typing
 import weakref
 
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.data.partners import Partners
+from igam_tf.data.registry import Augmentation
+from igam_tf.data.task import Split
+from igam_tf.pixels import as_float
 
 # Independent streams of random numbers from one (seed, epoch).
 _SHUFFLE, _AUGMENT, _PARTNERS = 0, 1, 2
 # Spelled out: "auto" may choose another generator on another device.
 _GENERATOR = "philox"
 # TensorFlow copies an array that it takes: once a split, not once a data set.
-_TENSORS = weakref.WeakKeyDictionary()
+_TENSORS: weakref.WeakKeyDictionary[Split, tuple[tf.Tensor, tf.Tensor]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def steps_per_epoch(split, batch_size):
-    """Batches in an epoch, the last, partial one included.
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Number of batches in an epoch, the last, partial one included.
 
     Args:
         split: `Split`.
@@ -33,15 +39,15 @@ def steps_per_epoch(split, batch_size):
 
 
 def training_batches(
-    split,
-    batch_size,
+    split: Split,
+    batch_size: int,
     *,
-    augmentation,
-    seed,
-    first_epoch=0,
-    repeat=True,
-    partners=None,
-):
+    augmentation: Augmentation,
+    seed: int,
+    first_epoch: int = 0,
+    repeat: bool = True,
+    partners: str | None = None,
+) -> tf.data.Dataset:
     """Shuffled, augmented batches; the same ones for the same seed and epoch.
 
     Every image is used once an epoch. The last batch of an epoch is smaller where the
@@ -81,7 +87,9 @@ def training_batches(
     )
 
 
-def reshuffled_batches(split, batch_size, *, augmentation, seed):
+def reshuffled_batches(
+    split: Split, batch_size: int, *, augmentation: Augmentation, seed: int
+) -> tf.data.Dataset:
     """One epoch an iteration, shuffled and augmented anew by each new iterator.
 
     Args:
@@ -99,7 +107,7 @@ def reshuffled_batches(split, batch_size, *, augmentation, seed):
     )
 
 
-def evaluation_batches(split, batch_size):
+def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Batches in the order of the split, the last, partial one included.
 
     Args:
@@ -116,14 +124,16 @@ def evaluation_batches(split, batch_size):
 
     def batch(start):
         stop = tf.minimum(start + batch_size, count)
-        return _to_float(images[start:stop]), labels[start:stop]
+        return as_float(images[start:stop]), labels[start:stop]
 
     starts = tf.data.Dataset.range(0, count, batch_size)
     dataset = starts.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
     return _finished(dataset)
 
 
-def crop_and_flip(images, offsets, flips, pad):
+def crop_and_flip(
+    images: tf.Tensor, offsets: tf.Tensor, flips: tf.Tensor, pad: int
+) -> tf.Tensor:
     """Crops each zero-padded image at its own offset, then mirrors some.
 
     Args:
@@ -148,8 +158,8 @@ def crop_and_flip(images, offsets, flips, pad):
     return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
 
 
-def check_count(name, value, *, at_least=1):
-    """Raises ValueError unless the value is a whole number of at least so much."""
+def check_count(name: str, value: typing.Any, *, at_least: int = 1) -> None:
+    """Raises ValueError unless the value is a whole number of at least `at_least`."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < at_least:
         raise ValueError(
@@ -163,21 +173,9 @@ def _shuffled_epochs(
     check_count("seed", seed, at_least=0)
     steps = steps_per_epoch(split, batch_size)
     images, labels = _on_host(split)
-    count = len(split.labels)
 
     def indices_of(epoch):
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(count), _fold_in(key, _SHUFFLE), alg=_GENERATOR
-        )
-        augment_key = _fold_in(key, _AUGMENT)
-
-        def indices_of_step(step):
-            start = tf.cast(step, tf.int32) * batch_size
-            indices = order[start : tf.minimum(start + batch_size, count)]
-            return indices, _fold_in(augment_key, step)
-
-        return tf.data.Dataset.range(steps).map(indices_of_step)
+        return _steps_of_epoch(epoch, len(split.labels), batch_size, steps, seed)
 
     def chosen(indices, key):
         found = tf.ensure_shape(tf.gather(images, indices), [None, *images.shape[1:]])
@@ -203,8 +201,26 @@ def _shuffled_epochs(
     )
 
 
-def augmented(images, key, augmentation):
-    """Crops, mirrors and adds noise as an `Augmentation` says.
+def _steps_of_epoch(epoch, count, batch_size, steps, seed):
+    """Dataset of (indices of the images of a step, key of their augmentation)."""
+    key = tf.stack([tf.constant(seed, tf.int64), epoch])
+    order = tf.random.experimental.stateless_shuffle(
+        tf.range(count), _fold_in(key, _SHUFFLE), alg=_GENERATOR
+    )
+    augment_key = _fold_in(key, _AUGMENT)
+
+    def indices_of_step(step):
+        start = tf.cast(step, tf.int32) * batch_size
+        indices = order[start : tf.minimum(start + batch_size, count)]
+        return indices, _fold_in(augment_key, step)
+
+    return tf.data.Dataset.range(steps).map(indices_of_step)
+
+
+def augmented(
+    images: tf.Tensor, key: tf.Tensor, augmentation: Augmentation
+) -> tf.Tensor:
+    """Crops, mirrors and adds noise as an `Augmentation` specifies.
 
     Args:
         images: uint8 or float32 tensor (batch, height, width, channels).
@@ -223,7 +239,7 @@ def augmented(images, key, augmentation):
         draws = tf.random.stateless_uniform([count], keys[1], alg=_GENERATOR)
         flips = tf.logical_and(draws < 0.5, augmentation.flip)
         images = crop_and_flip(images, offsets, flips, pad)
-    images = _to_float(images)
+    images = as_float(images)
     if augmentation.noise:
         noise = tf.random.stateless_uniform(
             tf.shape(images),
@@ -247,10 +263,6 @@ def _on_host(split):
             images = tf.constant(split.images)
             _TENSORS[split] = images, tf.constant(split.labels, tf.int32)
     return _TENSORS[split]
-
-
-def _to_float(images):
-    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
 
 
 def _finished(dataset):

@@ -1,15 +1,26 @@
 """scikit-learn's digits: real images that need no network and no folder."""
 
+import os
+
 import numpy as np
 
 from igam_tf.data import task
+from igam_tf.data.registry import DatasetInfo
 
 _TEST_SHARE = 0.3
 _SPLIT_SEED = 0
 _LARGEST_VALUE = 16
 
 
-def read(info, data_dir, *, train_examples, test_examples, download, progress):
+def read(
+    info: DatasetInfo,
+    data_dir: str | os.PathLike | None,
+    *,
+    train_examples: int | None,
+    test_examples: int | None,
+    download: bool,
+    progress: bool,
+) -> task.Task:
     """Reads the 1,797 8x8 digits: `digits` (ten classes) or `digits_parity` (two).
 
     Both names share one 70/30 split, stratified by digit, that never changes: a model

@@ -1,9 +1,9 @@
-"""Labels in the shapes that data sets give them: numbers, a column, one-hot rows."""
+"""Accepts labels as data sets give them: as numbers, a column, or one-hot rows."""
 
 import numpy as np
 
 
-def class_numbers(labels, num_classes=None):
+def class_numbers(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
     """Labels as class numbers [n].
 
     Args:
@@ -34,6 +34,7 @@ def class_numbers(labels, num_classes=None):
         raise ValueError(
             f"labels have shape {labels.shape}, and {wrong.sum()} of the rows are not "
             f"exactly one-hot (the first begins {row}): expected class numbers [n] or "
-            "rows of zeros with a single 1; smoothed and mixed labels are not supported."
+            "rows of zeros with a single 1; smoothed and mixed labels are not "
+            "supported."
         )
     return labels.argmax(axis=1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""For each image another one, of its class or of another: what shuffled controls need."""
+"""Pairs each image with another, of its class or of another, for shuffled controls."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ class Partners:
         ValueError: if the kind is unknown or an image has no partner.
     """
 
-    def __init__(self, labels, kind):
+    def __init__(self, labels: np.ndarray, kind: str):
         if kind not in KINDS:
             raise ValueError(f"partners={kind!r}: expected one of {KINDS}, or None.")
         labels = np.asarray(labels)
@@ -42,8 +42,8 @@ class Partners:
         places[order] = np.arange(len(order), dtype=np.int32)
         self._arrays = order, places, starts[labels], counts[labels].astype(np.int32)
 
-    def of(self, indices, key):
-        """Indices of the partners.
+    def of(self, indices: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Draws a partner for each image of a batch.
 
         Args:
             indices: int32 tensor (batch,), images of the data set.
@@ -54,7 +54,9 @@ class Partners:
         """
         order, places, starts, counts = map(tf.constant, self._arrays)
         total = len(self._arrays[0])
-        places, starts, counts = (tf.gather(a, indices) for a in (places, starts, counts))
+        places, starts, counts = (
+            tf.gather(a, indices) for a in (places, starts, counts)
+        )
         share = tf.random.stateless_uniform(
             tf.shape(indices), key, dtype=tf.float64, alg="philox"
         )

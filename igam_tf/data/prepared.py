@@ -1,10 +1,11 @@
-"""TFDS-prepared folders: find them, or have TFDS make them, and decode them once.
+"""Finds TFDS-prepared folders, or has TFDS make them, and decodes them once.
 
 Prepared data is opened by its folder: neither the network nor the version of the
 builder in the installed TFDS matters then.
 """
 
 import contextlib
+import os
 import re
 
 import numpy as np
@@ -17,6 +18,7 @@ from google.protobuf import json_format
 
 from igam_tf import compat
 from igam_tf.data import task
+from igam_tf.data.registry import DatasetInfo
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PROBE_SECONDS = 10
@@ -31,7 +33,15 @@ _DAMAGE = (
 _ARCHIVE_ERRORS = (tfds.download.DownloadError, *compat.tfds_archive_errors())
 
 
-def read(info, data_dir, *, train_examples, test_examples, download, progress):
+def read(
+    info: DatasetInfo,
+    data_dir: str | os.PathLike | None,
+    *,
+    train_examples: int | None,
+    test_examples: int | None,
+    download: bool,
+    progress: bool,
+) -> task.Task:
     """Reads a data set of TFDS; the arguments are those of `igam_tf.data.read`."""
     root = root_folder(data_dir)
     folder = find(root, info.name)
@@ -46,7 +56,7 @@ def read(info, data_dir, *, train_examples, test_examples, download, progress):
     )
 
 
-def root_folder(data_dir):
+def root_folder(data_dir: str | os.PathLike | None) -> epath.Path:
     """The folder that holds one folder a data set; TFDS' own for None."""
     root = epath.Path(data_dir or compat.tfds_folder()).expanduser()
     if root.exists() and not root.is_dir():
@@ -57,7 +67,7 @@ def root_folder(data_dir):
     return root
 
 
-def find(root, name):
+def find(root: epath.Path, name: str) -> epath.Path | None:
     """The newest prepared version of a data set under `root`, or None."""
     folder = root / name
     if not folder.is_dir():
@@ -72,7 +82,14 @@ def find(root, name):
     )
 
 
-def read_folder(info, folder, *, train_examples, test_examples, progress):
+def read_folder(
+    info: DatasetInfo,
+    folder: str | os.PathLike,
+    *,
+    train_examples: int | None,
+    test_examples: int | None,
+    progress: bool,
+) -> task.Task:
     """Decodes a prepared folder, only as far as the cuts ask for.
 
     Args:
@@ -108,7 +125,7 @@ def read_folder(info, folder, *, train_examples, test_examples, progress):
     )
 
 
-def prepare(builder, *, progress):
+def prepare(builder: tfds.core.DatasetBuilder, *, progress: bool) -> epath.Path:
     """Runs `download_and_prepare` without Google's copy of prepared data.
 
     Args:
@@ -129,7 +146,9 @@ def prepare(builder, *, progress):
     return builder.data_path
 
 
-def check_reachable(url, root, name, *, filename=None):
+def check_reachable(
+    url: str, root: epath.Path, name: str, *, filename: str | None = None
+) -> None:
     """Raises requests.ConnectionError if a download is needed and nobody answers.
 
     TFDS alone tries eleven times, for three and a half minutes, before it says that

@@ -1,19 +1,22 @@
-"""Data sets by name: `read` into memory, `load` as batches for a notebook."""
+"""Reads data sets by name: `read` into memory, `load` as batches for a notebook."""
+
+import os
 
 import numpy as np
+import tensorflow as tf
 
 from igam_tf.data import batches, registry, task
 
 
 def read(
-    name,
-    data_dir=None,
+    name: str,
+    data_dir: str | os.PathLike | None = None,
     *,
-    train_examples=None,
-    test_examples=None,
-    download=True,
-    progress=True,
-):
+    train_examples: int | None = None,
+    test_examples: int | None = None,
+    download: bool = True,
+    progress: bool = True,
+) -> task.Task:
     """Reads a data set into memory, decoding every image once.
 
     Args:
@@ -51,16 +54,16 @@ def read(
 
 
 def load(
-    name,
-    data_dir=None,
+    name: str,
+    data_dir: str | os.PathLike | None = None,
     *,
-    batch_size=128,
-    augmentation=None,
-    seed=0,
-    train_examples=None,
-    test_examples=None,
-    download=True,
-):
+    batch_size: int = 128,
+    augmentation: registry.Augmentation | None = None,
+    seed: int = 0,
+    train_examples: int | None = None,
+    test_examples: int | None = None,
+    download: bool = True,
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Reads a data set as two tf.data.Datasets, ready for `model.fit`.
 
     `train` is one epoch, shuffled and augmented anew each time it is iterated; it

@@ -1,13 +1,20 @@
-"""Which data sets there are, known without importing TensorFlow.
+"""The known data sets, listed without importing TensorFlow.
 
 `run.py` needs the names, sizes and classes to check its flags; a reader (and with it
 TensorFlow) is imported only when images are asked for.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import importlib
 import math
+import typing
+from collections.abc import Callable
+
+if typing.TYPE_CHECKING:
+    from igam_tf.data.task import Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +55,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set before it is read.
+    """What is known about a data set before it is read.
 
     Args:
         name: as given to `read`, to `--source` and to `--target`.
@@ -64,11 +71,11 @@ class DatasetInfo:
 
 
 # Published by name; change it through `register` only.
-DATASETS = {}
-_READERS = {}
+DATASETS: dict[str, DatasetInfo] = {}
+_READERS: dict[str, Callable[..., Task] | str] = {}
 
 
-def register(info, reader):
+def register(info: DatasetInfo, reader: Callable[..., Task] | str) -> None:
     """Adds a data set, which `read`, `load` and `run.py` then know by its name.
 
     Args:
@@ -89,7 +96,7 @@ def register(info, reader):
     _READERS[info.name] = reader
 
 
-def find(name):
+def find(name: str) -> DatasetInfo:
     """The `DatasetInfo` of that name.
 
     Raises:
@@ -105,7 +112,7 @@ def find(name):
     )
 
 
-def reader_of(name):
+def reader_of(name: str) -> Callable[..., Task]:
     """The function that reads a registered data set (see `register`)."""
     reader = _READERS[find(name).name]
     if isinstance(reader, str):

@@ -1,4 +1,4 @@
-"""A task in memory: its images and labels, and the checks that they are what we say."""
+"""A task in memory: its images and labels, and checks of their shape and range."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ class Split:
                 "[n, height, width, channels] and [n], with n at least 1."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
 
@@ -61,7 +61,7 @@ class Task:
     test_total: int
 
 
-def check_images(images):
+def check_images(images: np.ndarray) -> None:
     """Raises unless these are images as this package means them.
 
     Args:
@@ -107,13 +107,18 @@ def _way_out(low, high):
             "tf.clip_by_value(images, 0.0, 1.0)"
         )
     if 16 < high <= 320 and low >= -64:
-        return "divide by 255" if low >= 0 and high <= 255 else (
-            "these look like grey levels after a resize; divide by 255 and clip to [0, 1]"
+        return (
+            "divide by 255"
+            if low >= 0 and high <= 255
+            else (
+                "these look like grey levels after a resize; divide by 255 and clip to "
+                "[0, 1]"
+            )
         )
     return "undo the normalisation: models own theirs" if low < 0 else "scale them"
 
 
-def check_labels(labels, num_classes):
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
     """Raises unless these are class numbers of a task with that many classes.
 
     Args:

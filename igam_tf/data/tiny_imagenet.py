@@ -1,6 +1,7 @@
 """Tiny-ImageNet as a TFDS data set, which TFDS itself does not have."""
 
 import io
+import os
 import pathlib
 import shutil
 import tempfile
@@ -10,6 +11,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from igam_tf.data import prepared, tiny_imagenet_source
+from igam_tf.data.registry import DatasetInfo
+from igam_tf.data.task import Task
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 _NAME = "tiny_imagenet"
@@ -38,7 +41,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The official train and val."}
 
-    def __init__(self, *, archive=None, **kwargs):
+    def __init__(self, *, archive: str | os.PathLike | None = None, **kwargs):
         self._archive = archive
         super().__init__(**kwargs)
 
@@ -70,7 +73,15 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
             yield name, {"image": io.BytesIO(data), "label": wnid}
 
 
-def read(info, data_dir, *, train_examples, test_examples, download, progress):
+def read(
+    info: DatasetInfo,
+    data_dir: str | os.PathLike | None,
+    *,
+    train_examples: int | None,
+    test_examples: int | None,
+    download: bool,
+    progress: bool,
+) -> Task:
     """Reads Tiny-ImageNet; the arguments are those of `igam_tf.data.read`.
 
     What is prepared in `data_dir` is used. Otherwise the official zip
@@ -93,7 +104,9 @@ def read(info, data_dir, *, train_examples, test_examples, download, progress):
     return task
 
 
-def locate(data_dir):
+def locate(
+    data_dir: str | os.PathLike | None,
+) -> tuple[pathlib.Path, pathlib.Path | None, bool]:
     """Where prepared data belongs, and what it can be prepared from.
 
     Args:

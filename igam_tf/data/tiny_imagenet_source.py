@@ -1,10 +1,10 @@
 """The official Tiny-ImageNet files, read from the zip in place or from its folder.
 
-    tiny-imagenet-200/wnids.txt                     200 class names
-    tiny-imagenet-200/train/<wnid>/images/*.JPEG    500 images a class
-    tiny-imagenet-200/train/<wnid>/<wnid>_boxes.txt one line an image; may be left out
-    tiny-imagenet-200/val/val_annotations.txt       file, wnid, box: one line an image
-    tiny-imagenet-200/val/images/*.JPEG             10,000 images
+tiny-imagenet-200/wnids.txt                     200 class names
+tiny-imagenet-200/train/<wnid>/images/*.JPEG    500 images a class
+tiny-imagenet-200/train/<wnid>/<wnid>_boxes.txt one line an image; may be left out
+tiny-imagenet-200/val/val_annotations.txt       file, wnid, box: one line an image
+tiny-imagenet-200/val/images/*.JPEG             10,000 images
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import os
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 NUM_CLASSES = 200
 _WNIDS = "wnids.txt"
@@ -21,7 +22,7 @@ _AGAIN = "Extract or download tiny-imagenet-200.zip again."
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Which file is what.
+    """Which file holds what.
 
     Args:
         names: the 200 wnids, sorted; a label is a position in this list.
@@ -37,23 +38,23 @@ class Layout:
 class FolderSource:
     """Files below a folder, named by their path in it."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
 
-    def names(self):
+    def names(self) -> Iterator[str]:
         for folder, _, files in os.walk(self.path):
             prefix = pathlib.Path(folder).relative_to(self.path).as_posix() + "/"
             prefix = "" if prefix == "./" else prefix
             yield from (prefix + name for name in files)
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
 
 class ZipSource:
     """Files of a zip below the folder that holds wnids.txt, read without extraction."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
         try:
             self._zip = zipfile.ZipFile(self.path)
@@ -68,11 +69,11 @@ class ZipSource:
         self._top = min(tops, key=len, default="tiny-imagenet-200/")
         self._members = members
 
-    def names(self):
+    def names(self) -> Iterator[str]:
         start = len(self._top)
         return (m[start:] for m in self._members if m.startswith(self._top))
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         try:
             return self._zip.read(self._top + name)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -81,13 +82,13 @@ class ZipSource:
             ) from error
 
 
-def open_source(path):
+def open_source(path: str | os.PathLike) -> FolderSource | ZipSource:
     """A `FolderSource` or `ZipSource`, by what the path is."""
     return FolderSource(path) if pathlib.Path(path).is_dir() else ZipSource(path)
 
 
-def layout(source):
-    """Sorts the files of a source out, and checks that they are all there.
+def layout(source: FolderSource | ZipSource) -> Layout:
+    """Sorts out the files of a source, and checks that all of them are there.
 
     Args:
         source: `FolderSource` or `ZipSource`.

@@ -16,7 +16,11 @@ from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_images
 from igam_tf.evaluation.counting import STATE_VERSION, Counter
 from igam_tf.evaluation.endless import Repeats, check_ends
-from igam_tf.evaluation.masking import order_warnings, precision_warnings, reach_warnings
+from igam_tf.evaluation.masking import (
+    order_warnings,
+    precision_warnings,
+    reach_warnings,
+)
 from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
 from igam_tf.evaluation.progress import Progress, tell
 from igam_tf.evaluation.ranges import range_warnings

@@ -4,8 +4,8 @@ import numpy as np
 
 from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.evaluation.batches import batches, padded
-from igam_tf.evaluation.intervals import wilson_interval
 from igam_tf.evaluation.decisions import clearly_more
+from igam_tf.evaluation.intervals import wilson_interval
 
 # What images in [0, 1] are turned into, and the layer that does it.
 _RANGES = {

@@ -30,6 +30,9 @@ FIELDS = {
     for field in dataclasses.fields(group)
 }
 
+#: Flags that may have another value when a run goes on.
+RESUMABLE = frozenset(n for n, field in FIELDS.items() if field.metadata["resumable"])
+
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Experiment:
@@ -85,6 +88,10 @@ class Experiment:
         """All settings by the names of their flags."""
         parts = (*(getattr(self, name) for name in GROUPS), *self.methods_settings)
         return {name: value for part in parts for name, value in part.flags().items()}
+
+    def fixed_flags(self) -> dict:
+        """Those settings that a run which goes on may not change."""
+        return {n: v for n, v in self.flags().items() if n not in RESUMABLE}
 
     def replace(self, **flags) -> "Experiment":
         """The same experiment with other values of some flags."""

@@ -9,7 +9,6 @@ import shutil
 
 from igam_tf import files, locks
 from igam_tf.experiment import controls
-from igam_tf.experiment.experiment import FIELDS
 from igam_tf.experiment.provenance import provenance
 from igam_tf.models.loading import load_keras
 
@@ -238,7 +237,7 @@ class RunFolder(Folder):
         earlier = self.read_flags()
         if earlier is None:
             return
-        now = json.loads(json.dumps(_fixed(experiment)))
+        now = json.loads(json.dumps(experiment.fixed_flags()))
         before = earlier["settings"]
         other = [n for n in now if n in before and before[n] != now[n]]
         if other:
@@ -251,13 +250,7 @@ class RunFolder(Folder):
 
 def default_path(experiment):
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
-    fixed = json.dumps(_fixed(experiment), sort_keys=True)
+    fixed = json.dumps(experiment.fixed_flags(), sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()
     source, target = experiment.data.source, experiment.data.target
     return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"
-
-
-def _fixed(experiment):
-    """The settings that a run which goes on may not change."""
-    resumable = {n for n, field in FIELDS.items() if field.metadata["resumable"]}
-    return {n: v for n, v in experiment.flags().items() if n not in resumable}

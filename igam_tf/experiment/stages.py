@@ -11,7 +11,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from igam_tf.experiment import controls, results, rows, teacher, teacher_check
-from igam_tf.experiment.experiment import FIELDS, GROUPS, Experiment
+from igam_tf.experiment.experiment import FIELDS, GROUPS, RESUMABLE, Experiment
 from igam_tf.training import method_settings
 from igam_tf.training.methods import METHODS
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from igam_tf.experiment.runner import Run
 
-RESUMABLE = frozenset(
-    name for name, field in FIELDS.items() if field.metadata["resumable"]
-)
 _OF_METHODS = frozenset().union(*(m.flag_names() for m in METHODS.values()))
 _SOURCE = frozenset({"source", "source_train_examples"})
 _TARGET = frozenset({"target", "train_examples", "image_noise"})

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from igam_tf import checkpoints, data, evaluation, models, seen_pixels
+from igam_tf import checkpoints, data, evaluation, models
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
 from igam_tf.experiment import networks
+from igam_tf.transforms import seen_pixels
 
 EXAMPLES = 200
 _BATCH = 100

@@ -1,23 +1,28 @@
-"""An attack on a classifier, as a program that needs no TensorFlow."""
+"""Exports an attack on a classifier as a program that needs no TensorFlow."""
 
+import os
+
+import keras
 import tensorflow as tf
 
+from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.classifier import logits_of
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
+from igam_tf.export.runner import folder
 from igam_tf.export.variables import STUDENT, Captures
-from igam_tf.pjrt import folder
+from igam_tf.pixels import as_float
 
 
 def export_attack(
-    model,
-    attack,
-    batch,
-    path,
+    model: keras.Model,
+    attack: Attack | None,
+    batch: tuple[object, object],
+    path: str | os.PathLike,
     *,
-    save_state=True,
-    stablehlo_version=STABLEHLO_VERSION,
-):
+    save_state: bool = True,
+    stablehlo_version: str = STABLEHLO_VERSION,
+) -> str | os.PathLike:
     """Writes an attack on a classifier as StableHLO, with the classifier's weights.
 
     The program takes images, labels and a seed for each image, and returns adversarial
@@ -25,7 +30,8 @@ def export_attack(
     image's place in its data set, as in `igam_tf.evaluate`.
 
     Its variables have the names they have in an exported step of the same student: it
-    also attacks what was trained since (`pjrt.load(path).run(..., state=step.state)`).
+    also attacks what was trained since
+    (`runner.load(path).run(..., weights=step.state)`).
 
     Args:
         model: keras.Model from images to logits, or a training method: its student.
@@ -55,16 +61,13 @@ def export_attack(
         "seed": attack.seed if attack else 0,
     }
     files = {f"{name}.stablehlo": artifact for name, (artifact, _) in programs.items()}
-    folder.write_folder(
-        path, manifest, files, captures.state() if save_state else None
-    )
+    folder.write_folder(path, manifest, files, captures.state() if save_state else None)
     return path
 
 
 def _attack_function(model, attack):
     def run(images, labels, seeds):
-        if images.dtype == tf.uint8:
-            images = tf.cast(images, tf.float32) / 255.0
+        images = as_float(images)
         adversarial = images
         if attack is not None:
             adversarial = attack.perturb(model, images, labels, seed=seeds)

@@ -1,12 +1,17 @@
-"""What every export says of itself, and what it may be given as an example batch."""
+"""The manifest that all exports share, and the example batches they accept."""
+
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
 import igam_tf
+from igam_tf.export.variables import Captures
 
 
-def batch_specs(batch, network):
+def batch_specs(
+    batch: tuple[object, object], network: keras.Model
+) -> dict[str, tf.TensorSpec]:
     """tf.TensorSpec of "images" and "labels" of an example batch.
 
     Raises:
@@ -30,8 +35,14 @@ def batch_specs(batch, network):
     return {"images": images, "labels": labels}
 
 
-def common_manifest(kind, network, inputs, programs, captures):
-    """What the manifest of every export says; `network` is the classifier."""
+def common_manifest(
+    kind: str,
+    network: keras.Model,
+    inputs: Mapping[str, tf.TensorSpec],
+    programs: Mapping[str, tuple[bytes, dict]],
+    captures: Captures,
+) -> dict[str, object]:
+    """The entries that every manifest has; `network` is the classifier."""
     size, *image_shape = inputs["images"].shape
     return {
         "kind": kind,

@@ -1,10 +1,12 @@
-"""From a TensorFlow function to a StableHLO program that needs no TensorFlow."""
+"""Lowers a TensorFlow function to a StableHLO program that needs no TensorFlow."""
 
 import re
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
 from igam_tf import compat
+from igam_tf.export.variables import Captures
 
 #: Portable artifacts are written for this version or any later one (StableHLO promises
 #: five years of backward compatibility). 1.0.0 is of 2024; `jaxlib` of then reads it.
@@ -17,7 +19,13 @@ _ALIAS = re.compile(
 _COPY = re.compile(r"mhlo\.copy (%[\w#]+) : (tensor<[^>]*>)")
 
 
-def lower(function, inputs, captures, *, version=STABLEHLO_VERSION):
+def lower(
+    function: Callable[..., dict[str, tf.Tensor]],
+    inputs: Mapping[str, tf.TensorSpec],
+    captures: Captures,
+    *,
+    version: str = STABLEHLO_VERSION,
+) -> tuple[bytes, dict[str, list]]:
     """Lowers a function to StableHLO.
 
     Variables that the function reads become arguments after the inputs, those that it
@@ -53,7 +61,10 @@ def lower(function, inputs, captures, *, version=STABLEHLO_VERSION):
     _check_signature(body, arguments, results)
     # Without the attributes: JAX decides on aliasing anew, by what is donated to it.
     module = before + "module @program {\n" + _without_copies(body)
-    return compat.portable_artifact(module, version), {"arguments": arguments, "results": results}
+    return compat.portable_artifact(module, version), {
+        "arguments": arguments,
+        "results": results,
+    }
 
 
 def _stablehlo(compiled, specs):

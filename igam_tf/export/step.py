@@ -1,15 +1,17 @@
-"""The training step of a method, as programs that need no TensorFlow."""
+"""Exports the training step of a method as programs that need no TensorFlow."""
 
 import functools
+import os
 
 import tensorflow as tf
 
-from igam_tf.data import Augmentation, batches
+from igam_tf.data import batches
+from igam_tf.data.registry import Augmentation
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
+from igam_tf.export.runner import folder
+from igam_tf.export.runner.folder import SCHEDULE, SECOND
 from igam_tf.export.variables import Captures
-from igam_tf.pjrt import folder
-from igam_tf.pjrt.folder import SCHEDULE, SECOND
 from igam_tf.training import TrainingMethod
 
 # Steps that one run of the schedule's program answers.
@@ -17,14 +19,14 @@ _SCHEDULE_STEPS = 1000
 
 
 def export_step(
-    model,
-    batch,
-    path,
+    model: TrainingMethod,
+    batch: tuple[object, object],
+    path: str | os.PathLike,
     *,
-    augmentation=None,
-    save_state=True,
-    stablehlo_version=STABLEHLO_VERSION,
-):
+    augmentation: Augmentation | None = None,
+    save_state: bool = True,
+    stablehlo_version: str = STABLEHLO_VERSION,
+) -> str | os.PathLike:
     """Writes the training step of a compiled method as StableHLO, with its state.
 
     One program for each of the method's phases, one for the second update if there is
@@ -35,7 +37,8 @@ def export_step(
     Every program is a function of its arguments alone: batch, step and variables. All
     randomness is drawn from the method's seed and the step.
 
-    `igam_tf.pjrt` runs the folder with JAX, `import_state` brings the result back.
+    `igam_tf.export.runner` runs the folder with JAX, `import_state` brings the result
+    back.
 
     Args:
         model: compiled `TrainingMethod` on one device.
@@ -85,9 +88,7 @@ def export_step(
         "augmentation": repr(augmentation),
     }
     files = {f"{name}.stablehlo": artifact for name, (artifact, _) in programs.items()}
-    folder.write_folder(
-        path, manifest, files, captures.state() if save_state else None
-    )
+    folder.write_folder(path, manifest, files, captures.state() if save_state else None)
     return path
 
 

@@ -4,17 +4,20 @@ A name is the part of the method that owns the variable and its place there, suc
 "student/0017". Keras' own paths depend on how many layers a process made before.
 """
 
+import os
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from igam_tf import compat
-from igam_tf.pjrt import folder
+from igam_tf.export.runner import folder
 
 STUDENT = "student"
 _PARTS = (STUDENT, "teacher", "discriminator", "optimizer", "discriminator_optimizer")
 
 
-def named_variables(model):
+def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
     """The variables of a training method, or of a plain Keras model, by their names.
 
     Args:
@@ -35,8 +38,8 @@ def named_variables(model):
     return {**named, **_numbered("method", others)}
 
 
-def import_state(model, path):
-    """Brings a state that was trained without TensorFlow back into the Keras model.
+def import_state(model: keras.Model, path: str | os.PathLike) -> keras.Model:
+    """Loads a state that was trained without TensorFlow into the Keras model.
 
         igam_tf.export.import_state(method, "trained/state.npz")
         method.student.save("student.keras")
@@ -71,14 +74,14 @@ class Captures:
         model: as in `named_variables`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model):
         self.variables = named_variables(model)
         self._names = {
             id(compat.variable_handle(v)): name for name, v in self.variables.items()
         }
-        self.used = {}
+        self.used: dict[str, keras.Variable] = {}
 
-    def entry(self, tensor):
+    def entry(self, tensor: tf.Tensor) -> dict[str, object]:
         """Manifest entry of one captured input of a concrete function.
 
         Raises:
@@ -97,11 +100,11 @@ class Captures:
         dtype = keras.backend.standardize_dtype(variable.dtype)
         return {"name": name, "shape": list(variable.shape), "dtype": dtype}
 
-    def manifest(self):
+    def manifest(self) -> dict[str, str]:
         """Keras' paths of the variables that the programs use, by name."""
         return {name: self.used[name].path for name in sorted(self.used)}
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         """Values of the variables that the programs use, by name."""
         return {name: self.used[name].numpy() for name in sorted(self.used)}
 

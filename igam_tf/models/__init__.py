@@ -1,12 +1,13 @@
 """Networks: functions that return a plain `keras.Model`."""
 
 from igam_tf.backend import require_tensorflow
+from igam_tf.derivatives.resizing import Resize
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
 from igam_tf.models.copying import copy_network
 from igam_tf.models.discriminator import dense_discriminator, discriminator
-from igam_tf.models.freezing import freeze, wake_batch_norm
+from igam_tf.models.freezing import freeze, use_batch_statistics, wake_batch_norm
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
@@ -18,7 +19,6 @@ from igam_tf.models.small_cnn import small_cnn
 from igam_tf.models.swap_activations import swap_activations
 from igam_tf.models.vit import vit
 from igam_tf.models.wide_resnet import wide_resnet
-from igam_tf.resizing import Resize
 
 require_tensorflow()
 
@@ -41,6 +41,7 @@ __all__ = [
     "swap_activations",
     "two_logits",
     "unbias_moving_variance",
+    "use_batch_statistics",
     "vit",
     "wake_batch_norm",
     "wide_resnet",

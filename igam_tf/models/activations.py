@@ -5,7 +5,7 @@ import keras
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "silu", "softplus")
 
 
-def activation(name, layer_name):
+def activation(name: str, layer_name: str) -> keras.Layer:
     """A keras layer that applies the activation `name`.
 
     Args:

@@ -1,13 +1,20 @@
 """A network of `keras.applications` or Keras Hub as a classifier of this package."""
 
+from collections.abc import Callable
+
 import keras
 
 from igam_tf.models.normalization import GREY_LEVELS
 
 
 def with_backbone(
-    backbone, *, num_classes, image_shape, preprocess=None, name="backbone_classifier"
-):
+    backbone: keras.Model,
+    *,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+    name: str = "backbone_classifier",
+) -> keras.Model:
     """A backbone behind its preprocessing, with a new logit layer.
 
     For instance
@@ -47,9 +54,9 @@ def with_backbone(
             f"backbone {backbone.name!r} gives {tuple(features.shape)}; expected "
             "features (batch, units) or (batch, height, width, units)."
         )
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(features)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        features
+    )
     return keras.Model(images, logits, name=name)
 
 

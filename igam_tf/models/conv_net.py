@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Filters of each convolution at width 1, and its stride.
 LAYERS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1))
@@ -11,14 +11,14 @@ LAYERS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1))
 
 def conv_net(
     *,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    width=1,
-    activation="leaky_relu",
-    normalization="zero_mean_unit_norm",
-    name="conv_net",
-):
-    """3x3 convolutions of 16, 32, 32, 64, 64 filters times `width`, averaged at the end.
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    width: int = 1,
+    activation: str = "leaky_relu",
+    normalization: str = "zero_mean_unit_norm",
+    name: str = "conv_net",
+) -> keras.Model:
+    """3x3 convolutions of 16, 32, 32, 64, 64 filters times `width`, averaged last.
 
     Args:
         num_classes: number of logits.
@@ -37,10 +37,7 @@ def conv_net(
     """
     if width < 1:
         raise ValueError(f"width={width}: expected a positive integer.")
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)
     images = keras.Input(image_shape, name="images")
     x = NORMALIZATIONS[normalization](images)
     for i, (filters, stride) in enumerate(LAYERS, start=1):
@@ -58,7 +55,7 @@ def conv_net(
         )(x)
         x = activation_layer(activation, f"conv{i}_activation")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)

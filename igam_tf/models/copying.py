@@ -1,7 +1,8 @@
-"""Copies of networks, which are compared with the original before anyone uses them."""
+"""Copies networks, and compares each copy with its original before it is used."""
 
 import random
 import warnings
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -17,7 +18,11 @@ _PROBES = 2
 _ANY_SIZE = 32
 
 
-def copy_network(network, *, replace=None):
+def copy_network(
+    network: keras.Model,
+    *,
+    replace: Callable[[keras.Operation], keras.Operation | None] | None = None,
+) -> keras.Model:
     """A copy of a network, with weights of its own, that computes the same.
 
     Weights are not all that a layer knows: a `Normalization` layer works with a mean
@@ -49,7 +54,7 @@ def copy_network(network, *, replace=None):
     return _cloned(network, replace)
 
 
-def check_can_be_copied(network):
+def check_can_be_copied(network: keras.Model) -> None:
     """Raises ValueError unless the layers of a network can be taken apart."""
     if hasattr(network, "operations") or isinstance(network, keras.Sequential):
         return
@@ -59,7 +64,9 @@ def check_can_be_copied(network):
     )
 
 
-def check_same(network, copy, *, between_precisions=False):
+def check_same(
+    network: keras.Model, copy: keras.Model, *, between_precisions: bool = False
+) -> None:
     """Compares the outputs of a copy with those of the original on random images.
 
     Args:
@@ -110,7 +117,7 @@ def _cloned(network, replace):
     return copy
 
 
-def derive_state(layer):
+def derive_state(layer: keras.Layer) -> None:
     """Lets a layer derive from its weights what it computes with, in place.
 
     Keras does so after loading a file, and not after `set_weights`.
@@ -152,7 +159,10 @@ def _outputs(network, inputs):
         warnings.simplefilter("ignore", UserWarning)
         outputs = keras.tree.flatten(network(given, training=False))
     return np.concatenate(
-        [keras.ops.convert_to_numpy(keras.ops.cast(o, "float32")).ravel() for o in outputs]
+        [
+            keras.ops.convert_to_numpy(keras.ops.cast(o, "float32")).ravel()
+            for o in outputs
+        ]
     )
 
 

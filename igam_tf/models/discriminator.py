@@ -1,8 +1,10 @@
 """Discriminators between the input gradients of a student and of a teacher."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 
 from igam_tf.models.kernels import call_with_kernel
 from igam_tf.models.normalization import zero_mean_unit_norm
@@ -13,12 +15,12 @@ TEACHER_CLASS = 1
 
 def discriminator(
     *,
-    gradient_shape=(32, 32, 3),
-    channels=(16, 32, 64, 128, 256),
-    crop_to=None,
-    kernels=None,
-    name="discriminator",
-):
+    gradient_shape: tuple[int, int, int] = (32, 32, 3),
+    channels: Sequence[int] = (16, 32, 64, 128, 256),
+    crop_to: tuple[int, int] | None = None,
+    kernels: Mapping[str, np.ndarray] | None = None,
+    name: str = "discriminator",
+) -> keras.Model:
     """Convolutional discriminator of Appendix A and of the authors' code.
 
     4x4 convolutions of stride 2 with batch norm and leaky ReLU, then a dense layer of
@@ -61,12 +63,12 @@ def discriminator(
 
 def dense_discriminator(
     *,
-    gradient_shape=(32, 32, 3),
-    units=(16, 16, 8),
-    crop_to=None,
-    kernels=None,
-    name="discriminator",
-):
+    gradient_shape: tuple[int, int, int] = (32, 32, 3),
+    units: Sequence[int] = (16, 16, 8),
+    crop_to: tuple[int, int] | None = None,
+    kernels: Mapping[str, np.ndarray] | None = None,
+    name: str = "discriminator",
+) -> keras.Model:
     """Fully connected variant of the authors' code (`only_fully_connected`).
 
     Args:

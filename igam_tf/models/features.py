@@ -1,5 +1,7 @@
 """What a classifier computes before its logits, and which images it takes."""
 
+from collections.abc import Sequence
+
 import keras
 
 from igam_tf import compat
@@ -8,7 +10,7 @@ from igam_tf.models.copying import check_can_be_copied
 _CHANNELS = (1, 3, 4)
 
 
-def before_logits(network):
+def before_logits(network: keras.Model) -> keras.Model:
     """A classifier without its logit layer.
 
     Args:
@@ -52,7 +54,7 @@ def before_logits(network):
     return keras.Model(network.inputs[0], given[0])
 
 
-def check_channels_last(shape, what):
+def check_channels_last(shape: Sequence[int | None], what: str) -> None:
     """Raises ValueError if images of a shape have their channels first.
 
     Args:

@@ -1,11 +1,13 @@
-"""Freezing a network, with a say in what its batch normalisation does."""
+"""Freezes a network, with a choice of what its batch normalisation does."""
+
+from collections.abc import Iterator
 
 import keras
 
 MODES = ("inference", "batch")
 
 
-def freeze(network, *, batch_norm="inference"):
+def freeze(network: keras.Model, *, batch_norm: str = "inference") -> keras.Model:
     """Makes every weight of a network untrainable, in place.
 
     Args:
@@ -24,12 +26,12 @@ def freeze(network, *, batch_norm="inference"):
         raise ValueError(f"batch_norm={batch_norm!r}: expected one of {MODES}.")
     network.trainable = False
     if batch_norm == "batch":
-        wake_batch_norm(network)
+        use_batch_statistics(network)
     return network
 
 
-def wake_batch_norm(network):
-    """Lets the untrainable batch norm layers of a network see the batch, in place.
+def use_batch_statistics(network: keras.Model) -> None:
+    """Lets untrainable batch norm layers take the statistics of the batch, in place.
 
     An untrainable layer ignores the batch, so its weights are frozen instead.
 
@@ -43,7 +45,12 @@ def wake_batch_norm(network):
                 variable.trainable = False
 
 
-def leaves(network):
+def wake_batch_norm(network: keras.Model) -> None:
+    """Deprecated: the earlier name of `use_batch_statistics`."""
+    use_batch_statistics(network)
+
+
+def leaves(network: keras.Model) -> Iterator[keras.Layer]:
     """The layers of a network and of the networks inside of it."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):

@@ -1,11 +1,13 @@
-"""Loading a `.keras` file of this package: checked first, errors with the file's name."""
+"""Loads a `.keras` file of this package: checked first, errors name the file."""
+
+import os
 
 import keras
 
 from igam_tf import files
 
 
-def load_keras(path):
+def load_keras(path: str | os.PathLike) -> keras.Model:
     """The model of a `.keras` file, uncompiled.
 
     Args:
@@ -26,7 +28,7 @@ def load_keras(path):
     except Exception as error:
         reason = str(error).strip().partition("\n")[0][:200]
         raise ValueError(
-            f"{path} cannot be loaded ({type(error).__name__}: {reason}). It is damaged, "
-            "or needs layers that are not imported; restore it, or delete it to make it "
-            "again."
+            f"{path} cannot be loaded ({type(error).__name__}: {reason}). It is "
+            "damaged, or needs layers that are not imported; restore it, or delete it "
+            "to make it again."
         ) from error

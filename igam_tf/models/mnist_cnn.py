@@ -1,6 +1,9 @@
 """The two-convolution network of MadryLab's MNIST challenge."""
 
+from collections.abc import Mapping, Sequence
+
 import keras
+import numpy as np
 
 from igam_tf.models.activations import activation as activation_layer
 from igam_tf.models.kernels import call_with_kernel
@@ -8,14 +11,14 @@ from igam_tf.models.kernels import call_with_kernel
 
 def mnist_cnn(
     *,
-    num_classes=10,
-    image_shape=(28, 28, 1),
-    filters=(32, 64),
-    hidden_units=1024,
-    activation="relu",
-    kernels=None,
-    name="mnist_cnn",
-):
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    filters: Sequence[int] = (32, 64),
+    hidden_units: int = 1024,
+    activation: str = "relu",
+    kernels: Mapping[str, np.ndarray] | None = None,
+    name: str = "mnist_cnn",
+) -> keras.Model:
     """5x5 convolutions with 2x2 max pooling, one hidden layer; no normalisation.
 
     The defaults are the network of MadryLab's `mnist_challenge`.

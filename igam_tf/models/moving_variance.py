@@ -9,7 +9,7 @@ from igam_tf.models.freezing import leaves
 MODES = ("biased", "unbiased")
 
 
-def unbias_moving_variance(network):
+def unbias_moving_variance(network: keras.Model) -> keras.Model:
     """Lets batch norm average unbiased variances, as the TF1 originals do, in place.
 
     Keras averages the biased batch variance, TensorFlow 1's fused kernel

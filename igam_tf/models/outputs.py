@@ -1,4 +1,4 @@
-"""Logits, one for each class, of classifiers that end in something else."""
+"""Takes the logits out of classifiers that end in something else."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from igam_tf.models.copying import copy_network
 _NUM_COMPARED = 4
 
 
-def output_activation(model):
+def output_activation(model: keras.Model) -> str:
     """Name of the function that a network ends in: "softmax", "sigmoid", "linear"...
 
     Args:
@@ -22,7 +22,7 @@ def output_activation(model):
     return _function_name(operation)
 
 
-def without_softmax(model):
+def without_softmax(model: keras.Model) -> keras.Model:
     """The classifier's logits: the network without the softmax that it ends in.
 
     Args:
@@ -43,7 +43,7 @@ def without_softmax(model):
     return network
 
 
-def two_logits(model):
+def two_logits(model: keras.Model) -> keras.Model:
     """The two logits, 0 and z, of a classifier that gives one logit or one sigmoid.
 
     The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)): class 1 is what the one
@@ -133,11 +133,13 @@ def _last(model):
 
 def _has_inside(operation):
     """Whether it is a network whose layers can be seen: not one of its own class."""
-    return isinstance(operation, keras.Model) and bool(getattr(operation, "outputs", None))
+    return isinstance(operation, keras.Model) and bool(
+        getattr(operation, "outputs", None)
+    )
 
 
 def _function_name(operation):
-    """What an operation does to its outputs: a softmax layer, an activation, nothing."""
+    """What an operation does to its outputs: softmax, another activation, nothing."""
     name = type(operation).__name__.lower()
     if name in ("softmax", "sigmoid"):
         return name

@@ -1,4 +1,4 @@
-"""Networks that compute in float32, whatever they were trained in."""
+"""Copies of networks that compute in float32, whatever they were trained in."""
 
 import keras
 
@@ -6,7 +6,7 @@ from igam_tf.models.copying import check_same, copy_network
 from igam_tf.models.freezing import leaves
 
 
-def compute_dtype(network):
+def compute_dtype(network: keras.Model) -> str:
     """What a network computes in: "float16", "bfloat16" or "float32".
 
     A loaded network, and the layer of its input, say what is the policy now; the layers
@@ -31,13 +31,13 @@ def compute_dtype(network):
     return network.compute_dtype
 
 
-def in_float32(network):
+def in_float32(network: keras.Model) -> keras.Model:
     """The network, or a copy of it that computes in float32.
 
-    A classifier trained in half precision is looked at and used in float32: attacks
+    A classifier trained in half precision is evaluated and used in float32: attacks
     that compute in float16 find gradients of zero at confident images, which passes
-    for robustness (PGD-20 left 61 % of the quickstart's plain student standing in
-    float16, and 26 % in float32).
+    for robustness (under PGD-20 the quickstart's plain student had a robust accuracy
+    of 61 % in float16, and of 26 % in float32).
 
     Args:
         network: functional or sequential keras.Model with float32 weights.

@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Residual units of the four stages, by depth; two convolutions a unit.
 UNITS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -12,14 +12,14 @@ _STAGE_STRIDES = (1, 2, 2, 2)
 
 def preact_resnet(
     *,
-    depth=18,
-    width=64,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    normalization="none",
-    activation="relu",
-    name="preact_resnet",
-):
+    depth: int = 18,
+    width: int = 64,
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    normalization: str = "none",
+    activation: str = "relu",
+    name: str = "preact_resnet",
+) -> keras.Model:
     """Pre-activation ResNet (He et al. 2016, "Identity mappings") for small images.
 
     `depth=18, width=64` is the PreActResNet-18 of the CIFAR literature: a 3x3
@@ -62,9 +62,9 @@ def preact_resnet(
             )
     x = _norm_and_activation(x, activation, "unit_last")
     x = keras.layers.GlobalAveragePooling2D(name="unit_last_pool")(x)
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)
 
 
@@ -112,7 +112,4 @@ def _check(depth, width, image_shape, normalization):
             f"image_shape={tuple(image_shape)}: height and width must be divisible by "
             "8, since three stages halve them; resize or pad the images."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)

@@ -1,5 +1,7 @@
 """A small class-conditional denoiser, whose scores are targets of PAG."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -9,13 +11,13 @@ _CENTRE = 0.5
 
 def score_network(
     *,
-    num_classes,
-    image_shape=(32, 32, 3),
-    filters=(32, 64, 64),
-    embedding_units=64,
-    data_deviation=0.3,
-    name="score_network",
-):
+    num_classes: int,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    filters: Sequence[int] = (32, 64, 64),
+    embedding_units: int = 64,
+    data_deviation: float = 0.3,
+    name: str = "score_network",
+) -> keras.Model:
     """U-Net from (noisy images, classes, noise levels) to denoised images.
 
     Class `num_classes` stands for "no class", so that one network has both the
@@ -84,7 +86,7 @@ def _unet(x, condition, filters, channels):
 
 
 def _block(x, condition, filters, name):
-    """Two convolutions, told class and noise level by a scale and a shift."""
+    """Two convolutions, conditioned on class and noise level by scale and shift."""
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = keras.layers.Conv2D(filters, 1, name=f"{name}_shortcut")(x)

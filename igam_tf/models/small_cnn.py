@@ -1,5 +1,7 @@
 """Two convolutions and a hidden layer: for 8x8 digits, tests and notebooks."""
 
+from collections.abc import Sequence
+
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
@@ -7,13 +9,13 @@ from igam_tf.models.activations import activation as activation_layer
 
 def small_cnn(
     *,
-    num_classes=10,
-    image_shape=(8, 8, 1),
-    filters=(32, 64),
-    hidden_units=64,
-    activation="gelu",
-    name="small_cnn",
-):
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (8, 8, 1),
+    filters: Sequence[int] = (32, 64),
+    hidden_units: int = 64,
+    activation: str = "gelu",
+    name: str = "small_cnn",
+) -> keras.Model:
     """3x3 convolutions, of stride 2 after the first, and one hidden layer.
 
     No normalisation of any kind: the output for an image depends on it alone, and
@@ -44,11 +46,11 @@ def small_cnn(
         )(x)
         x = activation_layer(activation, f"conv{i}_activation")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(
-        hidden_units, kernel_initializer="he_normal", name="hidden"
-    )(x)
+    x = keras.layers.Dense(hidden_units, kernel_initializer="he_normal", name="hidden")(
+        x
+    )
     x = activation_layer(activation, "hidden_activation")(x)
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)

@@ -19,7 +19,7 @@ _LAYERS = (
 )
 
 
-def swap_activations(model, name):
+def swap_activations(model: keras.Model, name: str) -> keras.Model:
     """A copy of a network in which every hidden activation is another one.
 
     Swapped are layers (`ReLU`, `LeakyReLU`, `ELU`, `PReLU`, `Activation`), operations

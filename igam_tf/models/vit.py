@@ -4,22 +4,22 @@ import keras
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 
 def vit(
     *,
-    patch_size=4,
-    depth=7,
-    width=384,
-    mlp_units=None,
-    num_heads=12,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    normalization="none",
-    activation="gelu",
-    name="vit",
-):
+    patch_size: int = 4,
+    depth: int = 7,
+    width: int = 384,
+    mlp_units: int | None = None,
+    num_heads: int = 12,
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    normalization: str = "none",
+    activation: str = "gelu",
+    name: str = "vit",
+) -> keras.Model:
     """Vision transformer with a class token and learned positions, without dropout.
 
     The defaults are the ViT of PAG (GitHub `royg27/PAG-ROB`): 4x4 patches, 7 layers,
@@ -51,14 +51,14 @@ def vit(
     for block in range(depth):
         x = _block(x, num_heads, mlp_units or width, activation, f"block_{block}")
     x = _layer_norm("last_norm")(x[:, 0])
-    logits = keras.layers.Dense(
-        num_classes, dtype=keras.config.floatx(), name="logit"
-    )(x)
+    logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
+        x
+    )
     return keras.Model(images, logits, name=name)
 
 
 def _tokens(images, patch_size, width):
-    """One projection with a bias of its own for each place.
+    """One projection, with a separate bias for each position.
 
     The bias is the learned position. A patch of zeros in front leaves its bias alone
     after the projection: the class token. So neither needs a layer of our own.
@@ -108,7 +108,4 @@ def _check(patch_size, width, num_heads, image_shape, normalization):
             f"num_heads={num_heads}: heads must share the width {width} evenly; choose "
             "a divisor of it."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)

@@ -1,13 +1,15 @@
 """The Wide-ResNet of MadryLab's CIFAR-10 challenge, teacher and student of IGAM."""
 
 import math
+from collections.abc import Mapping
 
 import keras
+import numpy as np
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
 from igam_tf.models.kernels import call_with_kernel
-from igam_tf.models.normalization import NORMALIZATIONS
+from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 _STEM_FILTERS = 16
 _STAGE_STRIDES = (1, 2, 2)
@@ -15,15 +17,15 @@ _STAGE_STRIDES = (1, 2, 2)
 
 def wide_resnet(
     *,
-    depth=32,
-    width=10,
-    num_classes=10,
-    image_shape=(32, 32, 3),
-    normalization="zero_mean_unit_norm",
-    activation="leaky_relu",
-    kernels=None,
-    name="wide_resnet",
-):
+    depth: int = 32,
+    width: int = 10,
+    num_classes: int = 10,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    normalization: str = "zero_mean_unit_norm",
+    activation: str = "leaky_relu",
+    kernels: Mapping[str, np.ndarray] | None = None,
+    name: str = "wide_resnet",
+) -> keras.Model:
     """Pre-activation Wide-ResNet whose shortcuts pool and pad, without convolutions.
 
     `depth=32, width=10` is the "w32-10 wide" network of MadryLab's `cifar10_challenge`
@@ -69,9 +71,7 @@ def wide_resnet(
     return keras.Model(images, _logits(x, num_classes, kernels), name=name)
 
 
-def _residual_unit(
-    x, filters, *, stride, shared_activation, activation, kernels, name
-):
+def _residual_unit(x, filters, *, stride, shared_activation, activation, kernels, name):
     """Two 3x3 convolutions around a shortcut that pools and pads channels."""
     shortcut = x
     x = _norm_and_activation(x, activation, f"{name}_1")
@@ -142,8 +142,5 @@ def _units_per_stage(depth, width, image_shape, normalization):
             f"image_shape={tuple(image_shape)}: height and width must be divisible by "
             "4, since two stages halve them; resize or pad the images."
         )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization={normalization!r}: expected one of {tuple(NORMALIZATIONS)}."
-        )
+    check_normalization(normalization)
     return units

@@ -1,6 +1,6 @@
 """Reports: tables and figures, made from results and models.
 
-    python -m igam_tf.reports RUN_FOLDER
+python -m igam_tf.reports RUN_FOLDER
 """
 
 from igam_tf import lazy

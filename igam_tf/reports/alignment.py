@@ -1,5 +1,11 @@
 """Alignment and robustness, image by image: section 6 of the paper as a picture."""
 
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from igam_tf.evaluation import correlation
@@ -14,6 +20,10 @@ from igam_tf.reports.style import (
     save_figure,
     wrap,
 )
+
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 # Inches.
 _GAP, _LEFT, _RIGHT = 0.16, 0.5, 0.1
@@ -31,8 +41,12 @@ _NAMES = {
 
 
 def plot_alignment(
-    measures, path=None, *, norm="l2", against=("alignment", "linearized")
-):
+    measures: Mapping[str, dict],
+    path: str | os.PathLike | None = None,
+    *,
+    norm: str = "l2",
+    against: Sequence[str] = ("alignment", "linearized"),
+) -> Figure:
     """Draws what Eq. 18 says of each image against the robustness that PGD measured.
 
     One column a model and one line a measure; the panels of a line have the same axes,
@@ -87,7 +101,9 @@ def plot_alignment(
     return figure
 
 
-def binned_means(a, b, num_bins):
+def binned_means(
+    a: np.ndarray, b: np.ndarray, num_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Means of both measures over parts of the images, in the order of the first.
 
     Args:
@@ -99,7 +115,8 @@ def binned_means(a, b, num_bins):
     """
     order = np.argsort(a, kind="stable")
     parts = np.array_split(order, min(num_bins, len(order)))
-    return tuple(np.array([values[part].mean() for part in parts]) for values in (a, b))
+    mean_a, mean_b = ([values[part].mean() for part in parts] for values in (a, b))
+    return np.array(mean_a), np.array(mean_b)
 
 
 def _points(measures, name):
@@ -130,9 +147,7 @@ def _draw_panel(axis, pairs, colour, ends):
     from matplotlib.ticker import MaxNLocator
 
     a, b = pairs.T
-    axis.plot(
-        a, b, ".", color=colour, markersize=4, alpha=0.5, markeredgewidth=0
-    )
+    axis.plot(a, b, ".", color=colour, markersize=4, alpha=0.5, markeredgewidth=0)
     axis.set(xlim=(0, ends[0]), ylim=(0, ends[1]))
     for side, end in zip((axis.xaxis, axis.yaxis), ends):
         ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(0, end)

@@ -1,5 +1,12 @@
 """Bars of accuracies with their intervals: Figure 5 of the paper."""
 
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Sequence
+
+from igam_tf.reports.names import attack_title
 from igam_tf.reports.style import (
     COLUMN,
     FONT_SIZE,
@@ -11,7 +18,10 @@ from igam_tf.reports.style import (
     save_figure,
     wrap,
 )
-from igam_tf.reports.names import attack_title
+
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 # Inches.
 _BAR, _GAP, _HEAD, _FOOT = 0.135, 0.12, 0.28, 0.38
@@ -21,12 +31,17 @@ _NAME = 16
 _ENDS = (10, 25, 50, 100)
 
 
-def plot_bars(results, path=None, *, attacks=("clean", "pgd5")):
+def plot_bars(
+    results: dict,
+    path: str | os.PathLike | None = None,
+    *,
+    attacks: Sequence[str] = ("clean", "pgd5"),
+) -> Figure:
     """Draws a group of bars for each model: its accuracy under each attack.
 
     Whiskers are 95 % intervals; values stand beside the bars, in percent. The axis ends
-    at 100 %, or sooner where no interval comes near. A bar that was not measured is left
-    out, and says so.
+    at 100 %, or sooner where no interval comes near. A bar that was not measured is
+    left out, and says so.
 
     Args:
         results: dict as of `results.json`, see `format_table`.

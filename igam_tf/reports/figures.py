@@ -1,11 +1,15 @@
 """All figures of a run, from its results, its students and test images."""
 
+import os
 import pathlib
+from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 
 from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.data import evaluation_batches
+from igam_tf.data.task import Split
 from igam_tf.evaluation.alignment import measure_alignment
 from igam_tf.reports.alignment import plot_alignment
 from igam_tf.reports.bars import plot_bars
@@ -19,16 +23,16 @@ _CANDIDATES = 100
 
 
 def write_figures(
-    results,
-    models,
-    split,
-    folder,
+    results: dict,
+    models: Mapping[str, keras.Model],
+    split: Split,
+    folder: str | os.PathLike,
     *,
-    figures=("input_gradients", "surfaces", "bars"),
-    examples=8,
-    alignment_examples=100,
-    seed=0,
-):
+    figures: Sequence[str] = ("input_gradients", "surfaces", "bars"),
+    examples: int = 8,
+    alignment_examples: int = 100,
+    seed: int = 0,
+) -> list[pathlib.Path]:
     """Writes figures of a run as PNG and PDF, each under its own name.
 
     The surfaces are those around the first test image that most of the models classify

@@ -1,5 +1,12 @@
 """Pictures of input gradients: Figures 1, 4 and 6 of the paper."""
 
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,13 +21,24 @@ from igam_tf.reports.style import (
     wrap,
 )
 
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
 # Inches; cells are smaller where the page would be too narrow.
 _CELL, _GAP, _MARGIN, _LINE = 1.15, 0.05, 0.03, 0.15
 # Characters of a title on an inch.
 _CHARACTERS = 15
 
 
-def plot_input_gradients(models, images, labels, path=None, *, of="loss"):
+def plot_input_gradients(
+    models: Mapping[str, keras.Model],
+    images: np.ndarray,
+    labels: np.ndarray,
+    path: str | os.PathLike | None = None,
+    *,
+    of: str = "loss",
+) -> Figure:
     """Draws rows of images with the input gradient of each model beside them.
 
     Each gradient is scaled by itself: clipped at 3 standard deviations and mapped to
@@ -63,7 +81,7 @@ def plot_input_gradients(models, images, labels, path=None, *, of="loss"):
     return figure
 
 
-def scaled_for_display(gradients):
+def scaled_for_display(gradients: np.ndarray) -> np.ndarray:
     """Maps each gradient to [0, 1]: zero to 0.5, 3 standard deviations to the ends.
 
     Args:

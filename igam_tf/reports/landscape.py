@@ -1,30 +1,33 @@
 """Loss and decision surfaces around an image: Figure 7 of the paper."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
+from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.attacks.compilation import compiled_logits
 from igam_tf.data import check_images, check_labels
 from igam_tf.evaluation.batches import by_batch
 from igam_tf.gradients import input_gradient
+from igam_tf.losses import cross_entropy
 
 
 def loss_surface(
-    model,
-    image,
-    label,
+    model: keras.Model,
+    image: np.ndarray,
+    label: int,
     *,
-    eps,
-    norm="linf",
-    extent=2.0,
-    num_points=61,
-    attack=None,
-    batch_size=256,
-    seed=0,
-):
-    """Loss and predicted class on a plane of images around one.
+    eps: float,
+    norm: str = "linf",
+    extent: float = 2.0,
+    num_points: int = 61,
+    attack: Attack | None = None,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Loss and predicted class on a plane of images around a given one.
 
     The plane is spanned by the model's adversarial direction and a random one of equal
     length: x + eps (a u + b v), clipped to [0, 1] as an attacker's images are.
@@ -71,7 +74,9 @@ def loss_surface(
     grids = np.meshgrid(steps, steps, indexing="ij")
     b, a = (grid.reshape(-1, 1, 1, 1) for grid in grids)
     logits = _logits(model, image, eps * a, eps * b, adversarial, random, batch_size)
-    losses = _cross_entropy(logits, label)
+    labels = np.full(len(logits), label)
+    # In float64: neighbours on the grid differ by little.
+    losses = cross_entropy(logits.astype(np.float64), labels).numpy()
     if not np.isfinite(losses).all():
         raise ValueError(
             f"the loss of model {model.name!r} is not finite near the image: expected "
@@ -128,13 +133,6 @@ def _logits(model, image, a, b, adversarial, random, batch_size):
     starts = range(0, len(a), batch_size)
     sizes = [min(batch_size, len(a) - start) for start in starts]
     return by_batch(call, (a, b), sizes, padded_size=batch_size)
-
-
-def _cross_entropy(logits, label):
-    logits = logits.astype(np.float64)
-    largest = logits.max(axis=1)
-    total = np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest
-    return total - logits[:, label]
 
 
 def _unit(array):

@@ -1,4 +1,4 @@
-"""Names of the figures of a run, and titles of attacks. Nothing here imports TensorFlow."""
+"""Names of the figures of a run, and titles of attacks, without TensorFlow."""
 
 import re
 
@@ -16,7 +16,7 @@ _TITLES = {
 }
 
 
-def attack_title(name):
+def attack_title(name: str) -> str:
     """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
     form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
     if form is None:

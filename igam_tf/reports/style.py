@@ -1,4 +1,4 @@
-"""What all figures share: how they look, and how they are written.
+"""What all figures share: their look, and how they are written.
 
 Widths are those of a paper (one column, or the page), and text has the size it is read
 at: place figures unscaled. Colours are those of Okabe and Ito (2008), which
@@ -9,10 +9,20 @@ left alone, so that a figure can be made in a notebook and on a machine without 
 matplotlib is imported when a figure is made, not before.
 """
 
+from __future__ import annotations
+
+import os
 import pathlib
 import textwrap
+import typing
+from collections.abc import Sequence
 
 from igam_tf import files
+
+if typing.TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 # Points.
 FONT_SIZE = 8
@@ -33,14 +43,14 @@ PALETTE = (
 )
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), facecolor="white")
 
 
-def panel_size(columns, *, margins, gap):
+def panel_size(columns: int, *, margins: float, gap: float) -> tuple[float, float]:
     """Side in inches of square panels that fill the width of a paper.
 
     Args:
@@ -55,12 +65,12 @@ def panel_size(columns, *, margins, gap):
     return (width - margins + gap) / columns - gap, width
 
 
-def wrap(title, characters):
+def wrap(title: str, characters: int) -> str:
     """A title on lines of so many characters, broken between words and at hyphens."""
     return textwrap.fill(title, characters, break_long_words=False)
 
 
-def dress(axis, *, spines=("left", "bottom")):
+def dress(axis: Axes, *, spines: Sequence[str] = ("left", "bottom")) -> None:
     """Gives an axis the common look.
 
     Args:
@@ -75,7 +85,7 @@ def dress(axis, *, spines=("left", "bottom")):
         name.set(fontsize=FONT_SIZE, color=INK)
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: str | os.PathLike) -> list[pathlib.Path]:
     """Writes a figure under a temporary name, then renames it.
 
     Args:

@@ -1,5 +1,12 @@
-"""The drawing of loss and decision surfaces (Figure 7); computed in `landscape`."""
+"""Draws the loss and decision surfaces (Figure 7) that `landscape` computes."""
 
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping, Sequence
+
+import keras
 import numpy as np
 
 from igam_tf.attacks.fractions import fraction
@@ -17,6 +24,10 @@ from igam_tf.reports.style import (
     wrap,
 )
 
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
 # Inches.
 _GAP, _LEFT, _BAR, _TITLE, _FOOT = 0.1, 0.5, 0.55, 0.17, 0.47
 # Of the legend: width of an entry without text, and of a letter; height of a row.
@@ -25,8 +36,16 @@ _A_LINE = 4
 
 
 def plot_loss_surface(
-    models, image, label, path=None, *, eps, norm="linf", class_names=None, **surface
-):
+    models: Mapping[str, keras.Model],
+    image: np.ndarray,
+    label: int,
+    path: str | os.PathLike | None = None,
+    *,
+    eps: float,
+    norm: str = "linf",
+    class_names: Sequence[str] | None = None,
+    **surface,
+) -> Figure:
     """Draws the loss (above) and the predicted class (below) around an image.
 
     One panel a model. To the right goes the model's own adversarial direction, upwards
@@ -122,9 +141,7 @@ def _draw_classes(axis, surface, colours):
         picture[classes == number] = to_rgb(colour)
     half = (steps[1] - steps[0]) / 2
     ends = (steps[0] - half, steps[-1] + half)
-    axis.imshow(
-        picture, origin="lower", extent=(*ends, *ends), interpolation="nearest"
-    )
+    axis.imshow(picture, origin="lower", extent=(*ends, *ends), interpolation="nearest")
 
 
 def _frame(axis, surface, norm, is_first, is_last):

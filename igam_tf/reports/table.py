@@ -11,7 +11,7 @@ _BATCH_NORM = {
 _MISSING = "-"
 
 
-def format_table(results):
+def format_table(results: dict) -> str:
     """The results of a run as Markdown that also reads well in a terminal.
 
     Args:
@@ -137,8 +137,8 @@ def _panel_lines(rows):
     ]
     if both:
         yield (
-            "Batch norm in inference mode / with the statistics of each batch, PGD-20 on "
-            f"the panel's images: {', '.join(both)}."
+            "Batch norm in inference mode / with the statistics of each batch, PGD-20 "
+            f"on the panel's images: {', '.join(both)}."
         )
 
 

@@ -1,6 +1,7 @@
-"""Does robustness come from the teacher? What a table may say, and no more."""
+"""Whether robustness comes from the teacher, as far as a table's controls tell."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 from igam_tf.evaluation.paired import attacks_of, compare_many
 from igam_tf.reports.names import attack_title
@@ -9,19 +10,20 @@ from igam_tf.reports.names import attack_title
 METHODS = ("igam", "kdiga")
 
 
-def transfer(*results):
+def transfer(*results: dict) -> list[dict]:
     """What each method's teacher adds to the best of its controls.
 
     Args:
-        *results: contents of results.json, of one run or of several that differ in their
-            seed; a control row has "control_of", the key of the row that it belongs to.
+        *results: contents of results.json, of one run or of several that differ in
+            their seed; a control row has "control_of", the key of the row that it
+            belongs to.
 
     Returns:
         List of dicts, one for each row of a method that matches a teacher: "row", its
-        key; "label"; "best_control" and its "control_label": the control with the highest
-        accuracy under the strongest attack, or None without controls; "comparison", what
-        `igam_tf.evaluation.compare_many` returns of the two, or None where they cannot be
-        compared; and "num_seeds".
+        key; "label"; "best_control" and its "control_label": the control with the
+        highest accuracy under the strongest attack, or None without controls;
+        "comparison", what `igam_tf.evaluation.compare_many` returns of the two, or None
+        where they cannot be compared; and "num_seeds".
     """
     rows_of_seeds = [result["rows"] for result in results]
     return [
@@ -31,7 +33,7 @@ def transfer(*results):
     ]
 
 
-def sentences(found, row=None):
+def sentences(found: Iterable[dict], row: str | None = None) -> Iterator[str]:
     """Yields what `transfer` found, a sentence for each row, or for one of them."""
     for entry in found:
         if row not in (None, entry["row"]):
@@ -45,8 +47,8 @@ def sentences(found, row=None):
             )
         elif numbers is None:
             yield (
-                f"{label} and {entry['control_label']} were not evaluated image by image "
-                "under one attack: evaluate both anew to compare them."
+                f"{label} and {entry['control_label']} were not evaluated image by "
+                "image under one attack: evaluate both anew to compare them."
             )
         else:
             yield _sentence(entry, numbers)
@@ -63,11 +65,14 @@ def _sentence(entry, numbers):
         f"McNemar p = {numbers['p_value']:.2g}, {numbers['num_examples']} images, "
         f"{networks})"
     )
-    return f"{measured}. " + {
-        1: "The teacher's gradients add robustness here.",
-        0: "Undecided: this does not show that robustness comes from the teacher.",
-        -1: "The teacher's gradients take robustness away here.",
-    }[numbers["decided"]]
+    return (
+        f"{measured}. "
+        + {
+            1: "The teacher's gradients add robustness here.",
+            0: "Undecided: this does not show that robustness comes from the teacher.",
+            -1: "The teacher's gradients take robustness away here.",
+        }[numbers["decided"]]
+    )
 
 
 def _against_controls(rows_of_seeds, key):

@@ -11,8 +11,9 @@ import functools
 import keras
 import tensorflow as tf
 
-from igam_tf import distribution, moments, streams, transforms
+from igam_tf import distribution, streams, transforms
 from igam_tf.data import check_count
+from igam_tf.derivatives import moments
 from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
 from igam_tf.training.fitting import Fitting

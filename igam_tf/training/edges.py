@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import directions, gradients, streams
+from igam_tf import gradients, streams
 from igam_tf.data import check_count
+from igam_tf.derivatives import directions
 from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod

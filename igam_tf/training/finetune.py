@@ -7,10 +7,11 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from igam_tf import models, seen_pixels, transforms
+from igam_tf import models, transforms
 from igam_tf.models.features import before_logits, check_channels_last
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.standard import StandardTraining
+from igam_tf.transforms import seen_pixels
 
 
 def finetune(

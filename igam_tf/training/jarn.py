@@ -6,7 +6,8 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import directions, gradients
+from igam_tf import gradients
+from igam_tf.derivatives import directions
 from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy

@@ -8,9 +8,10 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import directions, models, moments, resizing, streams
+from igam_tf import models, streams
 from igam_tf.data import check_count, registry
 from igam_tf.data.batches import crop_and_flip
+from igam_tf.derivatives import directions, moments, resizing
 from igam_tf.settings import naming, setting
 from igam_tf.training import pag_alignment, teachers
 from igam_tf.training.base import TrainingMethod

@@ -4,7 +4,7 @@ import weakref
 
 import tensorflow as tf
 
-from igam_tf import second_derivatives
+from igam_tf.derivatives import second_derivatives
 
 # Students that were found well, and in which modes; it goes with them.
 _checked = weakref.WeakKeyDictionary()

@@ -204,7 +204,7 @@ _FIELDS = (
 
 
 def _read_entries(path):
-    from igam_tf.checkpoints.sstable import read_table
+    from igam_tf.checkpoints.tf1.sstable import read_table
 
     return dict(read_table(path.read_bytes()))
 
@@ -222,7 +222,7 @@ def _block(pairs):
 
 
 def _table(data_block):
-    from igam_tf.checkpoints.sstable import masked_crc32c
+    from igam_tf.checkpoints.tf1.sstable import masked_crc32c
 
     out, handles = b"", []
     for block in (data_block, _block([]), None):

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf import checkpoints
-from igam_tf.checkpoints.names import wide_resnet_rows
+from igam_tf.checkpoints.tf1.names import wide_resnet_rows
 from igam_tf.models import NORMALIZATIONS
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from igam_tf import models
 from igam_tf.checkpoints import save_tf1
-from igam_tf.checkpoints.names import model_rows
+from igam_tf.checkpoints.tf1.names import model_rows
 
 
 def small_net(**kwargs):

@@ -14,10 +14,15 @@ from small_checkpoints import equal_weights, saved, small_net, tensors_of, write
 
 from igam_tf import checkpoints
 from igam_tf.checkpoints import CheckpointError
-from igam_tf.cli.checkpoints import main
 from igam_tf.checkpoints.archives import unpack
-from igam_tf.checkpoints.by_hand import BY_HAND, instructions
-from igam_tf.checkpoints.fetch import DOWNLOADS, Download, _Pace
+from igam_tf.checkpoints.download import _Pace
+from igam_tf.checkpoints.published import (
+    BY_HAND,
+    DOWNLOADS,
+    Download,
+    instructions,
+)
+from igam_tf.cli.checkpoints import main
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from igam_tf import checkpoints
-from igam_tf.checkpoints.names import wide_resnet_rows
+from igam_tf.checkpoints.tf1.names import wide_resnet_rows
 
 WORKER = pathlib.Path(__file__).with_name("golden_parity.py")
 REPOSITORY = WORKER.parents[2]

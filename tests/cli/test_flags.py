@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from igam_tf import training
-from igam_tf.data import registry
 from igam_tf.cli import recipes, run_help
+from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.experiment.setup import Setup
 

@@ -12,7 +12,9 @@ import pytest
 import igam_tf
 
 pytest.importorskip("pdoc", reason="pip install -e '.[docs]'")
-pytest.importorskip("jax", reason="igam_tf.pjrt names it; pip install -e '.[docs]'")
+pytest.importorskip(
+    "jax", reason="igam_tf.export.runner names it; pip install -e '.[docs]'"
+)
 
 BUILD = "import json, sys; from tests.docs.api_pages import build; "
 
@@ -23,7 +25,9 @@ def pages(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("api")
     done = subprocess.run(
         [sys.executable, "-c", BUILD + "print(json.dumps(build(sys.argv[1])))", folder],
-        cwd=request.config.rootpath, capture_output=True, text=True,
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
     )
     assert not done.returncode, done.stderr
     return folder, json.loads(done.stdout.splitlines()[-1])
@@ -58,6 +62,8 @@ def test_a_name_that_does_not_resolve_stops_the_build(tmp_path, request):
     code = BUILD + spoilt + "build(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path],
-        cwd=request.config.rootpath, capture_output=True, text=True,
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode and "no attribute 'nowhere'" in done.stderr

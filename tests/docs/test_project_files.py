@@ -28,6 +28,11 @@ def test_licence_is_the_one_that_setup_names():
     assert 'license="MIT"' in read("setup.py")
 
 
+def test_type_hints_are_shipped():
+    assert (pathlib.Path(igam_tf.__file__).parent / "py.typed").is_file()
+    assert 'package_data={"igam_tf": ["py.typed"]}' in read("setup.py")
+
+
 def test_changelog_has_the_version_or_says_it_is_unreleased():
     sections = re.findall(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.M)
     assert sections and sections[0] in ("Unreleased", igam_tf.__version__)

@@ -8,8 +8,7 @@ import pytest
 from small_models import set_seed
 
 from igam_tf import experiment as experiments
-from igam_tf.experiment import networks
-from igam_tf.experiment import Experiment
+from igam_tf.experiment import Experiment, networks
 from igam_tf.experiment.controls import CONTROLS
 from tests.experiment.test_run import SMALL
 

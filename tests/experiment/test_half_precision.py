@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import seeds
+from tools import seeds
 
 SEEDS = 3
 HALVES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -22,7 +22,7 @@ HALVES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 @pytest.fixture(scope="module")
 def rows():
-    """The rows of all runs, as `benchmarks.seeds` writes them."""
+    """The rows of all runs, as `tools.seeds` writes them."""
     folder = os.environ.get("IGAM_TF_LONG_TESTS")
     if not folder:
         pytest.skip("some ten minutes: set IGAM_TF_LONG_TESTS to a folder for the runs")

@@ -18,8 +18,8 @@ from small_models import shifted
 import igam_tf
 from igam_tf import experiment as experiments
 from igam_tf.experiment import Experiment
-from igam_tf.training.methods import METHODS
 from igam_tf.training import callbacks
+from igam_tf.training.methods import METHODS
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SMALL = {

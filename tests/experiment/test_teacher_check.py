@@ -9,8 +9,7 @@ import pytest
 import igam_tf
 from igam_tf import checkpoints, data, distribution, models
 from igam_tf import experiment as experiments
-from igam_tf.experiment import teacher_check
-from igam_tf.experiment import Experiment
+from igam_tf.experiment import Experiment, teacher_check
 from igam_tf.experiment.folder import RunFolder
 
 _SMALL = {

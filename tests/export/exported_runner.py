@@ -13,12 +13,12 @@ sys.modules["tensorflow"] = sys.modules["keras"] = None
 
 import numpy as np
 
-from igam_tf import pjrt
+from igam_tf.export import runner
 
 
 def main(folder, arrays, saved):
     arrays = np.load(arrays)
-    step = pjrt.load(folder)
+    step = runner.load(folder)
     steps = []
     for images, labels in zip(arrays["images"], arrays["labels"], strict=True):
         phase, second = step.plan(0 if step.step is None else step.step)

@@ -60,8 +60,8 @@ def test_pgd_finds_what_it_finds_in_tensorflow(classifier, digits, tmp_path, run
     script = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
         "import numpy as np\n"
-        "from igam_tf import pjrt\n"
-        "data, attack = np.load(sys.argv[2]), pjrt.load(sys.argv[1])\n"
+        "from igam_tf.export import runner\n"
+        "data, attack = np.load(sys.argv[2]), runner.load(sys.argv[1])\n"
         "images, labels = data['images'], data['labels']\n"
         f"b = slice({BATCH}, 2 * {BATCH})\n"
         f"found = attack.run(images[b], labels[b], first_index={BATCH})\n"
@@ -81,7 +81,7 @@ def test_pgd_finds_what_it_finds_in_tensorflow(classifier, digits, tmp_path, run
 
     # The whole set, the last batch of which is partial, from the command line.
     arguments = (tmp_path / "attack", f"--data={tmp_path / 'test.npz'}")
-    result = json.loads(run_jax("-m", "igam_tf.pjrt", *arguments).stdout)
+    result = json.loads(run_jax("-m", "igam_tf.export.runner", *arguments).stdout)
     assert result["attack"] == repr(attack)
     clean = accuracy(classifier, images, labels)
     assert result["clean"] == pytest.approx(clean, abs=1e-9)
@@ -96,12 +96,14 @@ def test_shapes_and_state_are_checked(classifier, digits, tmp_path, run_jax):
     batch = (images[:BATCH], labels[:BATCH])
     export.export_attack(classifier, None, batch, folder, save_state=False)
     data_flag = f"--data={tmp_path / 'test.npz'}"
-    missing = run_jax("-m", "igam_tf.pjrt", folder, data_flag, check=False)
+    missing = run_jax("-m", "igam_tf.export.runner", folder, data_flag, check=False)
     assert missing.returncode == 1
     assert "state.npz does not exist" in missing.stderr
     np.savez(tmp_path / "other.npz", **{"student/0000": np.zeros([2, 2])})
     other = f"--state={tmp_path / 'other.npz'}"
-    refused = run_jax("-m", "igam_tf.pjrt", folder, data_flag, other, check=False)
+    refused = run_jax(
+        "-m", "igam_tf.export.runner", folder, data_flag, other, check=False
+    )
     assert refused.returncode == 1 and "in another shape" in refused.stderr
     with pytest.raises(ValueError, match="fixed size"):
         export.export_attack(classifier, None, (images[:4], labels[:3]), tmp_path / "x")

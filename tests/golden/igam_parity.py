@@ -19,7 +19,7 @@ import tensorflow as tf
 
 import igam_tf
 from igam_tf import checkpoints
-from igam_tf.checkpoints.names import model_rows
+from igam_tf.checkpoints.tf1.names import model_rows
 from igam_tf.training import Momentum, reference
 
 PARTS = ("student", "teacher", "discriminator")

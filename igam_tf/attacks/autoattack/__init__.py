@@ -5,7 +5,7 @@
 
 Each is usable alone: `APGD`, `FAB`, `Square`. They follow the authors' code (F. Croce,
 M. Hein: Reliable evaluation of adversarial robustness with an ensemble of diverse
-parameter-free attacks, ICML 2020), which `benchmarks/autoattack_reference.py` compares
+parameter-free attacks, ICML 2020), which `benchmarks/parity/autoattack_reference.py` compares
 them with.
 """
 

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-
 from igam_tf import attacks
 from igam_tf.evaluation.decisions import clearly_more, decision
 from igam_tf.evaluation.panel.check import Check, share
 
 # AutoAttack warns from 0.2 % on, after APGD on two losses. After plain PGD, black-box
-# attacks find a few more on honest networks: measured (benchmarks/panel_false_alarms).
+# attacks find a few more on honest networks: measured (tools/panel_false_alarms).
 _SHARE = 0.05
 _NOISE_DRAWS = 20
 # A fifth of AutoAttack's, about as costly as the gradient steps of the panel.

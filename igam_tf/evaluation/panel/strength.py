@@ -7,7 +7,7 @@ from igam_tf.evaluation.decisions import clearly_more, decision
 from igam_tf.evaluation.panel.check import Check, share
 
 STEPS = (1, 5, 20, 100)
-# Of all images; measured on honest networks and on masks (benchmarks/panel_false_alarms).
+# Of all images; measured on honest networks and on masks (tools/panel_false_alarms).
 _SHARE = 0.1
 # A margin is simply the better loss on many honest networks, by up to 30 points on 50
 # images. It is a sign where logits are so large or small that the cross entropy is flat

@@ -1,0 +1,1 @@
+"""Side-by-side measurements: `speed` in time and memory, `parity` in numbers."""

@@ -1,0 +1,1 @@
+"""Numbers side by side with the authors' code, other packages and the papers."""

@@ -1,0 +1,1 @@
+"""The format of TensorFlow 1 checkpoints, and the names of their variables."""

@@ -1,0 +1,1 @@
+"""Tools that run experiments several times, and make tables and claims of results."""
