@@ -5,13 +5,13 @@ import pathlib
 import keras
 
 from igam_tf.reports.transfer import sentences, transfer
+from igam_tf.training.methods import METHODS
 
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
 _FILES = ("teacher_checkpoint", "score_model")
 # The rows of a run that have a teacher, and what says how one is trained.
-_WITH_TEACHER = ("finetune", "igam", "kdiga")
 _TEACHER_TRAINING = ("source_train_examples",)
 _OF_ANY_TEACHER = ("teacher_checkpoint", "teacher_batch_norm")
 _FROM_EVALUATION = (
@@ -100,7 +100,8 @@ def _teacher(measured, settings):
 
 def _used(settings):
     """The settings without those of a teacher that this run did not train or have."""
-    has_teacher = set(_WITH_TEACHER) & set(settings.get("methods", _WITH_TEACHER))
+    names = settings.get("methods", METHODS)
+    has_teacher = any(n in METHODS and METHODS[n].needs_teacher for n in names)
     if has_teacher and not settings.get("teacher_checkpoint"):
         return settings
     kept = _OF_ANY_TEACHER if has_teacher else ()

@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 from igam_tf.experiment.experiment import Experiment
+from igam_tf.training.methods import METHODS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Table:
         """
         groups = {}
         for row in self.rows:
-            alone = row.experiment.replace(methods=("standard",))
+            alone = row.experiment.replace(methods=tuple(METHODS)[:1])
             groups.setdefault(alone, []).append(row)
         return [
             (

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from igam_tf.evaluation.paired import attacks_of, compare_many
 from igam_tf.reports.names import attack_title
-
-#: Methods whose rows claim that a teacher's input gradients made them robust.
-METHODS = ("igam", "kdiga")
+from igam_tf.training.methods import METHODS
 
 
 def transfer(*results: dict) -> list[dict]:
@@ -29,8 +27,13 @@ def transfer(*results: dict) -> list[dict]:
     return [
         _against_controls(rows_of_seeds, key)
         for key, row in rows_of_seeds[0].items()
-        if row.get("method", key) in METHODS and not row.get("control_of")
+        if _matches_a_teacher(row.get("method", key)) and not row.get("control_of")
     ]
+
+
+def _matches_a_teacher(method):
+    """Whether a method's rows claim that a teacher's gradients made them robust."""
+    return method in METHODS and METHODS[method].has_controls
 
 
 def sentences(found: Iterable[dict], row: str | None = None) -> Iterator[str]:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from igam_tf import compat
 from igam_tf.training import checks, feeding, replicas, student_check
+from igam_tf.training.representation import represented
 from igam_tf.training.watch import with_watch
 
 
@@ -20,6 +21,9 @@ class Fitting(compat.OwnLoop, keras.Model):
     #: Whether images may come in a pair (images, targets).
     takes_targets = False
     _watch = None
+
+    def __repr__(self) -> str:
+        return represented(self)
 
     def call(self, images, training=False):
         return self.student(images, training=training)

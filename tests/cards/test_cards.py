@@ -270,10 +270,6 @@ def test_a_failed_write_leaves_the_model(path, monkeypatch):
 
 
 def test_only_the_teacher_settings_that_were_used():
-    from igam_tf.cards import contents
-    from igam_tf.training.methods import METHODS
-
-    assert contents._WITH_TEACHER == tuple(name for name, m in METHODS.items() if m.needs_teacher)
     found = results()
     teacher = {
         "teacher_epochs": 205,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from igam_tf import data, gradients, models, training
+from igam_tf import attacks, data, gradients, models, training
 
 
 def _weights(model):
@@ -200,3 +200,11 @@ def test_bad_data_is_refused_before_training(digits, make_igam, spoil, message):
 
 def _dataset(images, labels):
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(64)
+
+
+def test_its_text_is_the_call_that_makes_it():
+    student = models.small_cnn(num_classes=2)
+    attack = attacks.pgd(eps=8 / 255, num_steps=2)
+    method = training.StandardTraining(student, attack=attack, weight_decay=0.25, seed=3)
+    assert repr(method) == f"StandardTraining(attack={attack}, weight_decay=0.25, seed=3)"
+    assert repr(training.GradNorm(student)) == "GradNorm()"
