@@ -54,9 +54,9 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
 
 
 def _teacher(experiment, control):
-    yield Teacher(experiment, control)
     if experiment.teacher.checkpoint and not control:
         yield TeacherAccuracy(experiment)
+    yield Teacher(experiment, control)
 
 
 def _row(experiment, row):

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-from igam_tf.experiment import controls, results, rows, teacher, teacher_check
+from igam_tf.experiment import controls, results, rows, teacher
 from igam_tf.experiment.experiment import FIELDS, GROUPS, RESUMABLE, Experiment
 from igam_tf.training import method_settings
 from igam_tf.training.methods import METHODS
@@ -99,10 +99,9 @@ class TeacherAccuracy(Stage):
     """The accuracy of a teacher that was brought along, on its own task."""
 
     name = "teacher accuracy"
-    inputs = ("teacher",)
 
     def run(self, run):
-        teacher_check.check(run)
+        teacher.measure(run)
 
 
 @dataclasses.dataclass(frozen=True)

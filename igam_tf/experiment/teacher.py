@@ -29,12 +29,22 @@ def make(run, stage: str, control: str) -> keras.Model:
             teacher = networks.loaded_teacher(experiment)
         else:
             teacher = networks.untrained_teacher(experiment)
-        _check(run, teacher)
+            _check(run, teacher)
     run.folder.require_space(teacher.count_params())
     if not is_loaded and control != "random_teacher":
         _train(run, stage, teacher, is_robust=not control)
     run.finish(stage, teacher, f"{stage}.keras")
     return teacher
+
+
+def measure(run) -> None:
+    """Checks that a teacher of a file fits, and measures it on its own task, once."""
+    if teacher_check.is_recorded(run):
+        return
+    with run.strategy.scope():
+        teacher = networks.loaded_teacher(run.experiment)
+        _check(run, teacher)
+    teacher_check.record(run, teacher)
 
 
 def finetuned(run, stage) -> keras.Model:

@@ -1,5 +1,6 @@
 """What a teacher of a file is worth: measured on its own task before it is used."""
 
+import keras
 import numpy as np
 
 from igam_tf import checkpoints, data, evaluation, models
@@ -14,29 +15,38 @@ _BATCH = 100
 _ROBUST_PART = 0.2
 
 
-def check(run):
+def is_recorded(run) -> bool:
+    """Whether an earlier session of the run has measured its teacher.
+
+    Raises:
+        ValueError: if the file is another one than it was then.
+    """
+    earlier = (run.folder.read_json("flags.json") or {}).get("teacher")
+    if earlier is not None:
+        with networks.naming_checkpoint(run.experiment.teacher.checkpoint):
+            _check_digest(earlier, run.folder)
+    return earlier is not None
+
+
+def record(run, teacher: keras.Model) -> None:
     """Measures the teacher of `--teacher_checkpoint`, prints and records the figures.
 
-    They stand in `flags.json` and so in the results, with the digest of the file. A
-    run that goes on does not measure again. Every process measures by itself.
+    They stand in `flags.json` and so in the results, with the digest of the file. Every
+    process measures by itself.
 
     Args:
         run: the run.
+        teacher: the model of the file.
 
     Raises:
         ValueError: if it is a network of other classes, or one that expects images of
-            another range or normalisation; or if the file is another one than at the
-            start of the run.
+            another range or normalisation.
     """
     path, folder = run.experiment.teacher.checkpoint, run.folder
-    earlier = (folder.read_json("flags.json") or {}).get("teacher")
     with networks.naming_checkpoint(path):
-        if earlier is not None:
-            _check_digest(earlier, folder)
-            return
         found = {"file": path, "sha256": checkpoints.digest(path)}
     with run.local_strategy.scope():
-        teacher = models.in_float32(networks.loaded_teacher(run.experiment))
+        teacher = models.in_float32(teacher)
     found.update(measure(run.experiment, teacher))
     run.record()
     folder.write_json("flags.json", {**folder.read_json("flags.json"), "teacher": found})
