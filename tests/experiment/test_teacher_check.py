@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import igam_tf
-from igam_tf import checkpoints, data, distribution, models
+from igam_tf import checkpoints, data, models
 from igam_tf import experiment as experiments
 from igam_tf.experiment import Experiment, teacher_check
-from igam_tf.experiment.folder import RunFolder
 
 _SMALL = {
     "source": "digits", "target": "digits_parity", "train_examples": 64,
@@ -191,9 +190,3 @@ def test_a_refused_teacher_leaves_nothing_behind(weights, tmp_path, make, words)
     with pytest.raises(ValueError, match=f"--teacher_checkpoint=.*{words}"):
         experiments.run(experiment)
     assert not [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
-
-
-def test_no_checkpoint_nothing_to_measure(tmp_path):
-    experiment = _experiment("", run_dir=str(tmp_path))
-    teacher_check.check(experiment, RunFolder(experiment), distribution.strategy("one"))
-    assert not (tmp_path / "flags.json").exists()

@@ -1,0 +1,119 @@
+"""An experiment's settings, and the stages that they become."""
+
+import pytest
+
+from igam_tf.experiment import Experiment, dry_run, plan
+from igam_tf.training.methods import METHODS
+
+DIGITS = {
+    "source": "digits",
+    "target": "digits_parity",
+    "eps": 0.15,
+    "step_size": 0.05,
+    "teacher_eps": 0.15,
+    "width": 1,
+    "teacher_width": 1,
+    "attacks": ("clean", "fgsm", "pgd3x2", "square10"),
+}
+
+
+def names(experiment, **kwargs):
+    return [stage.name for stage in plan(experiment, **kwargs)]
+
+
+def test_settings_stand_in_groups_and_are_found_by_their_flags():
+    experiment = Experiment(**DIGITS, edge_weight=3.0, controls=["zero"])
+    assert experiment.attack.eps == experiment.teacher.eps == 0.15
+    assert experiment.settings_of("edges").weight == 3.0
+    assert experiment.flags()["edge_weight"] == 3.0
+    assert experiment.table.controls == ("zero",)
+    other = experiment.replace(width=2)
+    assert (other.student.width, other.teacher.width) == (2, 1)
+    assert experiment == other.replace(width=1) != other
+    assert hash(experiment) == hash(other.replace(width=1))
+    with pytest.raises(TypeError, match="widht is no setting"):
+        Experiment(**DIGITS, widht=2)
+
+
+def test_flat_names_still_work_and_say_so():
+    with pytest.warns(DeprecationWarning, match="experiment.edge_weight is deprecated"):
+        assert Experiment(**DIGITS).edge_weight == 10.0
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = Experiment(**DIGITS).nothing
+
+
+def test_stages_in_order():
+    methods = ("standard", "finetune", "igam", "pgd")
+    assert names(Experiment(**DIGITS, methods=methods)) == [
+        "teacher",
+        "standard",
+        "finetune",
+        "finetuned",
+        "igam",
+        "pgd",
+        *(f"evaluation of {method}" for method in methods),
+        "results",
+    ]
+
+
+def test_only_what_the_rows_need():
+    assert names(Experiment(**DIGITS, methods=("pgd",)))[0] == "pgd"
+    # It starts from the trained row standard, which stands in the table then.
+    found = names(Experiment(**DIGITS, methods=("gradient_norm",)))
+    assert found[:3] == ["standard", "gradient_norm", "evaluation of standard"]
+    scratch = Experiment(
+        **DIGITS, methods=("gradient_norm",), gradient_norm_start="scratch"
+    )
+    assert "standard" not in names(scratch)
+
+
+def test_a_teacher_of_a_file_is_measured_before_it_is_used():
+    experiment = Experiment(**DIGITS, teacher_checkpoint="x.keras", methods=("igam",))
+    assert names(experiment)[:3] == ["teacher accuracy", "teacher", "finetuned"]
+    assert "teacher accuracy" not in names(Experiment(**DIGITS, methods=("igam",)))
+
+
+def test_controls_with_a_teacher_of_their_own():
+    experiment = Experiment(
+        **DIGITS, methods=("igam",), controls=("natural_teacher", "zero")
+    )
+    stages = {stage.name: stage for stage in plan(experiment)}
+    assert stages["igam-natural_teacher"].inputs == ("finetuned-natural_teacher",)
+    assert stages["finetuned-natural_teacher"].inputs == ("teacher-natural_teacher",)
+    assert stages["igam-zero"].inputs == ("finetuned",)
+
+
+def test_earlier_rows_are_evaluated_and_not_trained():
+    experiment = Experiment(**DIGITS, methods=("pgd",))
+    found = names(experiment, finished_rows=("standard", "kdiga-zero"))
+    assert found[:4] == [
+        "pgd",
+        "evaluation of standard",
+        "evaluation of kdiga-zero",
+        "evaluation of pgd",
+    ]
+
+
+def test_inputs_come_first():
+    experiment = Experiment(
+        **DIGITS,
+        methods=tuple(METHODS),
+        controls=("natural_teacher", "random_teacher", "zero", "shuffled"),
+    )
+    seen = set()
+    for stage in plan(experiment):
+        assert seen.issuperset(stage.inputs)
+        seen.add(stage.name)
+
+
+def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(**DIGITS, methods=("finetune", "igam", "pgd"), epochs=3)
+    lines = dry_run(experiment).splitlines()
+    rows = {line.split("  ")[0]: line.split() for line in lines}
+    # 1257 images in batches of 32, three times.
+    assert "120" in rows["pgd"] and "120" in rows["igam"]
+    # 540 test images: one step of FGSM, three of PGD, twice.
+    assert "3,780" in rows["evaluation of pgd"]
+    assert "square10" in rows["evaluation of pgd"][-3]
+    assert not list(tmp_path.iterdir())
