@@ -20,7 +20,7 @@ no more than rho(x) = |beta(x)| / ||g||.
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks.compilation import compiled, compiled_logits
+from igam_tf.attacks.engine.compilation import compiled, compiled_logits
 from igam_tf.evaluation.distance import (
     checked_images,
     in_batches,

@@ -170,7 +170,7 @@ class Counter:
         """What stands after each part of AutoAttack, and what each part cost."""
         found = {
             "standing": {
-                part: int(stands.sum()) for part, stands in outcome.standing.items()
+                part: int(stands.sum()) for part, stands in outcome.robust.items()
             },
             "seconds_of": outcome.seconds,
             "forward_passes": outcome.forward_passes,

@@ -5,15 +5,16 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.compilation import compiled, compiled_logits
+from igam_tf.attacks.engine.compilation import compiled, compiled_logits
 from igam_tf.attacks.gradient_attack import pgd
-from igam_tf.attacks.initialization import image_seeds
-from igam_tf.attacks.restarts import restart_seed
+from igam_tf.attacks.geometry import image_seeds, restart_seed
 from igam_tf.data import check_images
 from igam_tf.evaluation.batches import by_batch
 
 # Octaves below the largest distance in which the search begins.
 _OCTAVES = 12
+# The numbers of PGD that grow with eps.
+_SIZES = ("eps", "step_size", "start_size")
 
 
 def measured_robustness(
@@ -106,7 +107,7 @@ def _bisect(model, attack, images, labels, first_index, num_bisections):
         (type(attack), attack.structure, "an eps an image"),
         lambda model, *tensors: attack.run(model, *tensors, training=False),
     )
-    whole_eps, *sizes, num_steps = attack.tensors()
+    numbers, whole_eps = attack.numbers, attack.numbers["eps"]
     low = np.full(len(images), whole_eps * 2.0**-_OCTAVES)
     high = np.full(len(images), np.inf)
     for run in range(num_bisections):
@@ -114,9 +115,9 @@ def _bisect(model, attack, images, labels, first_index, num_bisections):
         eps = np.sqrt(low * np.minimum(high, whole_eps))
         scale = np.float32(eps / whole_eps).reshape(-1, 1, 1, 1)
         # A radius of shape (n, 1, 1, 1) in place of a number.
-        tensors = [np.float32(size) * scale for size in (whole_eps, *sizes)]
+        sizes = {name: numbers[name] * scale for name in _SIZES}
         seeds = image_seeds(restart_seed(attack.seed, run), first_index, len(images))
-        arguments = (images, labels, seeds, (*tensors, num_steps))
+        arguments = (images, labels, seeds, {**numbers, **sizes})
         found = attacked(*tf.nest.map_structure(tf.constant, arguments)).numpy()
         wins = compiled_logits(model, found).argmax(axis=1) != labels
         distance = np.where(wins, _distances(found - images, attack.norm), np.inf)

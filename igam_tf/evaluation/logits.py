@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from igam_tf.attacks.compilation import compiled_logits
+from igam_tf.attacks.engine.compilation import compiled_logits
 
 
 def finite_logits(model, images, training, what):

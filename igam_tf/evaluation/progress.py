@@ -4,8 +4,8 @@ import sys
 
 import keras
 
-# Within a portion: images still standing, minutes until AutoAttack is done with it.
-_PART = ("standing", "minutes")
+# Within a portion: images that are robust so far, minutes until AutoAttack is done with it.
+_PART = ("robust", "minutes")
 
 
 class Progress:
@@ -38,7 +38,7 @@ class Progress:
         """Shows how far AutoAttack is within a portion (an `autoattack.Progress`)."""
         if self._bar:
             done = self._done + int(progress.fraction * progress.num_images)
-            now = (progress.standing, progress.seconds_left / 60)
+            now = (progress.num_robust, progress.seconds_left / 60)
             values = [*self._values, *zip(_PART, now, strict=True)]
             self._bar.update(done, values, finalize=False)
 

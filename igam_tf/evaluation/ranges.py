@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from igam_tf.attacks.compilation import compiled_logits
+from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.evaluation.batches import batches, padded
 from igam_tf.evaluation.intervals import wilson_interval
 from igam_tf.evaluation.decisions import clearly_more

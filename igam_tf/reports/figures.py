@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from igam_tf.attacks.compilation import compiled_logits
+from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.data import evaluation_batches
 from igam_tf.evaluation.alignment import measure_alignment
 from igam_tf.reports.alignment import plot_alignment

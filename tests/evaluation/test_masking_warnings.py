@@ -50,9 +50,9 @@ def test_fewer_steps_or_restarts_that_beat_more():
 class Misled(attacks.GradientAttack):
     """PGD that does nothing when it has many steps."""
 
-    def run(self, model, images, labels, seed, tensors, training):
+    def run(self, model, images, labels, seed, numbers, training):
         if self.num_steps < 10:
-            return super().run(model, images, labels, seed, tensors, training)
+            return super().run(model, images, labels, seed, numbers, training)
         return images
 
     @property

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks.classifier import logits_of, num_classes
-from igam_tf.attacks.compilation import compiled
-from igam_tf.attacks.initialization import image_seeds, uniform_in_ball
+from igam_tf.attacks.classifier import input_gradient, num_classes
+from igam_tf.attacks.engine.compilation import compiled
+from igam_tf.attacks.geometry import image_seeds, uniform_in_ball
 from igam_tf.attacks.losses import cross_entropy
 from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import by_batch
@@ -207,9 +207,7 @@ def _gradients(model, images, labels, seeds, eps, *, norm, training):
 
 
 def _loss_gradient(model, images, labels, training):
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(images)
-        loss = tf.reduce_sum(cross_entropy(logits_of(model, images, training), labels))
-    return tape.gradient(
-        loss, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
+    def loss(logits):
+        return cross_entropy(logits, labels)
+
+    return input_gradient(loss, model, images, training)[2]

@@ -1,25 +1,26 @@
 """Auto-PGD (Croce & Hein 2020, Algorithm 1): PGD that chooses its own step size."""
 
 import dataclasses
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.autoattack.losses import LOSSES, TARGETED, for_classes
-from igam_tf.attacks.autoattack.stepwise import (
-    Passes,
-    StepwiseAttack,
+from igam_tf.attacks.classifier import input_gradient, is_wrong
+from igam_tf.attacks.engine.cost import Passes
+from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.geometry import (
+    STEPS,
     bounds,
-    is_wrong,
+    on_sphere,
     per_image,
     where,
     within,
 )
-from igam_tf.attacks.classifier import logits_of
-from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.initialization import uniform_in_ball
-from igam_tf.attacks.steps import STEPS
+from igam_tf.attacks.losses import APGD_LOSSES, TARGETED, for_classes
+from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
 
 MOMENTUM = 0.75
 
@@ -53,7 +54,7 @@ class APGD(StepwiseAttack):
     eps: float
     norm: str = "linf"
     loss: str = "cross_entropy"
-    num_targets: int = None
+    num_targets: int | None = None
     num_steps: int = 100
     num_restarts: int = 1
     rho: float = 0.75
@@ -62,9 +63,9 @@ class APGD(StepwiseAttack):
 
     random_start = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("norm", self.norm, checks.NORMS)
-        checks.one_of("loss", self.loss, LOSSES)
+        checks.one_of("loss", self.loss, APGD_LOSSES)
         checks.radius("eps", self.eps, self.norm)
         checks.share("rho", self.rho)
         for name in ("num_steps", "num_restarts", "eot_iter"):
@@ -81,30 +82,30 @@ class APGD(StepwiseAttack):
             )
 
     @property
-    def name(self):
+    def name(self) -> str:
         kind = {"cross_entropy": "ce", "dlr": "dlr", "margin": "margin"}
         return f"apgd-{kind.get(self.loss, 't')}"
 
     @property
-    def drops_broken(self):
-        # A random model breaks images by chance: those need all the steps.
+    def drops_misclassified(self) -> bool:
+        # A random model misclassifies by chance: those images need all the steps.
         return self.eot_iter == 1
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         return ("apgd", self.norm, self.loss, self.eot_iter > 1)
 
     @property
-    def passes(self):
+    def passes(self) -> Passes:
         return Passes(self.eot_iter, self.eot_iter)
 
     begin_passes = passes
 
-    def for_classes(self, num_classes):
+    def for_classes(self, num_classes: int) -> "APGD":
         attack = super().for_classes(num_classes)
         return dataclasses.replace(attack, loss=for_classes(self.loss, num_classes))
 
-    def notes(self, num_classes):
+    def notes(self, num_classes: int) -> list[str]:
         loss = for_classes(self.loss, num_classes)
         if loss == self.loss:
             return []
@@ -114,7 +115,8 @@ class APGD(StepwiseAttack):
             f"{loss.split('_')[0]}, its numerator, is used."
         ]
 
-    def tensors(self):
+    @property
+    def numbers(self) -> dict[str, np.ndarray]:
         return {
             "eps": np.float32(self.eps),
             "rho": np.float32(self.rho),
@@ -122,7 +124,7 @@ class APGD(StepwiseAttack):
             "windows": self.windows(),
         }
 
-    def windows(self):
+    def windows(self) -> np.ndarray:
         """For each step the length of the window that a checkpoint ends there, or 0.
 
         Checkpoints come after 22 % of the steps, then in intervals that shrink by 3 %
@@ -139,20 +141,22 @@ class APGD(StepwiseAttack):
             end += length
         return windows
 
-    def chunks(self):
+    def chunks(self) -> list[int]:
         ends = set((np.nonzero(self.windows())[0] + 1).tolist())
         early = {n for n in (5, 11) if n < self.num_steps}
         return sorted(early | ends | {self.num_steps})
 
-    def begin(self, model, start, tensors, training):
+    def begin(
+        self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
+    ) -> Tensors:
         images, labels = start["images"], start["labels"]
-        noise = _start_noise(images, start["seeds"], self.norm)
-        point = tf.clip_by_value(images + tensors["eps"] * noise, 0.0, 1.0)
+        noise = on_sphere(images, start["seeds"], self.norm)
+        point = tf.clip_by_value(images + numbers["eps"] * noise, 0.0, 1.0)
         logits, loss, gradient = self._look(
-            model, point, labels, start["targets"], tensors, training
+            model, point, labels, start["targets"], numbers, training
         )
         return {
-            **bounds(images, tensors["eps"], self.norm),
+            **bounds(images, numbers["eps"], self.norm),
             "labels": labels,
             "targets": start["targets"],
             "adversarial": point,
@@ -162,8 +166,8 @@ class APGD(StepwiseAttack):
             "best_gradient": gradient,
             "best_loss": loss,
             "found": point,
-            "broken": is_wrong(logits, labels),
-            "step_size": 2.0 * tensors["eps"] * tf.ones_like(loss),
+            "misclassified": is_wrong(logits, labels),
+            "step_size": 2.0 * numbers["eps"] * tf.ones_like(loss),
             # The authors' code compares the first step's loss to 0, and not to the
             # loss at the start.
             "last_loss": tf.zeros_like(loss),
@@ -172,14 +176,22 @@ class APGD(StepwiseAttack):
             "halved": tf.ones_like(loss, tf.bool),
         }
 
-    def advance(self, model, state, step, draws, tensors, training):
-        moved = self._moved(state, step, tensors["eps"])
+    def advance(
+        self,
+        model: keras.Model,
+        state: Tensors,
+        step: tf.Tensor,
+        draws: tuple,
+        numbers: Tensors,
+        training: bool,
+    ) -> Tensors:
+        moved = self._moved(state, step, numbers["eps"])
         logits, loss, gradient = self._look(
-            model, moved, state["labels"], state["targets"], tensors, training
+            model, moved, state["labels"], state["targets"], numbers, training
         )
         wrong, better = is_wrong(logits, state["labels"]), loss > state["best_loss"]
         rises = tf.cast(loss > state["last_loss"], tf.int32)
-        new_found = wrong | (better & ~state["broken"])
+        new_found = wrong | (better & ~state["misclassified"])
         state = {
             **state,
             "adversarial": moved,
@@ -189,14 +201,14 @@ class APGD(StepwiseAttack):
             "best_gradient": where(better, gradient, state["best_gradient"]),
             "best_loss": tf.where(better, loss, state["best_loss"]),
             "found": where(new_found, moved, state["found"]),
-            "broken": state["broken"] | wrong,
+            "misclassified": state["misclassified"] | wrong,
             "last_loss": loss,
             "num_rises": state["num_rises"] + rises,
         }
-        window = tensors["windows"][step]
+        window = numbers["windows"][step]
         return tf.cond(
             window > 0,
-            lambda: _checkpoint(state, window, tensors["rho"]),
+            lambda: _checkpoint(state, window, numbers["rho"]),
             lambda: state,
         )
 
@@ -207,23 +219,17 @@ class APGD(StepwiseAttack):
         ahead = within(ahead, state, eps, self.norm)
         share = tf.where(step > 0, MOMENTUM, 1.0)
         coasting = 2.0 * point - state["previous"]
-        return within(
-            share * ahead + (1.0 - share) * coasting, state, eps, self.norm
-        )
+        return within(share * ahead + (1.0 - share) * coasting, state, eps, self.norm)
 
-    def _look(self, model, images, labels, targets, tensors, training):
+    def _look(self, model, images, labels, targets, numbers, training):
         """Logits, losses and the gradient of their sum (one draw, or eot_iter)."""
+        wanted = (labels, targets) if self.loss in TARGETED else (labels,)
+
+        def loss_of(logits):
+            return APGD_LOSSES[self.loss](logits, *wanted)
 
         def one_draw():
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(images)
-                logits = logits_of(model, images, training)
-                loss = LOSSES[self.loss](logits, labels, targets)
-                total = tf.reduce_sum(loss)
-            gradient = tape.gradient(
-                total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
-            return logits, loss, gradient
+            return input_gradient(loss_of, model, images, training)
 
         if self.eot_iter == 1:
             return one_draw()
@@ -232,7 +238,7 @@ class APGD(StepwiseAttack):
             logits, loss, more = one_draw()
             return count + 1, logits, loss, gradient + more
 
-        count = tensors["eot_iter"]
+        count = numbers["eot_iter"]
         _, logits, loss, gradient = tf.while_loop(
             lambda done, *_: done < count, add, (1, *one_draw()), parallel_iterations=1
         )
@@ -263,14 +269,3 @@ def _checkpoint(state, window, rho):
         "loss_at_checkpoint": state["best_loss"],
         "halved": halve,
     }
-
-
-def _start_noise(images, seeds, norm):
-    """Uniform noise scaled to the surface of the unit ball, as the authors' code."""
-    noise = uniform_in_ball(images, seeds, norm)
-    axes = list(range(1, images.shape.rank))
-    if norm == "linf":
-        size = tf.reduce_max(tf.abs(noise), axis=axes, keepdims=True)
-    else:
-        size = tf.sqrt(tf.reduce_sum(tf.square(noise), axis=axes, keepdims=True))
-    return noise / tf.maximum(size, 1e-12)

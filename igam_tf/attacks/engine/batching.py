@@ -1,9 +1,13 @@
-"""Batches of the images still standing: padded to few sizes, cut as images fall."""
+"""Batches of the images that are left: of few sizes, cut when images are dropped."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
+
+#: Names of the state's tensors in a file, where they are not those in memory.
+_NAMES_IN_FILES = {"misclassified": "broken"}
+_NAMES_IN_MEMORY = {value: key for key, value in _NAMES_IN_FILES.items()}
 
 
 @dataclasses.dataclass
@@ -11,32 +15,36 @@ class Batch:
     """A batch in the middle of a run.
 
     Attributes:
-        rows: numbers of its images; the state may have more rows, as padding.
+        rows: integer array, numbers of its images; the state may have more rows, as
+            padding.
         state: dict of tensors, see `StepwiseAttack`; None before the first step.
-        step: steps done.
+        step: number of steps done.
     """
 
     rows: np.ndarray
-    state: dict = None
+    state: dict[str, tf.Tensor] | None = None
     step: int = 0
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """Dict of arrays, for a file."""
-        states = {f"state_{key}": value.numpy() for key, value in self.state.items()}
+        states = {
+            f"state_{_NAMES_IN_FILES.get(name, name)}": value.numpy()
+            for name, value in self.state.items()
+        }
         return {"rows": self.rows, "step": np.array(self.step), **states}
 
     @classmethod
-    def of_arrays(cls, arrays):
-        """The batch that `arrays` wrote."""
-        state = {
-            key.removeprefix("state_"): tf.constant(value)
-            for key, value in arrays.items()
-            if key.startswith("state_")
-        }
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Batch":
+        """The batch whose `arrays` these are."""
+        names = [key for key in arrays if key.startswith("state_")]
+        state = {}
+        for key in names:
+            name = key.removeprefix("state_")
+            state[_NAMES_IN_MEMORY.get(name, name)] = tf.constant(arrays[key])
         return cls(arrays["rows"], state, int(arrays["step"]))
 
 
-def padded_size(count):
+def padded_size(count: int) -> int:
     """The size of the batch that `count` images are computed in.
 
     Few sizes, at most an eighth larger than needed: kernels are set up once for every
@@ -48,18 +56,18 @@ def padded_size(count):
     return -(-count // step) * step
 
 
-def padded(rows):
+def padded(rows: np.ndarray) -> np.ndarray:
     """Fills an array of row numbers up to its padded size, by repeating rows."""
     return np.resize(rows, padded_size(len(rows)))
 
 
-def take(state, rows):
+def take(state: dict[str, tf.Tensor], rows: np.ndarray) -> dict[str, tf.Tensor]:
     """The rows of a state (a dict of tensors)."""
     rows = tf.constant(np.asarray(rows, np.int32))
     return {name: tf.gather(tensor, rows) for name, tensor in state.items()}
 
 
-def parts(rows, batch_size):
+def parts(rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Cuts row numbers into batches of equal size, none above `batch_size`."""
     if not len(rows):
         return []

@@ -1,27 +1,20 @@
 """Square attack (Andriushchenko et al. 2020): random search that needs no gradients."""
 
 import dataclasses
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.autoattack.losses import margin
-from igam_tf.attacks.autoattack.square_patterns import (
-    l2_pattern,
-    l2_tiles,
-    square_sides,
-)
-from igam_tf.attacks.autoattack.stepwise import (
-    Passes,
-    StepwiseAttack,
-    bounds,
-    is_wrong,
-    where,
-    within,
-)
-from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.geometry import bounds, where, within
+from igam_tf.attacks.losses import margin
+from igam_tf.attacks.square_patterns import l2_pattern, l2_tiles, square_sides
+from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
 
 _TINY = 1e-12
 _LONGEST_CHUNK = 250
@@ -57,7 +50,7 @@ class Square(StepwiseAttack):
     random_start = True
     passes = begin_passes = Passes(1, 0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
         checks.share("p_init", self.p_init)
@@ -66,25 +59,28 @@ class Square(StepwiseAttack):
         checks.seed(self.seed)
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         return ("square", self.norm, self.num_queries, self.p_init)
 
-    def tensors(self):
+    @property
+    def numbers(self) -> dict[str, np.ndarray]:
         return {"eps": np.float32(self.eps)}
 
-    def chunks(self):
+    def chunks(self) -> list[int]:
         starts = (10, 25, 50, 100, 175, *range(250, self.num_queries, _LONGEST_CHUNK))
         return [n for n in starts if n < self.num_queries] + [self.num_queries]
 
-    def draws(self, state, start, stop):
+    def draws(self, state: Tensors, start: tf.Tensor, stop: tf.Tensor) -> tuple:
         """Uniform numbers (batch, steps, k): two corners, the flip and the signs."""
         channels = state["images"].shape[-1]
         table = _uniform(state["seeds"], start + 1, [stop - start, 5 + channels])
         return table, start
 
-    def begin(self, model, start, tensors, training):
+    def begin(
+        self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
+    ) -> Tensors:
         images, labels, seeds = start["images"], start["labels"], start["seeds"]
-        eps = tensors["eps"]
+        eps = numbers["eps"]
         if self.norm == "linf":
             # Vertical stripes.
             _, _, width, channels = images.shape
@@ -101,25 +97,33 @@ class Square(StepwiseAttack):
             "adversarial": point,
             "found": point,
             "lead": margin(logits, labels),
-            "broken": is_wrong(logits, labels),
+            "misclassified": is_wrong(logits, labels),
         }
 
-    def advance(self, model, state, step, draws, tensors, training):
+    def advance(
+        self,
+        model: keras.Model,
+        state: Tensors,
+        step: tf.Tensor,
+        draws: tuple,
+        numbers: Tensors,
+        training: bool,
+    ) -> Tensors:
         table, start = draws
         draw, square = table[:, step - start], self._square(state, step)
         propose = _propose_linf if self.norm == "linf" else _propose_l2
-        new = propose(state, draw, square, tensors["eps"])
+        new = propose(state, draw, square, numbers["eps"])
         logits = logits_of(model, new, training)
         lead = margin(logits, state["labels"])
         wrong = is_wrong(logits, state["labels"])
-        take = ~state["broken"] & (wrong | (lead > state["lead"]))
+        take = ~state["misclassified"] & (wrong | (lead > state["lead"]))
         found = where(take, new, state["found"])
         return {
             **state,
             "adversarial": found,
             "found": found,
             "lead": tf.where(take, lead, state["lead"]),
-            "broken": state["broken"] | wrong,
+            "misclassified": state["misclassified"] | wrong,
         }
 
     def _square(self, state, step):

@@ -1,13 +1,22 @@
-"""What a campaign has cost and what it still may: passes, seconds, progress."""
+"""What running attacks has cost and what it still may: passes, seconds, progress."""
 
 import time
+import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 
+class Passes(NamedTuple):
+    """Forward and backward passes of one image."""
+
+    forward: int
+    backward: int
+
+
 class Progress(NamedTuple):
-    """What a campaign's callback is told, several times a run.
+    """What a callback is told, several times a run.
 
     Attributes:
         attack: name of the present attack.
@@ -15,11 +24,11 @@ class Progress(NamedTuple):
         num_runs: number of its runs.
         step: steps done in this run by the present batch.
         num_steps: steps of a run.
-        standing: images still standing.
+        num_robust: images classified correctly so far.
         num_images: all images.
-        fraction: share of the work that is done, if nothing more falls.
-        seconds: since the start, or since the campaign was resumed.
-        seconds_left: at the present pace, if nothing more falls.
+        fraction: share of the work that is done, if nothing more is misclassified.
+        seconds: since the start, or since the run was resumed.
+        seconds_left: at the present pace, if nothing more is misclassified.
     """
 
     attack: str
@@ -27,14 +36,24 @@ class Progress(NamedTuple):
     num_runs: int
     step: int
     num_steps: int
-    standing: int
+    num_robust: int
     num_images: int
     fraction: float
     seconds: float
     seconds_left: float
 
+    @property
+    def standing(self) -> int:
+        """Deprecated: the old name of `num_robust`."""
+        warnings.warn(
+            "Progress.standing is now Progress.num_robust; the old name will go.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.num_robust
 
-class Meter:
+
+class CostCounter:
     """Counts image passes and seconds by attack; one image through the model is one.
 
     Args:
@@ -46,29 +65,29 @@ class Meter:
             seconds. It goes into the checkpoint as it is.
     """
 
-    def __init__(self, names):
+    def __init__(self, names: Iterable[str]) -> None:
         self.names = ["clean", *names]
         self.counts = np.zeros((len(self.names), 3))
         self._start = self._last = time.perf_counter()
         self._before = 0.0
 
-    def restore(self, counts):
-        """Takes over the counts of an earlier part of the same campaign."""
+    def restore(self, counts: np.ndarray) -> None:
+        """Takes over the `counts` of an earlier part of the same evaluation."""
         self.counts = counts
         self._before = counts[:, :2].sum()
 
-    def add(self, name, num_images, passes, times=1):
+    def add(self, name: str, num_images: int, passes: Passes, times: int = 1) -> None:
         """Adds `times` steps of `num_images`, and the seconds since the last call."""
         now = time.perf_counter()
         forward, backward = (num_images * times * count for count in passes)
         self.counts[self.names.index(name)] += forward, backward, now - self._last
         self._last = now
 
-    def column(self, number):
+    def column(self, number: int) -> dict[str, float]:
         """Dict from name to one of the counts."""
         return dict(zip(self.names, self.counts[:, number].tolist(), strict=True))
 
-    def progress(self, left, **what):
+    def progress(self, left: float, **what: str | int) -> Progress:
         """A `Progress` of `what`, with `left` image passes to come at most."""
         seconds = time.perf_counter() - self._start
         done = self.counts[:, :2].sum()

@@ -1,17 +1,34 @@
-"""AutoAttack (Croce & Hein 2020): four attacks, each on what the ones before left."""
+"""AutoAttack (Croce & Hein 2020): four attacks, each on what the ones before left.
+
+    attack = igam_tf.AutoAttack(eps=8 / 255, norm="linf", version="standard")
+    adversarial_images = attack(model, images, labels)  # any Keras classifier
+
+Its parts are usable alone: `APGD`, `FAB`, `Square`. They follow the authors' code
+(Croce and Hein: Reliable evaluation of adversarial robustness with an ensemble of
+diverse parameter-free attacks, ICML 2020), with which `benchmarks/` compares them.
+"""
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
 
 from igam_tf.attacks import checks
+from igam_tf.attacks.apgd import APGD
 from igam_tf.attacks.attack import Attack
-from igam_tf.attacks.autoattack.apgd import APGD
-from igam_tf.attacks.autoattack.campaign import DEFAULT_BATCH_SIZE, Campaign
-from igam_tf.attacks.autoattack.fab import FAB
-from igam_tf.attacks.autoattack.square import Square
-from igam_tf.attacks.autoattack.stepwise import StepwiseAttack
+from igam_tf.attacks.engine.cost import Progress
+from igam_tf.attacks.engine.images import DEFAULT_BATCH_SIZE
+from igam_tf.attacks.engine.runner import AttackRunner, Outcome
+from igam_tf.attacks.fab import FAB
 from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.restarts import restart_seed
+from igam_tf.attacks.geometry import restart_seed
+from igam_tf.attacks.square import Square
+from igam_tf.attacks.stepwise import StepwiseAttack
+
+__all__ = ["APGD", "AutoAttack", "FAB", "Outcome", "Progress", "Square"]
 
 VERSIONS = ("standard", "rand")
 # Runs of one attack take the seeds s, s + 1, ... of `restart_seed`; attacks keep apart.
@@ -34,15 +51,15 @@ class AutoAttack(Attack):
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
         norm: "linf" or "l2".
-        version: "standard", "rand", or a tuple of attacks of this package's
-            `attacks.autoattack`, all with this eps and norm.
+        version: "standard", "rand", or a tuple of stepwise attacks (APGD, FAB, Square,
+            SPSA), all with this eps and norm.
         seed: integer, seed of everything random.
         batch_size: largest batch; no result depends on it.
         checkpoint_dir: folder where the state is saved every few seconds, in one file
             for each model, images and settings; the same call then goes on where it
             was. None for no file.
         callback: called with an `igam_tf.attacks.autoattack.Progress` several times a
-            run: images standing, share of the work done, time left.
+            run: images that are robust so far, share of the work done, time left.
 
     Raises:
         ValueError: if an argument is outside its range.
@@ -50,16 +67,17 @@ class AutoAttack(Attack):
 
     eps: float = 8 / 255
     norm: str = "linf"
-    version: str | tuple = "standard"
+    version: str | Sequence[StepwiseAttack] = "standard"
     seed: int = 0
     batch_size: int = DEFAULT_BATCH_SIZE
-    checkpoint_dir: str | None = None
-    callback: Callable | None = dataclasses.field(default=None, compare=False)
+    checkpoint_dir: str | os.PathLike | None = None
+    callback: Callable[[Progress], object] | None = dataclasses.field(
+        default=None, compare=False
+    )
 
     random_start = True
-    in_graph = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
         checks.whole_number("batch_size", self.batch_size, 1)
@@ -74,7 +92,7 @@ class AutoAttack(Attack):
             self._check_part(attack)
 
     @property
-    def attacks(self):
+    def attacks(self) -> dict[str, StepwiseAttack]:
         """Dict from name to attack, in order."""
         if not isinstance(self.version, str):
             attacks = self.version
@@ -97,20 +115,14 @@ class AutoAttack(Attack):
             for number, (name, attack) in enumerate(zip(names, attacks), start=1)
         }
 
-    @property
-    def structure(self):
-        return ("autoattack", *(attack.structure for attack in self.attacks.values()))
-
-    def tensors(self):
-        return ()
-
-    def run(self, model, images, labels, seed, tensors, training):
-        raise ValueError(
-            f"{self} inside a compiled function (adversarial training or restarts): it "
-            "runs from Python, on arrays; use igam_tf.attacks.pgd there."
-        )
-
-    def outcome(self, model, images, labels, *, first_index=0):
+    def outcome(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        first_index: int = 0,
+    ) -> Outcome:
         """As the call, but with all that was measured.
 
         Args:
@@ -120,13 +132,13 @@ class AutoAttack(Attack):
             first_index: place of the first image in its data set.
 
         Returns:
-            An `igam_tf.attacks.autoattack.Outcome`: adversarial images, what stands
-            after each attack, seconds and passes of each.
+            An `igam_tf.attacks.autoattack.Outcome`: adversarial images, which of them
+            are robust after each attack, seconds and passes of each.
 
         Raises:
             ValueError: if the images, labels or model do not fit, or at NaN.
         """
-        campaign = Campaign(
+        runner = AttackRunner(
             model,
             self.attacks,
             images,
@@ -136,9 +148,17 @@ class AutoAttack(Attack):
             checkpoint_dir=self.checkpoint_dir,
             callback=self.callback,
         )
-        return campaign.run()
+        return runner.run()
 
-    def __call__(self, model, images, labels, *, training=False, first_index=0):
+    def __call__(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        training: bool = False,
+        first_index: int = 0,
+    ) -> np.ndarray:
         """Attacks images; see `igam_tf.attacks.Attack`. All may be given at once.
 
         Raises:
@@ -150,7 +170,7 @@ class AutoAttack(Attack):
             raise ValueError(
                 f"{self} on a model in training mode (batch statistics): expected "
                 "inference mode, in which an image's result is its own, because each "
-                "attack runs only on the images still standing; use pgd or a single "
+                "attack runs only on the images that are left; use pgd or a single "
                 "APGD with batch statistics."
             )
         return self.outcome(model, images, labels, first_index=first_index).adversarial

@@ -9,7 +9,9 @@ import numpy as np
 _HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
-def square_sides(num_queries, p_init, height, width, norm):
+def square_sides(
+    num_queries: int, p_init: float, height: int, width: int, norm: str
+) -> np.ndarray:
     """Side of the square of each query: the share p of all pixels, falling.
 
     Args:
@@ -34,7 +36,7 @@ def square_sides(num_queries, p_init, height, width, norm):
 
 
 @functools.cache
-def l2_pattern(side):
+def l2_pattern(side: int) -> np.ndarray:
     """Two bumps of opposite sign, one above the other, of L2 norm 1: (side, side).
 
     Each bump falls off from its centre: at Chebyshev distance m it is the sum of
@@ -46,7 +48,7 @@ def l2_pattern(side):
     return (pattern / np.linalg.norm(pattern)).astype(np.float32)
 
 
-def l2_tiles(height, width):
+def l2_tiles(height: int, width: int) -> tuple[list[tuple[int, int]], int]:
     """Corners (row, column) and side of the tiles that the L2 start consists of."""
     side = max(height // 5, 1)
     first = max((height - 5 * side) // 2, 0)

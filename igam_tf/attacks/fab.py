@@ -1,24 +1,26 @@
 """FAB, the fast adaptive boundary attack (Croce & Hein 2020), with target classes."""
 
 import dataclasses
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.autoattack.campaign import Campaign
-from igam_tf.attacks.autoattack.hyperplane import to_hyperplane
-from igam_tf.attacks.autoattack.losses import margin_targeted
-from igam_tf.attacks.autoattack.stepwise import (
-    Passes,
-    StepwiseAttack,
-    is_wrong,
+from igam_tf.attacks.classifier import input_gradient, is_wrong, logits_of
+from igam_tf.attacks.engine.cost import Passes
+from igam_tf.attacks.engine.images import ClassifiedImages
+from igam_tf.attacks.fractions import fraction
+from igam_tf.attacks.geometry import (
+    lengths,
+    on_sphere,
     per_image,
+    to_hyperplane,
     where,
 )
-from igam_tf.attacks.classifier import logits_of
-from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.attacks.losses import margin_targeted
+from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
 
 _FAR = 1e10
 
@@ -30,7 +32,7 @@ class FAB(StepwiseAttack):
     A step goes to the hyperplane on which the linearised logits of the true and the
     target class are equal, a bit beyond it, and a bit towards the point of it that is
     nearest to the original. From an adversarial image it goes back towards the original
-    by 1 - beta. An image is broken once one is found within eps.
+    by 1 - beta. An image is done with once one is found within eps.
 
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
@@ -62,7 +64,7 @@ class FAB(StepwiseAttack):
     name = "fab-t"
     passes = Passes(2, 1)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
         for name in ("num_targets", "num_steps", "num_restarts"):
@@ -73,23 +75,31 @@ class FAB(StepwiseAttack):
         checks.seed(self.seed)
 
     @property
-    def random_start(self):
+    def random_start(self) -> bool:
         return self.num_restarts > 1
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         return ("fab", self.norm)
 
-    def tensors(self):
+    @property
+    def numbers(self) -> dict[str, np.ndarray]:
         names = ("eps", "alpha_max", "eta", "beta")
         numbers = {name: np.float32(getattr(self, name)) for name in names}
         return {**numbers, "reach": np.float32(self.eps)}
 
-    def chunks(self):
+    def chunks(self) -> list[int]:
         first = {n for n in (3, 6) if n < self.num_steps}
         return sorted(first | set(range(10, self.num_steps, 10)) | {self.num_steps})
 
-    def nearest(self, model, images, labels, *, first_index=0):
+    def nearest(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        first_index: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The nearest adversarial images found, however far.
 
         Args:
@@ -103,28 +113,28 @@ class FAB(StepwiseAttack):
             found) and a float32 array (batch,): distances in the norm, 0 for an image
             that is misclassified as it is, infinity where nothing was found.
         """
-        campaign = Campaign(
-            model, {self.name: self}, images, labels, first_index=first_index
-        )
-        standing = np.flatnonzero(campaign.board.standing)
-        found = campaign.images.copy()
-        distance = np.where(campaign.board.standing, np.inf, 0).astype(np.float32)
-        for run in campaign.attacks[self.name].runs() if len(standing) else ():
-            for rows in campaign.batches(standing):
-                attack = campaign.attacks[self.name]
-                state = campaign.whole_run(attack, run, rows, reach=np.float32(_FAR))
+        given = ClassifiedImages(model, images, labels, first_index=first_index)
+        attack = self.for_classes(given.num_classes)
+        is_robust = given.look(attack.num_targets).robust
+        found = given.images.copy()
+        distance = np.where(is_robust, np.inf, 0).astype(np.float32)
+        for run in attack.runs():
+            for rows in given.batches(np.flatnonzero(is_robust)):
+                state = given.whole_run(attack, run, rows, reach=np.float32(_FAR))
                 new, reached = state["found"], state["distance"]
                 closer = reached < np.minimum(distance[rows], _FAR)
                 found[rows[closer]] = new[closer]
                 distance[rows[closer]] = reached[closer]
         return found, distance
 
-    def begin(self, model, start, tensors, training):
+    def begin(
+        self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
+    ) -> Tensors:
         images = start["images"]
-        size = tf.where(tensors["restart"] > 0, tensors["eps"] / 2.0, 0.0)
+        size = tf.where(numbers["restart"] > 0, numbers["eps"] / 2.0, 0.0)
         point = tf.cond(
             size > 0.0,
-            lambda: images + size * self._noise(images, start["seeds"]),
+            lambda: images + size * on_sphere(images, start["seeds"], self.norm),
             lambda: images,
         )
         labels = start["labels"]
@@ -135,31 +145,43 @@ class FAB(StepwiseAttack):
             "adversarial": tf.clip_by_value(point, 0.0, 1.0),
             "found": images,
             "distance": tf.fill(tf.shape(labels), _FAR),
-            "broken": tf.zeros_like(labels, tf.bool),
+            "misclassified": tf.zeros_like(labels, tf.bool),
         }
 
-    def advance(self, model, state, step, draws, tensors, training):
+    def advance(
+        self,
+        model: keras.Model,
+        state: Tensors,
+        step: tf.Tensor,
+        draws: tuple,
+        numbers: Tensors,
+        training: bool,
+    ) -> Tensors:
         images, labels = state["images"], state["labels"]
-        point = self._beyond_boundary(model, state, tensors, training)
+        point = self._beyond_boundary(model, state, numbers, training)
         wrong = is_wrong(logits_of(model, point, training), labels)
         change = point - images
-        reached = self._sizes(_flat(change))
+        reached = self._lengths(_flat(change))
         closer = wrong & (reached < state["distance"])
         distance = tf.where(closer, reached, state["distance"])
-        closer &= reached <= tensors["reach"]
-        back = images + tensors["beta"] * change
+        closer &= reached <= numbers["reach"]
+        back = images + numbers["beta"] * change
         return {
             **state,
             "adversarial": where(wrong, back, point),
             "found": where(closer, point, state["found"]),
             "distance": distance,
-            "broken": distance <= tensors["reach"],
+            "misclassified": distance <= numbers["reach"],
         }
 
-    def _beyond_boundary(self, model, state, tensors, training):
+    def _beyond_boundary(self, model, state, numbers, training):
         """The next point: beyond the linearised boundary, nearer to the original."""
         images, point = state["images"], state["adversarial"]
-        lead, gradient = self._lead(model, point, state, training)
+
+        def lead_of(logits):
+            return margin_targeted(logits, state["labels"], state["targets"])
+
+        _, lead, gradient = input_gradient(lead_of, model, point, training)
         normals, away = _flat(gradient), _flat(images - point)
         # The same plane, seen from the point and from the original: projected at once.
         changes = to_hyperplane(
@@ -168,37 +190,18 @@ class FAB(StepwiseAttack):
             tf.concat([lead, lead + tf.reduce_sum(normals * away, axis=1)], axis=0),
             self.norm,
         )
-        sizes = tf.maximum(self._sizes(changes), 1e-8)
+        sizes = tf.maximum(self._lengths(changes), 1e-8)
         from_point, from_image = tf.split(changes, 2)
         size_from_point, size_from_image = tf.split(sizes, 2)
         share = size_from_point / (size_from_point + size_from_image)
-        share = per_image(tf.minimum(share, tensors["alpha_max"]), images)
-        shape, eta = tf.shape(images), tensors["eta"]
+        share = per_image(tf.minimum(share, numbers["alpha_max"]), images)
+        shape, eta = tf.shape(images), numbers["eta"]
         ahead = point + eta * tf.reshape(from_point, shape)
         near = images + eta * tf.reshape(from_image, shape)
         return tf.clip_by_value((1.0 - share) * ahead + share * near, 0.0, 1.0)
 
-    def _lead(self, model, point, state, training):
-        """Lead of the target class in logits, and its gradient."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(point)
-            logits = logits_of(model, point, training)
-            lead = margin_targeted(logits, state["labels"], state["targets"])
-            total = tf.reduce_sum(lead)
-        gradient = tape.gradient(
-            total, point, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        return lead, gradient
-
-    def _sizes(self, flat):
-        if self.norm == "linf":
-            return tf.reduce_max(tf.abs(flat), axis=1)
-        return tf.sqrt(tf.reduce_sum(tf.square(flat), axis=1))
-
-    def _noise(self, images, seeds):
-        noise = uniform_in_ball(images, seeds, self.norm)
-        sizes = tf.maximum(self._sizes(_flat(noise)), 1e-12)
-        return noise / per_image(sizes, images)
+    def _lengths(self, flat):
+        return lengths(flat, self.norm)[:, 0]
 
     def __repr__(self):
         return (

@@ -1,10 +1,12 @@
-"""The state of a campaign in a file, so that a killed one goes on where it was."""
+"""The state of a run in a file, so that a killed one goes on where it was."""
 
 import hashlib
+import os
 import pathlib
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,14 +16,14 @@ _SECONDS_BETWEEN = 20.0
 
 
 class Checkpoint:
-    """One file for one campaign; its name tells model, attacks and images apart.
+    """One file for one run; its name tells model, attacks and images apart.
 
     Args:
         folder: path of a folder that is made if need be; None for no file at all.
-        identity: list of texts and arrays that decide the result of the campaign.
+        identity: list of texts and arrays that decide the result.
     """
 
-    def __init__(self, folder, identity):
+    def __init__(self, folder: str | os.PathLike | None, identity: list) -> None:
         self._path = None
         self._saved = time.perf_counter()
         if folder is not None:
@@ -29,7 +31,7 @@ class Checkpoint:
             self._path = pathlib.Path(folder) / name
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def load(self):
+    def load(self) -> dict[str, np.ndarray] | None:
         """Dict of the arrays last saved, or None.
 
         Raises:
@@ -46,12 +48,12 @@ class Checkpoint:
                 "evaluation; delete it to start that evaluation again."
             ) from error
 
-    def save_if_due(self, arrays):
+    def save_if_due(self, arrays: Callable[[], dict[str, np.ndarray]]) -> None:
         """Saves what `arrays()` returns, unless the last time is seconds ago."""
         if self._path and time.perf_counter() - self._saved > _SECONDS_BETWEEN:
             self.save(arrays())
 
-    def save(self, arrays):
+    def save(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes a dict of arrays, under another name first and then renamed."""
         if self._path is None:
             return
