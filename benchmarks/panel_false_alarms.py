@@ -30,7 +30,7 @@ from scipy.stats import beta
 from benchmarks import panel_networks
 from benchmarks.panel_recording import CHECKS, record, replayed
 from benchmarks.panel_table import HALVES, table
-from igam_tf.evaluation.panel import PANEL_VERSION
+from igam_tf.evaluation.masking import PANEL_VERSION
 
 SEEDS = (0, 1, 2)
 SIZES = (50, 100, 200)

@@ -27,9 +27,8 @@ class Form:
     Attributes:
         text: the form; "{argument}" stands for a whole number, which is an argument of
             the attack, and what is in brackets may be left out.
-        place: file and name of the class or function that makes the attack, as in
-            "square.Square"; a module by its full path may stand outside of this
-            package. Empty for clean images.
+        place: file of this folder, and name in it of the class or function that makes
+            the attack, as in "square.Square"; empty for clean images.
         settings: further arguments.
     """
 
@@ -149,10 +148,8 @@ def parse(
     form, numbers = match(name)
     if not form.place:
         return None
-    module, _, factory = form.place.rpartition(".")
-    if "." not in module:
-        module = f"{__package__}.{module}"
-    make = getattr(importlib.import_module(module), factory)
+    module, factory = form.place.split(".")
+    make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
     takes = inspect.signature(make).parameters
     # What an attack has no use for, such as a seed where nothing is random, it need not
     # take.

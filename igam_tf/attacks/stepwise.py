@@ -19,7 +19,6 @@ from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.engine.runner import AttackRunner
 
-
 Tensors = dict[str, tf.Tensor]
 
 

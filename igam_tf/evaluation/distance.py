@@ -1,13 +1,16 @@
 """The smallest distance at which an attack succeeds, image by image."""
 
+from collections.abc import Callable, Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.attacks.engine.compilation import compiled, compiled_logits
-from igam_tf.attacks.gradient_attack import pgd
 from igam_tf.attacks.geometry import image_seeds, restart_seed
+from igam_tf.attacks.gradient_attack import pgd
 from igam_tf.data import check_images
 from igam_tf.evaluation.batches import by_batch
 
@@ -18,18 +21,18 @@ _SIZES = ("eps", "step_size", "start_size")
 
 
 def measured_robustness(
-    model,
-    images,
-    labels,
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
-    norm="l2",
-    max_eps=None,
-    num_steps=20,
-    num_bisections=12,
-    loss="cw_margin",
-    batch_size=128,
-    seed=0,
-):
+    norm: str = "l2",
+    max_eps: float | None = None,
+    num_steps: int = 20,
+    num_bisections: int = 12,
+    loss: str = "cw_margin",
+    batch_size: int = 128,
+    seed: int = 0,
+) -> np.ndarray:
     """Smallest distance at which PGD finds an adversarial image, image by image.
 
     Bisection of log eps over 12 octaves below `max_eps`, each image with an eps of its
@@ -82,7 +85,9 @@ def measured_robustness(
     )
 
 
-def checked_images(model, images, norm, batch_size):
+def checked_images(
+    model: keras.Model, images: np.ndarray, norm: str, batch_size: int
+) -> np.ndarray:
     """The images as an array, if all arguments are what they must be."""
     images = np.asarray(images)
     check_images(images)
@@ -92,7 +97,9 @@ def checked_images(model, images, norm, batch_size):
     return images
 
 
-def in_batches(call, arrays, batch_size):
+def in_batches(
+    call: Callable[..., np.ndarray], arrays: Sequence[np.ndarray], batch_size: int
+) -> np.ndarray:
     """`by_batch` with batches of one size, the last one filled up."""
     num_images = len(arrays[0])
     batch_size = min(batch_size, num_images)

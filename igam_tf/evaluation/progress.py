@@ -4,7 +4,9 @@ import sys
 
 import keras
 
-# Within a portion: images that are robust so far, minutes until AutoAttack is done with it.
+from igam_tf.attacks import autoattack
+
+# Within a portion: images that are robust so far, minutes until it is done.
 _PART = ("robust", "minutes")
 
 
@@ -17,7 +19,7 @@ class Progress:
         show: whether to print anything.
     """
 
-    def __init__(self, target, names, show):
+    def __init__(self, target: int | None, names: list[str], show: bool) -> None:
         # A log file gets a line a minute, a terminal one line that moves.
         interval = 0.2 if sys.stdout.isatty() else 60
         self._bar = show and keras.utils.Progbar(
@@ -28,13 +30,13 @@ class Progress:
         )
         self._done, self._values = 0, []
 
-    def update(self, done, values):
+    def update(self, done: int, values: dict[str, float]) -> None:
         """Shows that `done` images are done; `values` maps names to numbers."""
         self._done, self._values = done, list(values.items())
         if self._bar:
             self._bar.update(done, self._values, finalize=False)
 
-    def part(self, progress):
+    def part(self, progress: autoattack.Progress) -> None:
         """Shows how far AutoAttack is within a portion (an `autoattack.Progress`)."""
         if self._bar:
             done = self._done + int(progress.fraction * progress.num_images)
@@ -42,14 +44,14 @@ class Progress:
             values = [*self._values, *zip(_PART, now, strict=True)]
             self._bar.update(done, values, finalize=False)
 
-    def close(self):
+    def close(self) -> None:
         """Shows the last state, and ends the line."""
         if self._bar:
             self._bar.target = self._done
             self._bar.update(self._done, self._values, finalize=True)
 
 
-def tell(warnings, panel):
+def tell(warnings: list[str], panel: dict | None) -> None:
     """Prints what is known before the first attack.
 
     Args:

@@ -276,7 +276,7 @@ NOTHING = (np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
     [
         ({"attacks": ()}, "no attacks"),
         ({"attacks": ("pgd20", "pgdx")}, "'pgdx'.*expected 'clean'"),
-        ({"attacks": ["autoattack"], "batch_norm": "batch"}, "still standing"),
+        ({"attacks": ["autoattack"], "batch_norm": "batch"}, "images that are left"),
         ({"panel_examples": 0}, "panel_examples"),
         ({"attacks": [attacks.fgsm(eps=0.3)]}, "one threat model"),
         ({"eps": 8}, "divide by 255"),

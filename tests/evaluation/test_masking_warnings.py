@@ -6,8 +6,8 @@ from small_models import digits, digits_net
 import igam_tf
 from igam_tf import attacks
 from igam_tf.attacks import parse
-from igam_tf.evaluation.intervals import wilson_interval
 from igam_tf.evaluation.masking import order_warnings
+from igam_tf.evaluation.statistics import wilson_interval
 
 
 def warnings_of(counts, num_examples=1000):

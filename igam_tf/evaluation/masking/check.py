@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Check:
@@ -23,11 +25,11 @@ class Check:
     sentence: str
     source: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # What NumPy compares is no JSON.
         object.__setattr__(self, "warns", bool(self.warns))
 
 
-def share(mask):
+def share(mask: np.ndarray) -> float:
     """Mean of a bool array as a float with four digits, for JSON."""
     return round(float(mask.mean()), 4)

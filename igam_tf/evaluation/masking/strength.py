@@ -3,11 +3,13 @@
 import numpy as np
 
 from igam_tf import attacks
-from igam_tf.evaluation.decisions import clearly_more, decision
-from igam_tf.evaluation.panel.check import Check, share
+from igam_tf.evaluation.masking.check import Check, share
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
+from igam_tf.evaluation.statistics import clearly_more, decision
 
 STEPS = (1, 5, 20, 100)
-# Of all images; measured on honest networks and on masks (benchmarks/panel_false_alarms).
+# Of all images; measured on honest networks and on masks, by the benchmark
+# panel_false_alarms.
 _SHARE = 0.1
 # A margin is simply the better loss on many honest networks, by up to 30 points on 50
 # images. It is a sign where logits are so large or small that the cross entropy is flat
@@ -16,22 +18,22 @@ _USUAL_MARGINS = (0.05, 50.0)
 _BLIND_SHARE = 0.4
 
 
-def steps(subject):
+def steps(tested: ModelUnderTest) -> Check:
     """PGD with 1, 5, 20 and 100 steps: each must do as well as the one before."""
-    stands = {k: subject.withstands(_pgd(subject, num_steps=k)) for k in STEPS}
+    robust = {k: tested.robust_under(_pgd(tested, num_steps=k)) for k in STEPS}
     misled, better = [], None
     for few, many in zip(STEPS[:-1], STEPS[1:], strict=True):
-        a, b = stands[few], stands[many]
+        a, b = robust[few], robust[many]
         if clearly_more(b, a, at_least=_SHARE):
             misled.append((few, many))
-    before, after = stands[STEPS[-2]], stands[STEPS[-1]]
+    before, after = robust[STEPS[-2]], robust[STEPS[-1]]
     if clearly_more(before, after, at_least=_SHARE):
         better = share(before) - share(after)
     if misled:
         few, many = misled[-1]
         sentence = (
-            f"PGD-{many} leaves {share(stands[many]):.0%} of the images standing, "
-            f"PGD-{few} only {share(stands[few]):.0%}: more steps do worse, so the "
+            f"PGD-{many} leaves {share(robust[many]):.0%} of the images robust, "
+            f"PGD-{few} only {share(robust[few]):.0%}: more steps do worse, so the "
             "gradient misleads the attack, and the robust accuracy is below both."
         )
     elif better:
@@ -44,7 +46,7 @@ def steps(subject):
         sentence = "more steps of PGD do no worse, and 100 do as 20: it has converged."
     return Check(
         name="pgd_steps",
-        values={f"pgd{k}": share(mask) for k, mask in stands.items()},
+        values={f"pgd{k}": share(mask) for k, mask in robust.items()},
         threshold=decision(_SHARE),
         warns=misled or better,
         sentence=sentence,
@@ -52,14 +54,14 @@ def steps(subject):
     )
 
 
-def starting_point(subject):
+def starting_point(tested: ModelUnderTest) -> Check:
     """PGD-20 from the clean image and from a random start in the ball."""
-    clean = subject.withstands(_pgd(subject, random_start=False))
-    random = subject.withstands(_pgd(subject))
+    clean = tested.robust_under(_pgd(tested, random_start=False))
+    random = tested.robust_under(_pgd(tested))
     values = {"clean_start": share(clean), "random_start": share(random)}
     warns = clearly_more(clean, random, at_least=_SHARE)
     sentence = (
-        f"PGD-20 leaves {share(clean):.0%} standing when it starts at the clean image "
+        f"PGD-20 leaves {share(clean):.0%} robust when it starts at the clean image "
         f"and {share(random):.0%} from a random start: "
     ) + (
         "the surroundings of the image itself hide the gradient; numbers of FGSM and "
@@ -77,16 +79,16 @@ def starting_point(subject):
     )
 
 
-def loss(subject):
+def loss(tested: ModelUnderTest) -> Check:
     """PGD-20 on the cross entropy and on the margin between logits."""
-    entropy = subject.withstands(_pgd(subject))
-    margin = subject.withstands(_pgd(subject, loss="cw_margin"))
-    size = _median_margin(subject)
+    entropy = tested.robust_under(_pgd(tested))
+    margin = tested.robust_under(_pgd(tested, loss="cw_margin"))
+    size = _median_margin(tested)
     is_unusual = not _USUAL_MARGINS[0] <= size <= _USUAL_MARGINS[1]
     least = _SHARE if is_unusual else _BLIND_SHARE
     warns = clearly_more(entropy, margin, at_least=least)
     sentence = (
-        f"PGD-20 leaves {share(entropy):.0%} standing on the cross entropy and "
+        f"PGD-20 leaves {share(entropy):.0%} robust on the cross entropy and "
         f"{share(margin):.0%} on the margin of the logits: "
     ) + (
         "the cross entropy hides what the logits show (are they very large or "
@@ -108,17 +110,17 @@ def loss(subject):
     )
 
 
-def longest(subject):
-    """What stands after PGD with the most steps: bool array (n,)."""
-    return subject.withstands(_pgd(subject, num_steps=STEPS[-1]))
+def longest(tested: ModelUnderTest) -> np.ndarray:
+    """What is robust to PGD with the most steps: bool array (n,)."""
+    return tested.robust_under(_pgd(tested, num_steps=STEPS[-1]))
 
 
-def _median_margin(subject):
+def _median_margin(tested):
     """Distance between the two largest logits of the images that are right."""
-    largest = np.sort(subject.clean_logits[subject.is_correct], axis=1)[:, -2:]
+    largest = np.sort(tested.clean_logits[tested.is_correct], axis=1)[:, -2:]
     # Where nothing is right, nothing is hidden.
     return float(f"{np.median(np.diff(largest)):.4g}") if len(largest) else 1.0
 
 
-def _pgd(subject, **kwargs):
-    return attacks.pgd(step_size=subject.eps / 4, **subject.ball, **kwargs)
+def _pgd(tested, **kwargs):
+    return attacks.pgd(step_size=tested.eps / 4, **tested.ball, **kwargs)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from igam_tf.evaluation.panel.check import Check, share
+from igam_tf.evaluation.masking.check import Check, share
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
 
 # AutoAttack's: five calls, and this distance of logits scaled to length 1.
 _CALLS = 5
@@ -12,10 +13,10 @@ _ALONE = 8
 _FEW_OUTPUTS = 50
 
 
-def logits(subject):
+def logits(tested: ModelUnderTest) -> Check:
     """Outputs within [0, 1] are no logits (a softmax is refused before)."""
-    low, high = map(float, (subject.clean_logits.min(), subject.clean_logits.max()))
-    is_few = subject.clean_logits.size < _FEW_OUTPUTS
+    low, high = map(float, (tested.clean_logits.min(), tested.clean_logits.max()))
+    is_few = tested.clean_logits.size < _FEW_OUTPUTS
     warns = low >= 0 and high <= 1 and not is_few
     sentence = f"outputs range from {low:.3g} to {high:.3g}: " + (
         "they look like probabilities (a sigmoid?), whose loss is flat where the model "
@@ -35,11 +36,11 @@ def logits(subject):
     )
 
 
-def randomized(subject):
+def randomized(tested: ModelUnderTest) -> Check:
     """The same images again: do they get the same logits?"""
-    first, distance = subject.clean_logits, np.zeros(len(subject))
+    first, distance = tested.clean_logits, np.zeros(len(tested))
     for _ in range(_CALLS - 1):
-        again = subject.logits(subject.images)
+        again = tested.logits(tested.images)
         distance = np.maximum(distance, _distance(first, again))
     warns = distance.max() > _DISTANCE
     sentence = f"{_CALLS} calls with the same images give " + (
@@ -59,23 +60,23 @@ def randomized(subject):
     )
 
 
-def batch_dependent(subject):
+def batch_dependent(tested: ModelUnderTest) -> Check:
     """Other neighbours in the batch: does an image get the same logits?
 
     A noisy image among noisy ones, as in an attack on a batch, and alone among clean
     ones; the size of the batch stays, and so does the order of summation.
     """
-    generator = np.random.default_rng(subject.seed)
-    noise = generator.uniform(-subject.eps, subject.eps, subject.images.shape)
-    noisy = np.clip(subject.images + noise, 0, 1).astype(np.float32)
-    among_noisy = subject.logits(noisy)
-    count = min(_ALONE, len(subject))
+    generator = np.random.default_rng(tested.seed)
+    noise = generator.uniform(-tested.eps, tested.eps, tested.images.shape)
+    noisy = np.clip(tested.images + noise, 0, 1).astype(np.float32)
+    among_noisy = tested.logits(noisy)
+    count = min(_ALONE, len(tested))
     among_clean = among_noisy.copy()
     for image in range(count):
         # Turned by one, so that the neighbours are other images as well.
-        batch = np.roll(subject.images, 1, axis=0)
+        batch = np.roll(tested.images, 1, axis=0)
         batch[image] = noisy[image]
-        among_clean[image] = subject.logits(batch)[image]
+        among_clean[image] = tested.logits(batch)[image]
     distance = _distance(among_noisy, among_clean)
     changed = (among_noisy.argmax(axis=1) != among_clean.argmax(axis=1))[:count]
     return _batch_check(distance, share(changed))

@@ -2,21 +2,22 @@
 
 import functools
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf.attacks import Attack
 from igam_tf.attacks.classifier import input_gradient, num_classes
 from igam_tf.attacks.engine.compilation import compiled
 from igam_tf.attacks.geometry import image_seeds, uniform_in_ball
 from igam_tf.attacks.losses import cross_entropy
 from igam_tf.data import check_labels
-from igam_tf.evaluation.batches import by_batch
-from igam_tf.evaluation.logits import finite_logits
+from igam_tf.evaluation.batches import by_batch, finite_logits
 from igam_tf.gradients import per_image_cosine
 
 
-class Subject:
-    """A classifier and the images of the panel.
+class ModelUnderTest:
+    """A classifier, and the images of the panel.
 
     Attacks see the same batches as the checks of outputs; each runs once and its
     result is kept.
@@ -33,35 +34,44 @@ class Subject:
         images: float32 array (n, height, width, channels): all images.
         labels: int32 array (n,).
         is_correct: bool array (n,): right on the clean images.
-        stands: bool array (n,): right so far, whatever was tried inside the ball.
+        is_robust: bool array (n,): right so far, whatever was tried inside the ball.
     """
 
-    def __init__(self, model, batches, *, eps, norm, training, seed):
+    def __init__(
+        self,
+        model: keras.Model,
+        batches: list[tuple[np.ndarray, np.ndarray]],
+        *,
+        eps: float,
+        norm: str,
+        training: bool,
+        seed: int,
+    ) -> None:
         self.model, self.eps, self.norm = model, eps, norm
         self.training, self.seed = training, seed
         self.images = np.concatenate([images for images, _ in batches])
         self.labels = np.concatenate([labels for _, labels in batches])
         check_labels(self.labels, num_classes(model, self.images))
         self._sizes = [len(labels) for _, labels in batches]
-        self._withstood = {}
+        self._known = {}
         self.clean_logits = self.logits(self.images)
         self.is_correct = self.clean_logits.argmax(axis=1) == self.labels
-        self.stands = self.is_correct
+        self.is_robust = self.is_correct
 
     @functools.cached_property
-    def white_box(self):
-        """What stands when this is first asked for, after the gradient attacks."""
-        return self.stands
+    def robust_to_gradients(self) -> np.ndarray:
+        """What is robust when this is first asked for, after the gradient attacks."""
+        return self.is_robust
 
     @property
-    def ball(self):
-        """The keyword arguments that attacks in the subject's ball share."""
+    def ball(self) -> dict[str, float | str | int]:
+        """The keyword arguments that attacks in this ball share."""
         return {"eps": self.eps, "norm": self.norm, "seed": self.seed}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def logits(self, images, training=None):
+    def logits(self, images: np.ndarray, training: bool | None = None) -> np.ndarray:
         """Logits (n, classes) of other versions of the images, in the same batches."""
         training = self.training if training is None else training
 
@@ -71,52 +81,62 @@ class Subject:
 
         return self._by_batch(call, images, training=training)
 
-    def withstands(self, attack, *, source=None, training=None):
+    def robust_under(
+        self,
+        attack: Attack,
+        *,
+        source: keras.Model | None = None,
+        training: bool | None = None,
+    ) -> np.ndarray:
         """Which images are right both when clean and when attacked.
 
         Args:
-            attack: an attack, in the subject's ball or in another one.
+            attack: an attack, in the panel's ball or in another one.
             source: model to attack instead, whose images are then transferred.
-            training: mode of the model, or None for the subject's own.
+            training: mode of the model, or None for its mode in the panel.
 
         Returns:
             bool array (n,).
         """
         training = self.training if training is None else training
         key = (repr(attack), source and id(source), training)
-        if key not in self._withstood:
+        if key not in self._known:
             adversarial = self.attacked(attack, source=source, training=training)
             right = self.logits(adversarial, training).argmax(axis=1) == self.labels
             clean = self.is_correct
             if training != self.training:
                 clean = self.logits(self.images, training).argmax(axis=1) == self.labels
             elif attack.eps <= self.eps:
-                self.stands = self.stands & right
-            self._withstood[key] = clean & right
-        return self._withstood[key]
+                self.is_robust = self.is_robust & right
+            self._known[key] = clean & right
+        return self._known[key]
 
-    def attack_rows(self, attack, rows, *, source=None):
-        """Attacks some images only; `withstands`, but for those alone.
+    def attack_rows(
+        self,
+        attack: Attack,
+        rows: np.ndarray,
+        *,
+        source: keras.Model | None = None,
+    ) -> np.ndarray:
+        """Attacks some images only; `robust_under`, but for those alone.
 
         With batch statistics all are attacked, since they need their neighbours.
 
         Args:
-            attack: an attack in the subject's ball.
+            attack: an attack in the panel's ball.
             rows: bool array (n,).
-            source: as in `withstands`.
+            source: as in `robust_under`.
 
         Returns:
             bool array (n,): those of `rows` that are right when attacked.
         """
         if self.training:
-            return rows & self.withstands(attack, source=source)
+            return rows & self.robust_under(attack, source=source)
         if not rows.any():
             return rows
 
         def call(first_index, images, labels):
-            return attack(
-                source or self.model, images, labels, first_index=first_index
-            )
+            return attack(source or self.model, images, labels, first_index=first_index)
 
         arrays, size = (self.images[rows], self.labels[rows]), max(self._sizes)
         count = len(arrays[0])
@@ -124,10 +144,10 @@ class Subject:
         adversarial = self.images.copy()
         adversarial[rows] = by_batch(call, arrays, sizes)
         right = self.logits(adversarial).argmax(axis=1) == self.labels
-        self.stands = self.stands & (right | ~rows)
+        self.is_robust = self.is_robust & (right | ~rows)
         return rows & right
 
-    def withstands_noise(self, num_draws):
+    def robust_under_noise(self, num_draws: int) -> np.ndarray:
         """Which images are right under uniform noise of size eps.
 
         Args:
@@ -142,10 +162,16 @@ class Subject:
             direction = uniform_in_ball(images, seed, self.norm)
             moved = tf.clip_by_value(images + self.eps * direction, 0.0, 1.0)
             right.append(self.logits(moved.numpy()).argmax(axis=1) == self.labels)
-        self.stands = self.stands & np.all(right, axis=0)
+        self.is_robust = self.is_robust & np.all(right, axis=0)
         return np.stack(right)
 
-    def attacked(self, attack, *, source=None, training=False):
+    def attacked(
+        self,
+        attack: Attack,
+        *,
+        source: keras.Model | None = None,
+        training: bool = False,
+    ) -> np.ndarray:
         """Adversarial images (n, ...) of the model, or of a source model."""
 
         def call(first_index, images, labels):
@@ -160,7 +186,7 @@ class Subject:
         return self._by_batch(call, self.images, self.labels, training=training)
 
     @functools.cached_property
-    def gradients(self):
+    def gradients(self) -> dict[str, np.ndarray]:
         """Gradients of the loss at the images and a random step away from them.
 
         Returns:
@@ -179,9 +205,7 @@ class Subject:
             arguments = (images, labels, seeds, np.float32(self.eps))
             return np.stack(function(*map(tf.constant, arguments)), axis=1)
 
-        found = self._by_batch(
-            call, self.images, self.labels, training=self.training
-        )
+        found = self._by_batch(call, self.images, self.labels, training=self.training)
         names = ("clean", "random_start", "cosine")
         return dict(zip(names, found.T, strict=True))
 

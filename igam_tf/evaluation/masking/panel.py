@@ -6,44 +6,44 @@ import time
 import keras
 
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.evaluation.batches import batches, check_data, fingerprints
-from igam_tf.evaluation.intervals import proportion
-from igam_tf.evaluation.panel import (
+from igam_tf.evaluation.batches import Data, batches, check_data, fingerprints
+from igam_tf.evaluation.masking import (
     black_box,
     gradients,
     outputs,
     radius,
     strength,
 )
-from igam_tf.evaluation.panel.batch_norm import batch_norm as batch_norm_check
-from igam_tf.evaluation.panel.batch_norm import has_batch_norm
-from igam_tf.evaluation.panel.subject import Subject
+from igam_tf.evaluation.masking.batch_norm import batch_norm as batch_norm_check
+from igam_tf.evaluation.masking.batch_norm import has_batch_norm
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
+from igam_tf.evaluation.statistics import proportion
 
-# Another number with every change of the checks: a killed evaluation does not go on with
-# what other checks have found.
+# Another number with every change of the checks: a killed evaluation does not go on
+# with what other checks have found.
 PANEL_VERSION = 3
 # Checks whose warning says nothing of gradients: the costliest does not follow them.
 NOT_MASKING = {"randomized", "batch_dependent", "batch_norm"}
 
 
 def masking_panel(
-    model,
-    data,
+    model: keras.Model,
+    data: Data,
     *,
-    eps=8 / 255,
-    norm="linf",
-    num_examples=100,
-    batch_size=128,
-    batch_norm="inference",
-    seed=0,
-    transfer_from=None,
-):
+    eps: float = 8 / 255,
+    norm: str = "linf",
+    num_examples: int = 100,
+    batch_size: int = 128,
+    batch_norm: str = "inference",
+    seed: int = 0,
+    transfer_from: dict[str, keras.Model] | keras.Model | None = None,
+) -> dict:
     """Looks for signs that a model only hides from gradient attacks.
 
     It takes about 250 gradient steps and 1,000 queries of Square Attack on each image,
     and 20 steps for each model of `transfer_from`. Where a check says that gradients
-    mislead, what still stands gets 15,600 queries of SPSA (ten times the rest), so that
-    "worst_case" means something without a model to transfer from.
+    mislead, images that are still robust get 15,600 queries of SPSA (ten times the
+    rest), so that "worst_case" means something without a model to transfer from.
 
     Args:
         model: Keras model from images to logits.
@@ -59,7 +59,7 @@ def masking_panel(
             tried as well; models of the same task, such as a plainly trained one.
 
     Returns:
-        Dict that is JSON as it stands: "checks", a dict from name to "values",
+        Dict, ready for JSON: "checks", a dict from name to "values",
         "threshold", "warns", "sentence", "source" and "seconds"; "warns", the names of
         those that warn; "worst_case", the accuracy on these images under everything
         tried; "num_examples" and "seconds".
@@ -82,13 +82,22 @@ def masking_panel(
 
 
 def look(
-    model, data, *, eps, norm, num_examples, batch_size, batch_norm, seed, transfer_from
-):
-    """As `masking_panel`, and the images that something broke.
+    model: keras.Model,
+    data: Data,
+    *,
+    eps: float,
+    norm: str,
+    num_examples: int,
+    batch_size: int,
+    batch_norm: str,
+    seed: int,
+    transfer_from: dict[str, keras.Model] | keras.Model | None,
+) -> tuple[dict, list[str]]:
+    """As `masking_panel`, and the images that something made the model misclassify.
 
     Returns:
-        Tuple (panel, broken): the dict of `masking_panel`, and a list with the
-        `batches.fingerprints` of the images that are not right under everything tried.
+        Tuple: the dict of `masking_panel`, and a list with the `batches.fingerprints`
+        of the images that are not right under everything tried.
     """
     start = time.perf_counter()
     check_data(data)
@@ -99,58 +108,52 @@ def look(
     found = list(batches(data, size, max_examples=num_examples, as_given=as_given))
     if not found:
         raise ValueError("data has no images: expected at least one to evaluate on.")
-    subject = Subject(model, found, eps=eps, norm=norm, training=as_given, seed=seed)
-    sources = _checked_sources(named_models(transfer_from), subject)
+    tested = ModelUnderTest(
+        model, found, eps=eps, norm=norm, training=as_given, seed=seed
+    )
+    sources = _checked_sources(named_models(transfer_from), tested)
     entries, last = {}, time.perf_counter()
-    for check in _checks(subject, sources, entries):
+    for check in _checks(tested, sources, entries):
         now = time.perf_counter()
         entries[check.name] = _entry(check, now - last)
         last = now
-    broken = fingerprints(subject.images[~subject.stands])
-    panel = {
-        "num_examples": len(subject),
-        "eps": float(eps),
-        "batch_norm": batch_norm,
-        "seed": int(seed),
-        "warns": [name for name, entry in entries.items() if entry["warns"]],
-        "worst_case": proportion(int(subject.stands.sum()), len(subject)),
-        "checks": entries,
-        "seconds": round(time.perf_counter() - start, 1),
-    }
-    return panel, broken
+    panel = _report(tested, entries, batch_norm, time.perf_counter() - start)
+    return panel, fingerprints(tested.images[~tested.is_robust])
 
 
-def named_models(models):
+def named_models(
+    models: dict[str, keras.Model] | keras.Model | None,
+) -> dict[str, keras.Model]:
     """Dict from name to model, of a `transfer_from`: that, one model, or None."""
     if isinstance(models, keras.Layer):
         return {models.name: models}
     return dict(models or {})
 
 
-def _checks(subject, sources, entries):
+def _checks(tested, sources, entries):
     """Cheap ones first; black-box attacks after all that have the gradient.
 
     `entries` are those of the checks so far: the costliest waits for one to warn.
     """
-    yield outputs.logits(subject)
-    randomized = outputs.randomized(subject)
+    yield outputs.logits(tested)
+    randomized = outputs.randomized(tested)
     yield randomized
     if not randomized.warns:
-        yield outputs.batch_dependent(subject)
-    yield gradients.vanishing(subject)
-    yield strength.steps(subject)
-    yield strength.starting_point(subject)
-    yield strength.loss(subject)
-    if has_batch_norm(subject.model):
-        yield batch_norm_check(subject)
-    yield radius.radius(subject)
-    yield black_box.noise(subject)
-    yield black_box.square(subject)
+        yield outputs.batch_dependent(tested)
+    yield gradients.vanishing(tested)
+    yield strength.steps(tested)
+    yield strength.starting_point(tested)
+    yield strength.loss(tested)
+    if has_batch_norm(tested.model):
+        yield batch_norm_check(tested)
+    yield radius.radius(tested)
+    yield black_box.noise(tested)
+    yield black_box.square(tested)
     if sources:
-        yield black_box.transfer(subject, sources)
-    yield gradients.linearity(subject)
+        yield black_box.transfer(tested, sources)
+    yield gradients.linearity(tested)
     if any(entries[name]["warns"] for name in entries.keys() - NOT_MASKING):
-        yield black_box.spsa(subject)
+        yield black_box.spsa(tested)
 
 
 def _entry(check, seconds):
@@ -159,12 +162,25 @@ def _entry(check, seconds):
     return entry
 
 
-def _checked_sources(sources, subject):
+def _report(tested, entries, batch_norm, seconds):
+    return {
+        "num_examples": len(tested),
+        "eps": float(tested.eps),
+        "batch_norm": batch_norm,
+        "seed": int(tested.seed),
+        "warns": [name for name, entry in entries.items() if entry["warns"]],
+        "worst_case": proportion(int(tested.is_robust.sum()), len(tested)),
+        "checks": entries,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _checked_sources(sources, tested):
     """The models to transfer from; a ValueError unless they are of the same task."""
-    classes = subject.clean_logits.shape[1]
+    classes = tested.clean_logits.shape[1]
     for name, source in sources.items():
         try:
-            found = num_classes(source, subject.images)
+            found = num_classes(source, tested.images)
         except ValueError as error:
             raise ValueError(f"transfer_from, {name!r}: {error}") from error
         if found != classes:

@@ -5,11 +5,24 @@ Hein 2020): a few hundred gradient steps and Square Attack on a hundred images, 
 plain sentence from each check.
 """
 
-from igam_tf.evaluation.panel.run import (
+from igam_tf.evaluation.masking.panel import (
     PANEL_VERSION,
     look,
     masking_panel,
     named_models,
 )
+from igam_tf.evaluation.masking.signs import (
+    order_warnings,
+    precision_warnings,
+    reach_warnings,
+)
 
-__all__ = ["PANEL_VERSION", "look", "masking_panel", "named_models"]
+__all__ = [
+    "PANEL_VERSION",
+    "look",
+    "masking_panel",
+    "named_models",
+    "order_warnings",
+    "precision_warnings",
+    "reach_warnings",
+]

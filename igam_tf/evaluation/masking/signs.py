@@ -1,15 +1,18 @@
 """Signs of masked gradients that cost nothing to look for.
 
 The model's precision, and the attacks that were asked for against each other: the
-stronger must not do worse (Athalye et al. 2018, Carlini et al. 2019). `panel/` looks much
-closer, at fewer images.
+stronger must not do worse (Athalye et al. 2018, Carlini et al. 2019). The panel looks
+much closer, at fewer images.
 """
 
+import keras
+
 from igam_tf import models
+from igam_tf.attacks import Attack
 from igam_tf.attacks.fractions import fraction
 
 
-def precision_warnings(model):
+def precision_warnings(model: keras.Model) -> list[str]:
     """A sentence if gradients of confident images vanish in the model's precision."""
     if models.compute_dtype(model) != "float16":
         return []
@@ -20,7 +23,9 @@ def precision_warnings(model):
     ]
 
 
-def order_warnings(attacks, entries):
+def order_warnings(
+    attacks: dict[str, Attack | None], entries: dict[str, dict]
+) -> list[str]:
     """Sentences about attacks that did worse than weaker ones of their kind.
 
     Args:
@@ -36,14 +41,14 @@ def order_warnings(attacks, entries):
         high = entries[strong]["accuracy"]
         if high > entries[weak]["interval_95"][1]:
             sentences.append(
-                f"{strong} leaves {high:.1%} of the images standing, the weaker {weak} "
+                f"{strong} leaves {high:.1%} of the images robust, the weaker {weak} "
                 f"only {low:.1%}: gradients mislead the attack (gradient masking), and "
                 "the true robust accuracy is below both."
             )
     return sentences
 
 
-def reach_warnings(attacks):
+def reach_warnings(attacks: dict[str, Attack | None]) -> list[str]:
     """Sentences about attacks whose steps end inside of the ball.
 
     Args:
@@ -60,8 +65,8 @@ def reach_warnings(attacks):
             continue
         sentences.append(
             f"{name}: {attack.num_steps} steps of {fraction(step)} end inside of the "
-            f"ball of radius {fraction(attack.eps)}, so that more images stand than "
-            "should; take a larger step_size, such as eps / 4, or more steps."
+            f"ball of radius {fraction(attack.eps)}, so that robust accuracy is too "
+            "high; take a larger step_size, such as eps / 4, or more steps."
         )
     return sentences
 

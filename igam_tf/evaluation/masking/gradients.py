@@ -2,26 +2,27 @@
 
 import numpy as np
 
-from igam_tf.evaluation.decisions import clearly_more
-from igam_tf.evaluation.panel.check import Check, share
-from igam_tf.evaluation.panel.strength import longest
+from igam_tf.evaluation.masking.check import Check, share
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
+from igam_tf.evaluation.masking.strength import longest
+from igam_tf.evaluation.statistics import clearly_more
 
 # float32 ends at 1e-38: below this, parts of the gradient are lost on the way.
 TINY = 1e-30
 _TINY_SHARE = 0.1
-# Most networks, plain and robust, have 0.9 and more at images that stand; some robust
+# Most networks, plain and robust, have 0.9 and more at robust images; some robust
 # ones of MNIST, whose first layer is a threshold, have 0.4, and their attacks agree.
 _COSINE = 0.5
 _MISSED = 0.1
 _FEW_IMAGES = 5
 
 
-def vanishing(subject):
+def vanishing(tested: ModelUnderTest) -> Check:
     """Zero, NaN and tiny gradients, at the image and a random step away from it."""
     values, worst = {}, {"zero": 0.0, "nan": 0.0, "tiny": 0.0}
     for place in ("clean", "random_start"):
         # Images that are wrong anyway need no gradient.
-        largest = subject.gradients[place][subject.is_correct]
+        largest = tested.gradients[place][tested.is_correct]
         if not len(largest):
             largest = np.ones(1)
         values[place] = {
@@ -41,31 +42,32 @@ def vanishing(subject):
     )
 
 
-def linearity(subject):
-    """Gradients at an image and a random step away: do they agree where it stands?
+def linearity(tested: ModelUnderTest) -> Check:
+    """Gradients at a robust image and a random step away from it: do they agree?
 
-    Gradient alignment, which is 1 for a loss that is linear in the ball. Where it is low
-    and nothing breaks more than PGD of many steps does, the attack did well all the same.
+    Gradient alignment, which is 1 for a loss that is linear in the ball. Where it is
+    low and nothing finds more than PGD of many steps does, the attack did well all the
+    same.
     """
-    found = subject.gradients
+    found = tested.gradients
     # Where there is no gradient at all the other check says so.
     has_gradient = (found["clean"] > 0) & (found["random_start"] > 0)
-    cosine = found["cosine"][subject.stands & has_gradient]
+    cosine = found["cosine"][tested.is_robust & has_gradient]
     few = len(cosine) < _FEW_IMAGES
     mean = None if few else round(float(np.mean(cosine)), 4)
     rugged = not few and not mean >= _COSINE
     # Last of the checks with a gradient: everything else has had its try.
-    stands = longest(subject)
-    missed = share(stands & ~subject.stands)
-    warns = rugged and clearly_more(stands, subject.stands, at_least=_MISSED)
+    robust = longest(tested)
+    missed = share(robust & ~tested.is_robust)
+    warns = rugged and clearly_more(robust, tested.is_robust, at_least=_MISSED)
     if few:
         sentence = (
-            f"attacks leave {len(cosine)} images with a gradient standing: too few to "
-            "ask whether the loss around them is linear."
+            f"only {len(cosine)} images are robust and have a gradient: too few to ask "
+            "whether the loss around them is linear."
         )
     else:
         sentence = (
-            "around the images that still stand, gradients at the image and a random "
+            "around the images that are robust, gradients at the image and a random "
             f"step away have a cosine of {mean:.2f}"
         )
         sentence += _ruggedness(rugged, warns, missed)
@@ -86,13 +88,14 @@ def linearity(subject):
 def _ruggedness(rugged, warns, missed):
     if warns:
         return (
-            f", and other attacks break {missed:.0%} of the images that PGD of many "
-            "steps leaves: the loss is so rugged that its gradient does not say where it "
-            "rises; gradient attacks are weak here and the images may not be robust."
+            f", and other attacks find adversarial images for {missed:.0%} of the "
+            "images, where PGD of many steps does not: the loss is so rugged that its "
+            "gradient does not say where it rises; gradient attacks are weak here and "
+            "the images may not be robust."
         )
     if rugged:
         return (
-            f": the loss is rugged, but other attacks break only {missed:.0%} of the "
+            f": the loss is rugged, but other attacks find only {missed:.0%} of the "
             "images more than PGD of many steps: it finds its way."
         )
     return ": the gradient says where the loss rises."
@@ -114,9 +117,9 @@ def _vanishing_sentence(values, worst):
     if worst["zero"]:
         return (
             f"the gradient of the loss is exactly zero at {worst['zero']:.0%} of the "
-            "images: gradient attacks are blind there, and what they leave standing "
-            "is not robust. Look for rounding, thresholds or very large logits, and "
-            "trust attacks on the logits' margin, Square and transfer only."
+            "images: gradient attacks are blind there, and robust accuracy under them "
+            "is not to be believed. Look for rounding, thresholds or very large "
+            "logits, and trust attacks on the logits' margin, Square and transfer only."
         )
     if worst["tiny"] > _TINY_SHARE:
         return (
