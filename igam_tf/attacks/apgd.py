@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Hashable
+from typing import Self
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import input_gradient, is_wrong
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import (
@@ -20,7 +22,7 @@ from igam_tf.attacks.geometry import (
     within,
 )
 from igam_tf.attacks.losses import APGD_LOSSES, TARGETED, for_classes
-from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
+from igam_tf.attacks.stepwise import StepwiseAttack
 
 MOMENTUM = 0.75
 
@@ -54,7 +56,7 @@ class APGD(StepwiseAttack):
     eps: float
     norm: str = "linf"
     loss: str = "cross_entropy"
-    num_targets: int | None = None
+    num_targets: int | None = None  # type: ignore[assignment]
     num_steps: int = 100
     num_restarts: int = 1
     rho: float = 0.75
@@ -74,7 +76,8 @@ class APGD(StepwiseAttack):
         targeted = self.loss in TARGETED
         if self.num_targets is None:
             object.__setattr__(self, "num_targets", 9 if targeted else 0)
-        checks.whole_number("num_targets", self.num_targets, 1 if targeted else 0)
+        least = 1 if targeted else 0
+        checks.whole_number("num_targets", self.num_targets, least)  # type: ignore[arg-type]
         if self.num_targets and not targeted:
             raise ValueError(
                 f"num_targets is {self.num_targets} with loss {self.loss!r}: expected "
@@ -82,12 +85,12 @@ class APGD(StepwiseAttack):
             )
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         kind = {"cross_entropy": "ce", "dlr": "dlr", "margin": "margin"}
         return f"apgd-{kind.get(self.loss, 't')}"
 
     @property
-    def drops_misclassified(self) -> bool:
+    def drops_misclassified(self) -> bool:  # type: ignore[override]
         # A random model misclassifies by chance: those images need all the steps.
         return self.eot_iter == 1
 
@@ -101,7 +104,7 @@ class APGD(StepwiseAttack):
 
     begin_passes = passes
 
-    def for_classes(self, num_classes: int) -> "APGD":
+    def for_classes(self, num_classes: int) -> Self:
         attack = super().for_classes(num_classes)
         return dataclasses.replace(attack, loss=for_classes(self.loss, num_classes))
 
@@ -116,7 +119,7 @@ class APGD(StepwiseAttack):
         ]
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         return {
             "eps": np.float32(self.eps),
             "rho": np.float32(self.rho),

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.compilation import compiled
 from igam_tf.attacks.geometry import image_seeds
 from igam_tf.data import check_labels
@@ -94,7 +95,7 @@ class GraphAttack(Attack):
 
     @property
     @abc.abstractmethod
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         """NumPy numbers by name, which `run` gets as tensors."""
 
     @abc.abstractmethod
@@ -104,7 +105,7 @@ class GraphAttack(Attack):
         images: tf.Tensor,
         labels: tf.Tensor,
         seed: tf.Tensor,
-        numbers: dict[str, tf.Tensor],
+        numbers: Tensors,
         training: bool,
     ) -> tf.Tensor:
         """Adversarial images of one batch; see `perturb` for the arguments."""

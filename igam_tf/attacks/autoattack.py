@@ -112,7 +112,9 @@ class AutoAttack(Attack):
         unique = len(set(names)) == len(names)
         return {
             name if unique else f"{number}: {name}": attack
-            for number, (name, attack) in enumerate(zip(names, attacks), start=1)
+            for number, (name, attack) in enumerate(
+                zip(names, attacks, strict=True), start=1
+            )
         }
 
     def outcome(

@@ -20,7 +20,7 @@ def one_of(name: str, value: object, known: Collection) -> None:
         raise ValueError(f"{name} is {value!r}: expected one of {tuple(known)}.")
 
 
-def whole_number(name: str, value: object, minimum: int) -> None:
+def whole_number(name: str, value: int, minimum: int) -> None:
     """Raises ValueError unless `value` is an integer from `minimum` to 2^31 - 1."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}: expected a whole number.")
@@ -30,13 +30,13 @@ def whole_number(name: str, value: object, minimum: int) -> None:
         raise ValueError(f"{name} is {value}: expected at most {MOST}.")
 
 
-def seed(value: object) -> None:
+def seed(value: int) -> None:
     """Raises ValueError unless `value` is an integer that fits int32."""
     if not isinstance(value, numbers.Integral) or not -(2**31) <= value < 2**31:
         raise ValueError(f"seed is {value!r}: expected an integer of at most 32 bits.")
 
 
-def radius(name: str, value: object, norm: str) -> None:
+def radius(name: str, value: float, norm: str) -> None:
     """Raises ValueError unless `value` is a distance between [0, 1] images."""
     if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} is {value!r}: expected a number, zero or above.")
@@ -47,7 +47,7 @@ def radius(name: str, value: object, norm: str) -> None:
         )
 
 
-def step(name: str, value: object, norm: str, eps: float) -> None:
+def step(name: str, value: float, norm: str, eps: float) -> None:
     """Raises ValueError unless `value` is the length of a step that moves.
 
     Args:
@@ -64,13 +64,13 @@ def step(name: str, value: object, norm: str, eps: float) -> None:
         )
 
 
-def share(name: str, value: object) -> None:
+def share(name: str, value: float) -> None:
     """Raises ValueError unless `value` is a number from 0 to 1."""
     if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
         raise ValueError(f"{name} is {value!r}: expected a share, from 0 to 1.")
 
 
-def factor(name: str, value: object, at_least: float) -> None:
+def factor(name: str, value: float, at_least: float) -> None:
     """Raises ValueError unless `value` is a finite number of at least `at_least`."""
     if (
         not isinstance(value, numbers.Real)

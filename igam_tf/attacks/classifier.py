@@ -11,7 +11,7 @@ from igam_tf.backend import require_tensorflow
 
 require_tensorflow()
 
-_NUM_CLASSES = weakref.WeakKeyDictionary()
+_NUM_CLASSES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def logits_of(model: keras.Model, images: tf.Tensor, training: bool) -> tf.Tensor:

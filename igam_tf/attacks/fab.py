@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import input_gradient, is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.engine.images import ClassifiedImages
 from igam_tf.attacks.fractions import fraction
@@ -20,7 +21,7 @@ from igam_tf.attacks.geometry import (
     where,
 )
 from igam_tf.attacks.losses import margin_targeted
-from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
+from igam_tf.attacks.stepwise import StepwiseAttack
 
 _FAR = 1e10
 
@@ -75,7 +76,7 @@ class FAB(StepwiseAttack):
         checks.seed(self.seed)
 
     @property
-    def random_start(self) -> bool:
+    def random_start(self) -> bool:  # type: ignore[override]
         return self.num_restarts > 1
 
     @property
@@ -83,7 +84,7 @@ class FAB(StepwiseAttack):
         return ("fab", self.norm)
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         names = ("eps", "alpha_max", "eta", "beta")
         numbers = {name: np.float32(getattr(self, name)) for name in names}
         return {**numbers, "reach": np.float32(self.eps)}

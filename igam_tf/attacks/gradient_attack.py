@@ -10,6 +10,7 @@ import tensorflow as tf
 from igam_tf.attacks import checks
 from igam_tf.attacks.attack import GraphAttack
 from igam_tf.attacks.classifier import input_gradient
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import STEPS, project, uniform_in_ball
 from igam_tf.attacks.losses import LOSSES
@@ -119,20 +120,20 @@ class GradientAttack(GraphAttack):
         return ("gradient", self.norm, self.loss)
 
     @property
-    def family(self) -> Hashable:
+    def family(self) -> Hashable:  # type: ignore[override]
         return self.structure
 
     @property
-    def effort(self) -> tuple[int, int]:
+    def effort(self) -> tuple[int, int]:  # type: ignore[override]
         return (self.num_steps, 1)
 
     @property
-    def covers_ball(self) -> bool:
+    def covers_ball(self) -> bool:  # type: ignore[override]
         farthest = 2 * self.eps if self.random_start else self.eps
         return self.num_steps * self.step_size >= farthest
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         return {
             "eps": np.float32(self.eps),
             "step_size": np.float32(self.step_size),
@@ -146,7 +147,7 @@ class GradientAttack(GraphAttack):
         images: tf.Tensor,
         labels: tf.Tensor,
         seed: tf.Tensor,
-        numbers: dict[str, tf.Tensor],
+        numbers: Tensors,
         training: bool,
     ) -> tf.Tensor:
         eps, step_size = numbers["eps"], numbers["step_size"]

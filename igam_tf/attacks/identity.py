@@ -32,5 +32,5 @@ def model_digest(model: keras.Model) -> str:
     digest = hashlib.sha256(_NUMBERED.sub("", layers).encode())
     for weights in model.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode())
-        digest.update(np.ascontiguousarray(weights))
+        digest.update(np.ascontiguousarray(weights).data)
     return digest.hexdigest()[:32]

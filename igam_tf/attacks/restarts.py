@@ -10,6 +10,7 @@ import tensorflow as tf
 from igam_tf.attacks import checks
 from igam_tf.attacks.attack import Attack, GraphAttack
 from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.geometry import SEED_STRIDE, per_image
 from igam_tf.attacks.losses import LOSSES
 
@@ -63,7 +64,7 @@ class Restarts(GraphAttack):
     covers_ball = property(lambda self: self.attack.covers_ball)
 
     @property
-    def effort(self) -> tuple[int, ...] | None:
+    def effort(self) -> tuple[int, ...] | None:  # type: ignore[override]
         effort = self.attack.effort
         return effort and (*effort[:-1], self.num_restarts)
 
@@ -72,7 +73,7 @@ class Restarts(GraphAttack):
         return (type(self.attack), self.attack.structure)
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         return {**self.attack.numbers, "num_restarts": np.int32(self.num_restarts)}
 
     def run(
@@ -81,7 +82,7 @@ class Restarts(GraphAttack):
         images: tf.Tensor,
         labels: tf.Tensor,
         seed: tf.Tensor,
-        numbers: dict[str, tf.Tensor],
+        numbers: Tensors,
         training: bool,
     ) -> tf.Tensor:
         def one_run(restart, *worst):

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import STEPS, bounds, per_image, where, within
 from igam_tf.attacks.losses import margin, margin_targeted
-from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
+from igam_tf.attacks.stepwise import StepwiseAttack
 
 MOMENTUM = 0.9
 
@@ -79,7 +80,7 @@ class SPSA(StepwiseAttack):
         return Passes(2 * self.num_samples + 1, 0)
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         delta = self.eps / 2 if self.delta is None else self.delta
         return {
             "eps": np.float32(self.eps),

@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import bounds, where, within
 from igam_tf.attacks.losses import margin
 from igam_tf.attacks.square_patterns import l2_pattern, l2_tiles, square_sides
-from igam_tf.attacks.stepwise import StepwiseAttack, Tensors
+from igam_tf.attacks.stepwise import StepwiseAttack
 
 _TINY = 1e-12
 _LONGEST_CHUNK = 250
@@ -63,7 +64,7 @@ class Square(StepwiseAttack):
         return ("square", self.norm, self.num_queries, self.p_init)
 
     @property
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         return {"eps": np.float32(self.eps)}
 
     def chunks(self) -> list[int]:

@@ -9,17 +9,16 @@ import abc
 import dataclasses
 import itertools
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks.attack import Attack
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.engine.runner import AttackRunner
-
-Tensors = dict[str, tf.Tensor]
 
 
 class Run(NamedTuple):
@@ -66,7 +65,7 @@ class StepwiseAttack(Attack):
 
     @property
     @abc.abstractmethod
-    def numbers(self) -> dict[str, np.ndarray]:
+    def numbers(self) -> Numbers:
         """NumPy numbers and arrays by name, which the steps get as tensors."""
 
     @property
@@ -112,11 +111,12 @@ class StepwiseAttack(Attack):
         del state, start, stop
         return ()
 
-    def for_classes(self, num_classes: int) -> "StepwiseAttack":
+    def for_classes(self, num_classes: int) -> Self:
         """This attack as it is run on a model with so many classes."""
         if self.num_targets < num_classes:
             return self
-        return dataclasses.replace(self, num_targets=num_classes - 1)
+        targets = num_classes - 1
+        return dataclasses.replace(self, num_targets=targets)  # type: ignore[type-var]
 
     def notes(self, num_classes: int) -> list[str]:
         """Sentences about what a small number of classes changes."""
@@ -129,7 +129,7 @@ class StepwiseAttack(Attack):
         pairs = itertools.product(ranks, range(self.num_restarts))
         return [Run(number, *pair) for number, pair in enumerate(pairs)]
 
-    def numbers_of(self, run: Run) -> dict[str, np.ndarray]:
+    def numbers_of(self, run: Run) -> Numbers:
         """The `numbers` of one run: with "restart", the number of its restart."""
         return {**self.numbers, "restart": np.int32(run.restart)}
 
@@ -137,7 +137,10 @@ class StepwiseAttack(Attack):
         """Passes that an image costs which is robust to the end of all runs."""
         steps, runs = self.chunks()[-1], len(self.runs())
         return Passes(
-            *(runs * (a + steps * b) for a, b in zip(self.begin_passes, self.passes))
+            *(
+                runs * (a + steps * b)
+                for a, b in zip(self.begin_passes, self.passes, strict=True)
+            )
         )
 
     def __call__(

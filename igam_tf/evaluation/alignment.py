@@ -17,6 +17,8 @@ c > 0, so that <x, g> = 0: its alignment is 0 whatever its robustness, and Eq. 1
 no more than rho(x) = |beta(x)| / ||g||.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -123,7 +125,7 @@ def measure_alignment(
     *,
     norm: str = "l2",
     batch_size: int = 128,
-    **search: object,
+    **search: Any,
 ) -> dict[str, np.ndarray]:
     """All of section 6 at once: what Eq. 18 says of a model, and what PGD finds.
 
@@ -138,7 +140,7 @@ def measure_alignment(
     Raises:
         ValueError: as the functions of these names.
     """
-    shared = {"norm": norm, "batch_size": batch_size}
+    shared: dict[str, Any] = {"norm": norm, "batch_size": batch_size}
     images = checked_images(model, images, norm, batch_size)
     predictions = in_batches(
         lambda _, batch: compiled_logits(model, batch).argmax(axis=1),

@@ -6,6 +6,7 @@ Data without an end is refused where it says so, and noticed where it repeats it
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from igam_tf.attacks.engine.compilation import compiled_logits
 _IN_A_ROW, _COPIES, _AT_LEAST = 32, 3, 1000
 
 #: What is evaluated: batches of (images, labels), or a pair of arrays.
-Data = tf.data.Dataset | tuple[np.ndarray, np.ndarray]
+Data: TypeAlias = tf.data.Dataset | tuple[np.ndarray, np.ndarray]
 
 
 def batches(
@@ -60,12 +61,13 @@ def num_images(data: Data, max_examples: int | None = None) -> int | None:
     and nothing else.
     """
     if not isinstance(data, tf.data.Dataset):
-        return min(len(data[0]), max_examples or math.inf)
+        return min(len(data[0]), max_examples or len(data[0]))
     cardinality = data.cardinality().numpy()
     if cardinality < 0:
         return max_examples
-    first = next(iter(data.take(1)), ([],))[0]
-    return min(int(cardinality) * len(first), max_examples or math.inf)
+    images = [len(batch[0]) for batch in data.take(1)]
+    most = int(cardinality) * sum(images)
+    return min(most, max_examples or most)
 
 
 def padded(arrays: Sequence[np.ndarray], batch_size: int) -> list[np.ndarray]:
@@ -134,7 +136,8 @@ def finite_logits(
 def fingerprints(images: np.ndarray) -> list[str]:
     """A short text for each image, by which it is known again."""
     return [
-        hashlib.sha256(np.ascontiguousarray(image)).hexdigest()[:16] for image in images
+        hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16]
+        for image in images
     ]
 
 
@@ -185,8 +188,9 @@ class Repeats:
             and isinstance(data, tf.data.Dataset)
             and data.cardinality() == tf.data.UNKNOWN_CARDINALITY
         )
-        self._first, self._seen, self._count = [], set(), 0
-        self._matched = 0
+        self._first: list[int] = []
+        self._seen: set[int] = set()
+        self._count = self._matched = 0
 
     def add(self, images: np.ndarray) -> None:
         """Takes note of a batch.

@@ -50,10 +50,10 @@ class Counter:
         self.training, self.batch_size = training, batch_size
         self.num_examples = 0
         self._misclassified = frozenset(misclassified)
-        self._correct = collections.defaultdict(list)
+        self._correct: dict[str, list] = collections.defaultdict(list)
         self._digest = Digest()
-        self._seconds = collections.Counter()
-        self._details = {}
+        self._seconds: collections.Counter = collections.Counter()
+        self._details: dict[str, dict] = {}
 
     def add(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Attacks and counts a portion."""

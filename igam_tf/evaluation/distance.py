@@ -79,7 +79,9 @@ def measured_robustness(
         seed=seed,
     )
     return in_batches(
-        lambda first, *batch: _bisect(model, attack, *batch, first, num_bisections),
+        lambda first, images, labels: _bisect(
+            model, attack, images, labels, first, num_bisections
+        ),
         (images, labels),
         batch_size,
     )

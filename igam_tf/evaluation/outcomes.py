@@ -8,7 +8,9 @@ import numpy as np
 
 def packed(is_correct: np.ndarray) -> str:
     """Bool array (n,) as text: one bit an image, in base64, a fifth of a byte each."""
-    return base64.b64encode(np.packbits(np.asarray(is_correct, bool))).decode("ascii")
+    return base64.b64encode(np.packbits(np.asarray(is_correct, bool)).data).decode(
+        "ascii"
+    )
 
 
 def unpacked(text: str, num_examples: int) -> np.ndarray:
@@ -40,6 +42,6 @@ class Digest:
         """Takes in a batch: float32 images and int32 labels."""
         for image, label in zip(images, labels, strict=True):
             found = hashlib.sha256(self.state.encode())
-            found.update(np.ascontiguousarray(image))
+            found.update(np.ascontiguousarray(image).data)
             found.update(str(int(label)).encode())
             self.state = found.hexdigest()[:32]

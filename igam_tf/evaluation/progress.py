@@ -28,7 +28,8 @@ class Progress:
             interval=interval,
             unit_name="image",
         )
-        self._done, self._values = 0, []
+        self._done = 0
+        self._values: list[tuple[str, float]] = []
 
     def update(self, done: int, values: dict[str, float]) -> None:
         """Shows that `done` images are done; `values` maps names to numbers."""

@@ -39,7 +39,7 @@ def assembled(
         # Signs of masking in a model given images that it is not for mean nothing.
         order, found = [], []
     precision = precision_warnings(model)
-    sentences = [panel["checks"][name]["sentence"] for name in found]
+    sentences = [panel["checks"][name]["sentence"] for name in found] if panel else []
     return {
         "attacks": entries,
         "worst_case": worst_case,
@@ -53,7 +53,7 @@ def assembled(
             clean=counter.clean(),
             attacks=entries,
             worst_case=worst_case,
-            eps=request.settings["eps"],
+            eps=float(request.eps),
             autoattack=_standard_autoattack(attacks),
             unreliable=bool(ranges or precision or order or found),
         ),

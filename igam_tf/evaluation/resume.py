@@ -46,7 +46,9 @@ class Checkpoint:
                 ) from error
             self._path = folder / "evaluation-so-far.json"
         self._data, self._seen = hashlib.sha256(), 0
-        self.panel = self.counted = self._counted_data = None
+        self.panel: dict | None = None
+        self.counted: dict | None = None
+        self._counted_data: str | None = None
         self._earlier = 0
         if self._path:
             self._fingerprint = f"{model_digest(model)} {_digest(settings)}"
@@ -85,7 +87,7 @@ class Checkpoint:
         if not self._path:
             return False
         for array in (images, labels):
-            self._data.update(np.ascontiguousarray(array))
+            self._data.update(np.ascontiguousarray(array).data)
         if self._seen >= self._earlier:
             return False
         self._seen += len(images)

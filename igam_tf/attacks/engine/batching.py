@@ -1,9 +1,15 @@
 """Batches of the images that are left: of few sizes, cut when images are dropped."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+
+#: The state of a stepwise attack: tensors by name, whose first axis is the image.
+Tensors = dict[str, tf.Tensor]
+#: Hyper-parameters by name that reach a compiled function as tensors.
+Numbers = Mapping[str, np.ndarray | np.generic]
 
 #: Names of the state's tensors in a file, where they are not those in memory.
 _NAMES_IN_FILES = {"misclassified": "broken"}
@@ -17,12 +23,12 @@ class Batch:
     Attributes:
         rows: integer array, numbers of its images; the state may have more rows, as
             padding.
-        state: dict of tensors, see `StepwiseAttack`; None before the first step.
+        state: dict of tensors, see `StepwiseAttack`; empty before the first step.
         step: number of steps done.
     """
 
     rows: np.ndarray
-    state: dict[str, tf.Tensor] | None = None
+    state: Tensors = dataclasses.field(default_factory=dict)
     step: int = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -61,7 +67,7 @@ def padded(rows: np.ndarray) -> np.ndarray:
     return np.resize(rows, padded_size(len(rows)))
 
 
-def take(state: dict[str, tf.Tensor], rows: np.ndarray) -> dict[str, tf.Tensor]:
+def take(state: Tensors, rows: np.ndarray) -> Tensors:
     """The rows of a state (a dict of tensors)."""
     rows = tf.constant(np.asarray(rows, np.int32))
     return {name: tf.gather(tensor, rows) for name, tensor in state.items()}

@@ -58,7 +58,7 @@ class Checkpoint:
         if self._path is None:
             return
         with files.replacing(self._path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         self._saved = time.perf_counter()
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.losses import cross_entropy
 
 if typing.TYPE_CHECKING:
     from igam_tf.attacks.stepwise import StepwiseAttack
 
-_FUNCTIONS = weakref.WeakKeyDictionary()
+_FUNCTIONS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def compiled(model: keras.Model, key: Hashable, function: Callable) -> Callable:
@@ -141,8 +142,8 @@ class CompiledModel:
         self,
         attack: StepwiseAttack,
         start: dict[str, np.ndarray],
-        numbers: dict[str, np.ndarray],
-    ) -> dict[str, tf.Tensor]:
+        numbers: Numbers,
+    ) -> Tensors:
         """The state of a stepwise attack before its first step."""
         training = self.training
 
@@ -154,11 +155,11 @@ class CompiledModel:
     def advance(
         self,
         attack: StepwiseAttack,
-        state: dict[str, tf.Tensor],
+        state: Tensors,
         start: int,
         stop: int,
-        numbers: dict[str, np.ndarray],
-    ) -> tuple[dict[str, tf.Tensor], np.ndarray]:
+        numbers: Numbers,
+    ) -> tuple[Tensors, np.ndarray]:
         """The state after the steps `start` to `stop`, and which images met NaN."""
         training = self.training
 

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class CostCounter:
         """Dict from name to one of the counts."""
         return dict(zip(self.names, self.counts[:, number].tolist(), strict=True))
 
-    def progress(self, left: float, **what: str | int) -> Progress:
+    def progress(self, left: float, **what: Any) -> Progress:
         """A `Progress` of `what`, with `left` image passes to come at most."""
         seconds = time.perf_counter() - self._start
         done = self.counts[:, :2].sum()

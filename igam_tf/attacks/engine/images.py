@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.engine.batching import Batch, padded, parts
+from igam_tf.attacks.engine.batching import Batch, Numbers, Tensors, padded, parts
 from igam_tf.attacks.engine.compilation import CompiledModel
 from igam_tf.attacks.engine.state import AttackState
 from igam_tf.attacks.geometry import image_seeds, restart_seed
@@ -104,8 +104,8 @@ class ClassifiedImages:
         attack: StepwiseAttack,
         run: Run,
         rows: np.ndarray,
-        numbers: dict[str, np.ndarray],
-    ) -> dict[str, tf.Tensor]:
+        numbers: Numbers,
+    ) -> Tensors:
         """The state before the first step of a run, of some rows."""
         rows = self.filled(rows)
         seed = restart_seed(attack.seed, run.number)
@@ -123,7 +123,7 @@ class ClassifiedImages:
         attack: StepwiseAttack,
         batch: Batch,
         stop: int,
-        numbers: dict[str, np.ndarray],
+        numbers: Numbers,
     ) -> None:
         """Brings a batch to the step `stop`; a ValueError if it meets NaN."""
         batch.state, is_nan = self._model.advance(
@@ -156,7 +156,11 @@ class ClassifiedImages:
         return images, is_wrong, loss
 
     def whole_run(
-        self, attack: StepwiseAttack, run: Run, rows: np.ndarray, **numbers: np.ndarray
+        self,
+        attack: StepwiseAttack,
+        run: Run,
+        rows: np.ndarray,
+        **numbers: np.ndarray | np.generic | np.generic,
     ) -> dict[str, np.ndarray]:
         """The last state of a run in which nothing is dropped, as arrays.
 

@@ -161,7 +161,7 @@ class AttackRunner:
         """Attacks one batch to the end, or to the last image that is robust."""
         attack = self._attacks[name]
         numbers, chunks = attack.numbers_of(run), attack.chunks()
-        if batch.state is None:
+        if not batch.state:
             batch.state = self._images.begin(attack, run, batch.rows, numbers)
             self._cost.add(name, len(batch.state["labels"]), attack.begin_passes)
         for stop in (chunk for chunk in chunks if chunk > batch.step):
@@ -237,7 +237,7 @@ class AttackRunner:
         )
         self._callback(progress)
 
-    def _restore(self):
+    def _restore(self) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
         """What the checkpoint has, and the place (stage, run) that it reached."""
         saved = self._checkpoint.load()
         if saved is None:

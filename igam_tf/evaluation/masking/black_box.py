@@ -1,6 +1,7 @@
 """Attacks without the model's gradient: they must not find what gradients miss."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ def transfer(tested: ModelUnderTest, sources: dict[str, keras.Model]) -> Check:
         robust = before & tested.robust_under(first, source=source)
         after[name] = tested.attack_rows(second, robust, source=source)
         missed[name] = share(before & ~after[name])
-    worst = max(missed, key=missed.get)
+    worst = max(missed, key=lambda name: missed[name])
     warns = _is_masked(before, after[worst])
     return Check(
         name="transfer",
@@ -75,7 +76,7 @@ def spsa(tested: ModelUnderTest) -> Check:
     """Estimated gradients, on the images that are robust to everything before."""
     before = after = tested.is_robust
     widest = 2 * tested.eps if tested.norm == "l2" else min(1.0, 2 * tested.eps)
-    searches = [
+    searches: list[dict[str, Any]] = [
         {"num_samples": _SAMPLES},
         {"num_samples": _FEWER_SAMPLES, "num_targets": _TARGETS},
         {"num_samples": _FEWER_SAMPLES, "delta": widest},

@@ -1,6 +1,7 @@
 """One check of the panel: what was measured, against what, in a plain sentence."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ class Check:
     """
 
     name: str
-    values: object
-    threshold: object
+    values: Any
+    threshold: Any
     warns: bool
     sentence: str
     source: str

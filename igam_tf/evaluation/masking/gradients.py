@@ -55,7 +55,7 @@ def linearity(tested: ModelUnderTest) -> Check:
     cosine = found["cosine"][tested.is_robust & has_gradient]
     few = len(cosine) < _FEW_IMAGES
     mean = None if few else round(float(np.mean(cosine)), 4)
-    rugged = not few and not mean >= _COSINE
+    rugged = mean is not None and not mean >= _COSINE
     # Last of the checks with a gradient: everything else has had its try.
     robust = longest(tested)
     missed = share(robust & ~tested.is_robust)

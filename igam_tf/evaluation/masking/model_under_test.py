@@ -53,7 +53,7 @@ class ModelUnderTest:
         self.labels = np.concatenate([labels for _, labels in batches])
         check_labels(self.labels, num_classes(model, self.images))
         self._sizes = [len(labels) for _, labels in batches]
-        self._known = {}
+        self._known: dict[tuple, np.ndarray] = {}
         self.clean_logits = self.logits(self.images)
         self.is_correct = self.clean_logits.argmax(axis=1) == self.labels
         self.is_robust = self.is_correct

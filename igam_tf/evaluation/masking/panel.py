@@ -112,7 +112,8 @@ def look(
         model, found, eps=eps, norm=norm, training=as_given, seed=seed
     )
     sources = _checked_sources(named_models(transfer_from), tested)
-    entries, last = {}, time.perf_counter()
+    entries: dict[str, dict] = {}
+    last = time.perf_counter()
     for check in _checks(tested, sources, entries):
         now = time.perf_counter()
         entries[check.name] = _entry(check, now - last)

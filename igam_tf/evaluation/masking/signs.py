@@ -61,7 +61,11 @@ def reach_warnings(attacks: dict[str, Attack | None]) -> list[str]:
     for name, attack in attacks.items():
         attack = getattr(attack, "attack", attack)
         step = getattr(attack, "step_size", None)
-        if step is None or attack.num_steps * step >= attack.eps * (1 - 1e-6):
+        if (
+            attack is None
+            or step is None
+            or attack.num_steps * step >= attack.eps * (1 - 1e-6)
+        ):
             continue
         sentences.append(
             f"{name}: {attack.num_steps} steps of {fraction(step)} end inside of the "

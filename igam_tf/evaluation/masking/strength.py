@@ -48,7 +48,7 @@ def steps(tested: ModelUnderTest) -> Check:
         name="pgd_steps",
         values={f"pgd{k}": share(mask) for k, mask in robust.items()},
         threshold=decision(_SHARE),
-        warns=misled or better,
+        warns=bool(misled or better),
         sentence=sentence,
         source="Athalye et al. 2018; Carlini et al. 2019",
     )
