@@ -28,7 +28,7 @@ import keras
 import numpy as np
 from scipy.stats import beta
 
-from igam_tf.evaluation.panel import PANEL_VERSION
+from igam_tf.evaluation.masking import PANEL_VERSION
 from tools import panel_networks
 from tools.panel_recording import CHECKS, record, replayed
 from tools.panel_table import HALVES, table

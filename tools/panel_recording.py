@@ -8,8 +8,8 @@ import json
 
 import numpy as np
 
-from igam_tf.evaluation.panel import black_box, gradients, outputs, radius, strength
-from igam_tf.evaluation.panel.subject import Subject
+from igam_tf.evaluation.masking import black_box, gradients, outputs, radius, strength
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
 
 LIVE = (outputs.logits, outputs.randomized, outputs.batch_dependent)
 ATTACKING = {
@@ -28,16 +28,16 @@ ATTACKING = {
 CHECKS = [check.__name__ for check in LIVE] + list(ATTACKING)
 
 
-class Recorder(Subject):
-    """A subject that keeps what each attack left standing, by the attack's text."""
+class Recorder(ModelUnderTest):
+    """A model under test that keeps what is robust to each attack, by its text."""
 
     def __init__(self, *args, transferred=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.kept = {}
         self._transferred = slice(transferred)
 
-    def withstands(self, attack, *, source=None, training=None):
-        found = super().withstands(attack, source=source, training=training)
+    def robust_under(self, attack, *, source=None, training=None):
+        found = super().robust_under(attack, source=source, training=training)
         self.kept[_key(attack, source)] = found
         return found
 
@@ -48,8 +48,8 @@ class Recorder(Subject):
         self.kept[_key(attack, source)] = found
         return found
 
-    def withstands_noise(self, num_draws):
-        self.kept["noise"] = super().withstands_noise(num_draws)
+    def robust_under_noise(self, num_draws):
+        self.kept["noise"] = super().robust_under_noise(num_draws)
         return self.kept["noise"]
 
     def _is_transferred(self):
@@ -77,27 +77,27 @@ def record(model, images, labels, *, eps, seed, batch_size, source=None, spsa=Fa
     starts = range(0, len(images), batch_size)
     parts = [(images[i : i + batch_size], labels[i : i + batch_size]) for i in starts]
     settings = {"eps": eps, "norm": "linf", "training": False, "seed": seed}
-    subject = Recorder(model, parts, transferred=100, **settings)
-    live = [check(subject) for check in LIVE]
+    tested = Recorder(model, parts, transferred=100, **settings)
+    live = [check(tested) for check in LIVE]
     for name, check in ATTACKING.items():
         if name == "transfer":
             if source is not None:
-                check(subject, {"other": source})
+                check(tested, {"other": source})
         elif name != "spsa" or spsa:
-            check(subject)
+            check(tested)
     told = {check.name: check.warns for check in live}
     meta = {"eps": eps, "seed": seed, "shape": images.shape[1:], "live": told}
     return {
         "meta": np.array(json.dumps(meta)),
-        "is_correct": subject.is_correct,
-        "clean_logits": subject.clean_logits,
-        **{f"gradients/{key}": value for key, value in subject.gradients.items()},
-        **{f"kept/{key}": value for key, value in subject.kept.items()},
+        "is_correct": tested.is_correct,
+        "clean_logits": tested.clean_logits,
+        **{f"gradients/{key}": value for key, value in tested.gradients.items()},
+        **{f"kept/{key}": value for key, value in tested.kept.items()},
     }
 
 
-class Replay(Subject):
-    """A subject of some of the recorded images; its attacks look up what they did.
+class Replay(ModelUnderTest):
+    """Some of the recorded images; its attacks look up what they did.
 
     Args:
         recording: what `record` returned.
@@ -109,7 +109,7 @@ class Replay(Subject):
         meta = json.loads(str(recording["meta"]))
         self.eps, self.norm, self.seed = meta["eps"], "linf", meta["seed"]
         self.training, self.live, self.rows = False, meta["live"], rows
-        self.is_correct = self.stands = recording["is_correct"][rows]
+        self.is_correct = self.is_robust = recording["is_correct"][rows]
         self.labels = np.zeros(len(self.is_correct), np.int32)
         self.images = np.zeros((len(self), *meta["shape"]), np.float32)
         self.clean_logits = recording["clean_logits"][rows]
@@ -125,19 +125,19 @@ class Replay(Subject):
     def gradients(self):
         return self.found
 
-    def withstands(self, attack, *, source=None, training=None):
+    def robust_under(self, attack, *, source=None, training=None):
         found = self.kept[_key(attack, source)]
         if attack.eps <= self.eps:
-            self.stands = self.stands & found
+            self.is_robust = self.is_robust & found
         return found
 
     def attack_rows(self, attack, rows, *, source=None):
         found = rows & self.kept[_key(attack, source)]
-        self.stands = self.stands & (found | ~rows)
+        self.is_robust = self.is_robust & (found | ~rows)
         return found
 
-    def withstands_noise(self, num_draws):
-        self.stands = self.stands & self.kept["noise"].all(axis=0)
+    def robust_under_noise(self, num_draws):
+        self.is_robust = self.is_robust & self.kept["noise"].all(axis=0)
         return self.kept["noise"]
 
 
@@ -148,15 +148,15 @@ def replayed(recording, rows):
         Dict from the name of a check to its `Check`, or to a bool for those that were
         decided when recorded, on all images; checks that were not run are left out.
     """
-    subject = Replay(recording, rows)
-    found = dict(subject.live)
+    tested = Replay(recording, rows)
+    found = dict(tested.live)
     stop = rows.stop or len(recording["is_correct"])
     for name, check in ATTACKING.items():
         if name == "transfer":
-            if "source/" in "".join(subject.kept) and stop <= 100:
-                found[name] = check(subject, {"other": "other"})
-        elif name != "spsa" or any(key.startswith("SPSA") for key in subject.kept):
-            found[name] = check(subject)
+            if "source/" in "".join(tested.kept) and stop <= 100:
+                found[name] = check(tested, {"other": "other"})
+        elif name != "spsa" or any(key.startswith("SPSA") for key in tested.kept):
+            found[name] = check(tested)
     return found
 
 

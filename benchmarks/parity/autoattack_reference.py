@@ -48,7 +48,7 @@ def ours(model_path, images, labels, *, norm, eps, seed, attacks):
     names = list(outcome.seconds)
     classes = model.output_shape[-1]
     return {
-        "standing": {name: value.tolist() for name, value in outcome.standing.items()},
+        "standing": {name: value.tolist() for name, value in outcome.robust.items()},
         "seconds": {name: round(outcome.seconds[name], 2) for name in names},
         "total_seconds": round(time.perf_counter() - start, 2),
         "cpu_seconds": round(time.process_time() - cpu_start, 2),
@@ -68,7 +68,7 @@ def ours(model_path, images, labels, *, norm, eps, seed, attacks):
 def show(progress):
     """Prints one line of progress, over the last one."""
     text = (
-        f"{progress.attack} {progress.run}/{progress.num_runs}: {progress.standing} of "
+        f"{progress.attack} {progress.run}/{progress.num_runs}: {progress.num_robust} of "
         f"{progress.num_images} stand, {progress.seconds_left:.0f} s left at most"
     )
     print(f"\r{text:70}", end="", file=sys.stderr, flush=True)

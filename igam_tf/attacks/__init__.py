@@ -1,13 +1,14 @@
-"""Attacks: a loss, a step rule, an initialisation and a projection, composed.
+"""Attacks: a loss, a step rule, a random start and a projection, composed.
 
     attack = igam_tf.attacks.pgd(eps=8 / 255, num_steps=20)
     adversarial_images = attack(model, images, labels)  # any Keras classifier
 
 Restarts are a wrapper that keeps each image's worst case; AutoAttack is an ensemble of
-four attacks. All share the call above; FGSM, PGD and restarts of it also `perturb`,
-the same inside a `tf.function` (adversarial training).
+four attacks. All share the call above. A `GraphAttack` (FGSM, PGD, restarts of it) can
+also `perturb`, the same inside a `tf.function` (adversarial training); the others run
+from Python on the images that are left (`StepwiseAttack`: APGD, FAB, Square, SPSA).
 
-`igam_tf.attacks.names` knows the attacks' names without importing TensorFlow; the names
+`igam_tf.attacks.names` lists the attacks' names without importing TensorFlow; the names
 below import it when they are first used.
 """
 
@@ -16,17 +17,19 @@ from igam_tf import lazy
 __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
-        "APGD": "autoattack",
+        "APGD": "apgd",
         "Attack": "attack",
         "AutoAttack": "autoattack",
-        "FAB": "autoattack",
+        "FAB": "fab",
         "GradientAttack": "gradient_attack",
+        "GraphAttack": "attack",
         "Restarts": "restarts",
         "SPSA": "spsa",
-        "Square": "autoattack",
+        "Square": "square",
+        "StepwiseAttack": "stepwise",
         "fgsm": "gradient_attack",
-        "parse": "naming",
+        "parse": "names",
         "pgd": "gradient_attack",
-        "restart_seed": "restarts",
+        "restart_seed": "geometry",
     },
 )

@@ -1,28 +1,38 @@
-"""What all attacks share: the call on arrays, and the call inside a graph."""
+"""What an attack is: the call that all share, and the contract of FGSM and PGD.
+
+All are called as `attack(model, images, labels)`. There are two kinds:
+
+- A `GraphAttack` maps a batch inside a graph, in one compiled loop. FGSM and PGD are
+  such, with restarts; training on adversarial images takes these.
+- A `StepwiseAttack` (`stepwise.py`) runs from Python on the images that are left. APGD,
+  FAB, Square and SPSA are such, and AutoAttack consists of them.
+
+The page `README.md` beside this file shows how to write one.
+"""
 
 import abc
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.compilation import compiled
-from igam_tf.attacks.initialization import image_seeds
+from igam_tf.attacks.engine.batching import Numbers, Tensors
+from igam_tf.attacks.engine.compilation import compiled
+from igam_tf.attacks.geometry import image_seeds
 from igam_tf.data import check_labels
 
 
 class Attack(abc.ABC):
-    """Base class: a subclass says how one batch is attacked, in `run`.
-
-    Hyper-parameters that only change numbers belong into `tensors`, those that change
-    the graph into `structure`: attacks of one structure share one compiled function.
+    """What all attacks have: a ball, a seed, and the call on arrays.
 
     Attributes:
         eps: radius of the allowed ball, as a fraction such as 8/255.
         norm: "linf" or "l2", the norm of that ball.
-        loss: name of the loss by which two results for one image compare.
         seed: integer, the seed of random starts.
+        loss: name of the loss by which two results for one image compare.
         random_start: whether another seed gives another result.
         family: hashable; attacks of one family differ in their effort only.
         effort: tuple of numbers; an attack with none of them smaller must not be
@@ -30,30 +40,85 @@ class Attack(abc.ABC):
         covers_ball: whether every point of the ball is within its reach. PGD-5 with
             steps of eps / 4 from a random start is not sure to cross it, and may be
             weaker than FGSM for that reason alone.
-        in_graph: whether `perturb` works; the attacks of AutoAttack run from Python.
     """
 
-    loss = "cross_entropy"
-    random_start = False
-    family = None
-    effort = None
-    covers_ball = True
-    in_graph = True
+    eps: float
+    norm: str
+    seed: int
+    loss: str = "cross_entropy"
+    random_start: bool = False
+    family: Hashable | None = None
+    effort: tuple[int, ...] | None = None
+    covers_ball: bool = True
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        training: bool = False,
+        first_index: int = 0,
+    ) -> np.ndarray:
+        """Attacks images.
+
+        Args:
+            model: Keras model from images to logits (batch, classes).
+            images: float32 array or tensor (batch, height, width, channels) in [0, 1].
+            labels: integers (batch,).
+            training: bool, the mode of the model; True attacks the network with the
+                batch statistics of these very images.
+            first_index: place of the first image in its data set. Random starts
+                depend on the seed and an image's place, not on the batch.
+
+        Returns:
+            float32 array like `images`: the adversarial images.
+
+        Raises:
+            ValueError: if the images, labels or model do not fit, or if the attack
+                met NaN.
+        """
+
+
+class GraphAttack(Attack):
+    """An attack that maps a batch inside a graph: a subclass says how, in `run`.
+
+    Hyper-parameters that only change numbers belong in `numbers`, those that change
+    the graph in `structure`: attacks of one structure share one compiled function.
+    """
 
     @property
     @abc.abstractmethod
-    def structure(self):
-        """Hashable: everything that the compiled graph depends on."""
+    def structure(self) -> Hashable:
+        """Everything that the compiled graph depends on."""
+
+    @property
+    @abc.abstractmethod
+    def numbers(self) -> Numbers:
+        """NumPy numbers by name, which `run` gets as tensors."""
 
     @abc.abstractmethod
-    def tensors(self):
-        """Tuple of NumPy scalars: the numbers that `run` gets as tensors."""
+    def run(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+        training: bool,
+    ) -> tf.Tensor:
+        """Adversarial images of one batch; see `perturb` for the arguments."""
 
-    @abc.abstractmethod
-    def run(self, model, images, labels, seed, tensors, training):
-        """Adversarial images (tensor) of one batch; see `perturb` for the arguments."""
-
-    def perturb(self, model, images, labels, *, seed, training=False):
+    def perturb(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Attacks one batch inside a `tf.function`, a replica function or XLA.
 
         Best called outside of `tf.GradientTape`; under one, no gradient flows back
@@ -72,34 +137,25 @@ class Attack(abc.ABC):
             float32 tensor like `images`.
         """
         images, labels = tf.stop_gradient(images), tf.cast(labels, tf.int32)
-        tensors = tuple(tf.constant(value) for value in self.tensors())
+        numbers = {name: tf.constant(value) for name, value in self.numbers.items()}
         seed = tf.convert_to_tensor(seed, tf.int32)
-        adversarial = self.run(model, images, labels, seed, tensors, training)
+        adversarial = self.run(model, images, labels, seed, numbers, training)
         return tf.stop_gradient(adversarial)
 
-    def __call__(self, model, images, labels, *, training=False, first_index=0):
-        """Attacks images as one batch, by a function compiled once per shape.
-
-        Args:
-            model: Keras model from images to logits (batch, classes).
-            images: float32 array or tensor (batch, height, width, channels) in [0, 1].
-            labels: integers (batch,).
-            training: bool, the mode of the model; True attacks the network with the
-                batch statistics of these very images.
-            first_index: place of the first image in its data set. Random starts
-                depend on the seed and an image's place, not on the batch.
-
-        Returns:
-            float32 array like `images`: the adversarial images.
-
-        Raises:
-            ValueError: if the images, labels or model do not fit, or if the attack
-                met NaN.
-        """
+    def __call__(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        training: bool = False,
+        first_index: int = 0,
+    ) -> np.ndarray:
+        """Attacks images as one batch, by a function compiled once per shape."""
         images, labels = checks.images_and_labels(images, labels)
         check_labels(labels, num_classes(model, images))
         seeds = image_seeds(self.seed, first_index, len(images))
-        arrays = (images, labels, seeds, self.tensors())
+        arrays = (images, labels, seeds, self.numbers)
 
         def run(model, *tensors):
             return self.run(model, *tensors, training=training)
@@ -110,11 +166,20 @@ class Attack(abc.ABC):
         return adversarial
 
 
-def _check_result(adversarial, attack):
-    broken = np.isnan(adversarial).reshape(len(adversarial), -1).any(axis=1)
-    if broken.any():
+def check_in_graph(attack: Attack) -> None:
+    """Raises ValueError unless an attack maps a batch inside a graph."""
+    if not isinstance(attack, GraphAttack):
         raise ValueError(
-            f"{attack} met NaN at {broken.sum()} of {len(broken)} images: the model's "
+            f"{attack} inside a compiled function (adversarial training or an export): "
+            "it runs from Python, on arrays; use igam_tf.attacks.pgd there."
+        )
+
+
+def _check_result(adversarial, attack):
+    is_nan = np.isnan(adversarial).reshape(len(adversarial), -1).any(axis=1)
+    if is_nan.any():
+        raise ValueError(
+            f"{attack} met NaN at {is_nan.sum()} of {len(is_nan)} images: the model's "
             "input gradient is NaN there (a square root or a division at zero?), which "
             "would pass for robustness; make the model differentiable at its inputs."
         )

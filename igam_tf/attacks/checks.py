@@ -2,8 +2,10 @@
 
 import math
 import numbers
+from collections.abc import Collection
 
 import numpy as np
+import tensorflow as tf
 
 from igam_tf.data import check_images, check_labels, class_numbers
 
@@ -12,13 +14,13 @@ NORMS = ("linf", "l2")
 MOST = 2**31 - 1
 
 
-def one_of(name, value, known):
+def one_of(name: str, value: object, known: Collection) -> None:
     """Raises ValueError unless `value` is one of the `known` values."""
     if value not in known:
         raise ValueError(f"{name} is {value!r}: expected one of {tuple(known)}.")
 
 
-def whole_number(name, value, minimum):
+def whole_number(name: str, value: int, minimum: int) -> None:
     """Raises ValueError unless `value` is an integer from `minimum` to 2^31 - 1."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}: expected a whole number.")
@@ -28,13 +30,13 @@ def whole_number(name, value, minimum):
         raise ValueError(f"{name} is {value}: expected at most {MOST}.")
 
 
-def seed(value):
+def seed(value: int) -> None:
     """Raises ValueError unless `value` is an integer that fits int32."""
     if not isinstance(value, numbers.Integral) or not -(2**31) <= value < 2**31:
         raise ValueError(f"seed is {value!r}: expected an integer of at most 32 bits.")
 
 
-def radius(name, value, norm):
+def radius(name: str, value: float, norm: str) -> None:
     """Raises ValueError unless `value` is a distance between [0, 1] images."""
     if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} is {value!r}: expected a number, zero or above.")
@@ -45,7 +47,7 @@ def radius(name, value, norm):
         )
 
 
-def step(name, value, norm, eps):
+def step(name: str, value: float, norm: str, eps: float) -> None:
     """Raises ValueError unless `value` is the length of a step that moves.
 
     Args:
@@ -58,17 +60,17 @@ def step(name, value, norm, eps):
     if not value and eps:
         raise ValueError(
             f"{name} is {value}: expected more than 0, or the attack goes nowhere and "
-            "every image stands; leave it out for the default, such as eps / 4."
+            "every image stays as it is; leave it out for the default, such as eps / 4."
         )
 
 
-def share(name, value):
+def share(name: str, value: float) -> None:
     """Raises ValueError unless `value` is a number from 0 to 1."""
     if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
         raise ValueError(f"{name} is {value!r}: expected a share, from 0 to 1.")
 
 
-def factor(name, value, at_least):
+def factor(name: str, value: float, at_least: float) -> None:
     """Raises ValueError unless `value` is a finite number of at least `at_least`."""
     if (
         not isinstance(value, numbers.Real)
@@ -80,7 +82,9 @@ def factor(name, value, at_least):
         )
 
 
-def images_and_labels(images, labels):
+def images_and_labels(
+    images: np.ndarray | tf.Tensor, labels: np.ndarray | tf.Tensor
+) -> tuple[np.ndarray, np.ndarray]:
     """Checked images, and labels in the type that attacks compute with.
 
     Args:

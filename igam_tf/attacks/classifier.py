@@ -1,6 +1,7 @@
 """What attacks ask of a classifier: logits, and nothing changed by looking at it."""
 
 import weakref
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,10 +11,10 @@ from igam_tf.backend import require_tensorflow
 
 require_tensorflow()
 
-_NUM_CLASSES = weakref.WeakKeyDictionary()
+_NUM_CLASSES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def logits_of(model, images, training):
+def logits_of(model: keras.Model, images: tf.Tensor, training: bool) -> tf.Tensor:
     """Logits of a batch; the model's state is left alone in training mode too.
 
     In training mode batch normalisation uses the batch's own statistics. The moving
@@ -35,7 +36,45 @@ def logits_of(model, images, training):
     return tf.cast(logits, tf.float32)
 
 
-def num_classes(model, images):
+def is_wrong(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Whether each image is misclassified: bool tensor (batch,)."""
+    return tf.argmax(logits, axis=1, output_type=tf.int32) != labels
+
+
+def input_gradient(
+    objective: Callable[[tf.Tensor], tf.Tensor],
+    model: keras.Model,
+    images: tf.Tensor,
+    training: bool,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The gradient of an objective of the logits, as attacks follow it.
+
+    It is not meant to be differentiated again, as `igam_tf.gradients` is; and where a
+    model has no gradient it is zero and no error, because an attack then fails as it
+    should, and evaluation says why.
+
+    Args:
+        objective: function of the logits (batch, classes) to one number an image.
+        model: Keras model from images to logits.
+        images: float32 tensor (batch, ...).
+        training: bool, the mode of the model.
+
+    Returns:
+        Tuple of the logits, the objective (batch,), and its gradient like `images`.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = logits_of(model, images, training)
+        values = objective(logits)
+        # A sum over images keeps each image's gradient its own.
+        total = tf.reduce_sum(values)
+    gradient = tape.gradient(
+        total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return logits, values, gradient
+
+
+def num_classes(model: keras.Model, images: np.ndarray) -> int:
     """Number of classes of a classifier, checked by one call on the first few images.
 
     The call is not compiled, so that a model refused here can be repaired in place.
@@ -73,8 +112,8 @@ def _classes_of_output(model, logits):
     shape = getattr(logits, "shape", None)
     if shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
         raise ValueError(
-            f"model {model.name!r} returns one number an image, {tuple(shape)}: expected "
-            "logits (batch, classes) with at least 2 classes; "
+            f"model {model.name!r} returns one number an image, {tuple(shape)}: "
+            "expected logits (batch, classes) with at least 2 classes; "
             "igam_tf.models.two_logits(model) makes two logits of one logit or sigmoid."
         )
     if shape is None or len(shape) != 2:
@@ -86,7 +125,9 @@ def _classes_of_output(model, logits):
     return int(shape[1])
 
 
-def check_not_probabilities(model, logits, atol=1e-3):
+def check_not_probabilities(
+    model: keras.Model, logits: np.ndarray, atol: float = 1e-3
+) -> None:
     """Raises ValueError if a model's outputs are those of a softmax.
 
     Args:

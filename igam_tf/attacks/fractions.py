@@ -4,7 +4,7 @@ import fractions
 import math
 
 
-def fraction(value):
+def fraction(value: float) -> str:
     """A distance between images as text: "8/255", "0.15", and not 0.0313725490196.
 
     Args:
@@ -20,7 +20,7 @@ def fraction(value):
     return f"{value:.6g}"
 
 
-def parse_fraction(text):
+def parse_fraction(text: str | float) -> float:
     """The number that a text such as "8/255", "0.5/255" or "0.03" stands for.
 
     Args:

@@ -1,32 +1,33 @@
 """FGSM and PGD: repeated steps along the gradient of a loss, inside a ball."""
 
 import dataclasses
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.attack import Attack
-from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.attack import GraphAttack
+from igam_tf.attacks.classifier import input_gradient
+from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.attacks.geometry import STEPS, project, uniform_in_ball
 from igam_tf.attacks.losses import LOSSES
-from igam_tf.attacks.projection import project
 from igam_tf.attacks.restarts import Restarts
-from igam_tf.attacks.steps import STEPS
 
 
 def pgd(
     *,
-    eps,
-    step_size=None,
-    num_steps=20,
-    norm="linf",
-    loss="cross_entropy",
-    random_start=True,
-    num_restarts=1,
-    seed=0,
-):
+    eps: float,
+    step_size: float | None = None,
+    num_steps: int = 20,
+    norm: str = "linf",
+    loss: str = "cross_entropy",
+    random_start: bool = True,
+    num_restarts: int = 1,
+    seed: int = 0,
+) -> GraphAttack:
     """Projected gradient descent (Madry et al. 2018), the last iterate of it.
 
     Args:
@@ -63,7 +64,7 @@ def pgd(
     return Restarts(attack, num_restarts) if num_restarts > 1 else attack
 
 
-def fgsm(*, eps, norm="linf", loss="cross_entropy"):
+def fgsm(*, eps: float, norm: str = "linf", loss: str = "cross_entropy") -> GraphAttack:
     """The fast gradient sign method: one step of size eps from the clean image.
 
     Pixels are clipped to [0, 1]; the authors' evaluation let them wrap around in uint8.
@@ -91,7 +92,7 @@ def fgsm(*, eps, norm="linf", loss="cross_entropy"):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
-class GradientAttack(Attack):
+class GradientAttack(GraphAttack):
     """Steps of one length along a gradient; `pgd` and `fgsm` spell it with defaults.
 
     Attributes: see the arguments of `pgd`.
@@ -114,56 +115,61 @@ class GradientAttack(Attack):
         checks.seed(self.seed)
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         # FGSM is PGD with other numbers: without random start the start has size 0.
         return ("gradient", self.norm, self.loss)
 
     @property
-    def family(self):
+    def family(self) -> Hashable:  # type: ignore[override]
         return self.structure
 
     @property
-    def effort(self):
+    def effort(self) -> tuple[int, int]:  # type: ignore[override]
         return (self.num_steps, 1)
 
     @property
-    def covers_ball(self):
+    def covers_ball(self) -> bool:  # type: ignore[override]
         farthest = 2 * self.eps if self.random_start else self.eps
         return self.num_steps * self.step_size >= farthest
 
-    def tensors(self):
-        start_size = self.eps if self.random_start else 0.0
-        sizes = (self.eps, self.step_size, start_size)
-        return (*np.float32(sizes), np.int32(self.num_steps))
+    @property
+    def numbers(self) -> Numbers:
+        return {
+            "eps": np.float32(self.eps),
+            "step_size": np.float32(self.step_size),
+            "start_size": np.float32(self.eps if self.random_start else 0.0),
+            "num_steps": np.int32(self.num_steps),
+        }
 
-    def run(self, model, images, labels, seed, tensors, training):
-        eps, step_size, start_size, num_steps = tensors
+    def run(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+        training: bool,
+    ) -> tf.Tensor:
+        eps, step_size = numbers["eps"], numbers["step_size"]
         noise = uniform_in_ball(images, seed, self.norm)
-        start = tf.clip_by_value(images + start_size * noise, 0.0, 1.0)
+        start = tf.clip_by_value(images + numbers["start_size"] * noise, 0.0, 1.0)
+
+        def loss(logits):
+            return LOSSES[self.loss](logits, labels)
 
         def one_step(step, adversarial):
-            gradient = self._gradient(model, adversarial, labels, training)
+            _, _, gradient = input_gradient(loss, model, adversarial, training)
             moved = adversarial + step_size * STEPS[self.norm](gradient)
             return step + 1, project(moved, images, eps, self.norm)
 
         # The number of steps is a tensor: one graph serves PGD-1 and PGD-1000.
         _, adversarial = tf.while_loop(
-            lambda step, _: step < num_steps,
+            lambda step, _: step < numbers["num_steps"],
             one_step,
             (0, start),
             parallel_iterations=1,
         )
         return adversarial
-
-    def _gradient(self, model, images, labels, training):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            logits = logits_of(model, images, training)
-            # A sum over images keeps each image's gradient its own.
-            loss = tf.reduce_sum(LOSSES[self.loss](logits, labels))
-        return tape.gradient(
-            loss, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
 
     def __repr__(self):
         eps, step_size = fraction(self.eps), fraction(self.step_size)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+import keras
 import numpy as np
 
 from igam_tf import compat
@@ -11,7 +12,7 @@ from igam_tf import compat
 _NUMBERED = re.compile(r'_\d+(?=")|"shared_object_id": \d+')
 
 
-def model_digest(model):
+def model_digest(model: keras.Model) -> str:
     """A short text that differs for models that differ in layers or weights.
 
     Args:
@@ -25,9 +26,11 @@ def model_digest(model):
     try:
         layers = model.to_json()
     except (NotImplementedError, TypeError, ValueError):
-        layers = " ".join(type(layer).__name__ for layer in compat.flatten_layers(model))
+        layers = " ".join(
+            type(layer).__name__ for layer in compat.flatten_layers(model)
+        )
     digest = hashlib.sha256(_NUMBERED.sub("", layers).encode())
     for weights in model.get_weights():
         digest.update(f"{weights.dtype} {weights.shape}".encode())
-        digest.update(np.ascontiguousarray(weights))
+        digest.update(np.ascontiguousarray(weights).data)
     return digest.hexdigest()[:32]

@@ -1,66 +1,158 @@
-"""Names of attacks as written on a command line. Nothing here imports TensorFlow."""
+"""The attacks by name, as on a command line: the list of them, and how names are read.
 
+A new attack is one line of `_ATTACKS`. Nothing here imports TensorFlow: the file of an
+attack is imported when one is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
 import re
+import typing
 
-_PGD = r"(?P<kind>pgd|cw)(?P<steps>\d+)(x(?P<restarts>\d+))?"
-_SQUARE = r"square(?P<queries>\d+)?"
-_FIXED = (
-    "clean",
-    "fgsm",
-    "autoattack",
-    "autoattack-rand",
-    "apgd-ce",
-    "apgd-dlr",
-    "apgd-t",
-    "fab-t",
-    "spsa",
-)
-_FORM = re.compile("|".join([*map(re.escape, _FIXED), _PGD, _SQUARE]))
+if typing.TYPE_CHECKING:
+    from igam_tf.attacks.attack import Attack
+
+_MOST = 2**31 - 1
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """Names of one form, and the attack that they stand for.
+
+    Attributes:
+        text: the form; "{argument}" stands for a whole number, which is an argument of
+            the attack, and what is in brackets may be left out.
+        place: file of this folder, and name in it of the class or function that makes
+            the attack, as in "square.Square"; empty for clean images.
+        settings: further arguments.
+    """
+
+    text: str
+    place: str
+    settings: dict[str, object] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern:
+        """Matches the names of this form, with a group for each argument."""
+        escaped = "".join(
+            f"(?P<{part}>[0-9]+)" if is_argument else re.escape(part)
+            for part, is_argument in _split(self.text)
+        )
+        return re.compile(escaped.replace(r"\[", "(?:").replace(r"\]", ")?"))
+
+    @property
+    def shown(self) -> str:
+        """The form for people: "pgd{num_steps}[x{num_restarts}]" as "pgdK[xN]"."""
+        letters = iter("KNM")
+        return "".join(
+            next(letters) if is_argument else part
+            for part, is_argument in _split(self.text)
+        )
+
+
+def _split(text):
+    """Parts of a form: tuples (text, whether it is an argument's name)."""
+    parts = _PLACEHOLDER.split(text)
+    return [(part, bool(number % 2)) for number, part in enumerate(parts)]
+
+
+#: All attacks that have a name.
+_ATTACKS = [
+    Form("clean", ""),
+    Form("fgsm", "gradient_attack.fgsm"),
+    Form("pgd{num_steps}[x{num_restarts}]", "gradient_attack.pgd"),
+    Form(
+        "cw{num_steps}[x{num_restarts}]", "gradient_attack.pgd", {"loss": "cw_margin"}
+    ),
+    Form("autoattack", "autoattack.AutoAttack"),
+    Form("autoattack-rand", "autoattack.AutoAttack", {"version": "rand"}),
+    Form("apgd-ce", "apgd.APGD"),
+    Form("apgd-dlr", "apgd.APGD", {"loss": "dlr"}),
+    Form("apgd-t", "apgd.APGD", {"loss": "dlr_targeted"}),
+    Form("fab-t", "fab.FAB"),
+    Form("square[{num_queries}]", "square.Square"),
+    Form("spsa", "spsa.SPSA"),
+]
 
 EXPECTED = (
-    "'clean', 'fgsm', 'pgdK' or 'cwK' with K steps, either with N restarts as in "
-    "'pgd20x5', 'autoattack', 'apgd-ce', 'apgd-dlr', 'apgd-t', 'fab-t', 'square' (or "
-    "'squareN' with N queries), 'spsa' or 'autoattack-rand'"
+    ", ".join(repr(form.shown) for form in _ATTACKS)
+    + " (K and N are whole numbers, and what is in brackets may be left out: 'pgd20x5' "
+    "is PGD of 20 steps with 5 restarts, 'square500' is Square of 500 queries)"
 )
 
 
-def match(name):
-    """The parts of an attack's name.
+def match(name: str) -> tuple[Form, dict[str, int]]:
+    """The form of an attack's name, and the numbers in it.
 
     Args:
         name: see `EXPECTED`.
 
     Returns:
-        Dict with "kind" ("clean", "fgsm", "pgd", "cw", "square", "autoattack", ...),
-        and for "pgd" and "cw" "steps" and "restarts", for "square" "queries": integers,
-        or None where the name does not say.
+        Tuple (`Form`, dict from argument to number).
 
     Raises:
-        ValueError: if the name has none of these forms, or a number of zero.
+        ValueError: if the name has none of the forms.
     """
-    form = _FORM.fullmatch(name) if isinstance(name, str) else None
-    if form is None:
-        raise ValueError(f"attack {name!r}: expected {EXPECTED}.")
-    groups = form.groupdict()
-    if groups["kind"]:
-        return {
-            "kind": groups["kind"],
-            "steps": int(groups["steps"]),
-            "restarts": groups["restarts"] and int(groups["restarts"]),
-        }
-    if name in _FIXED:
-        return {"kind": name}
-    return {"kind": "square", "queries": groups["queries"] and int(groups["queries"])}
+    for form in _ATTACKS:
+        found = form.pattern.fullmatch(name) if isinstance(name, str) else None
+        if found:
+            given = {key: text for key, text in found.groupdict().items() if text}
+            return form, {key: int(text) for key, text in given.items()}
+    raise ValueError(f"attack {name!r}: expected {EXPECTED}.")
 
 
-def check(name):
+def check(name: str) -> None:
     """Raises ValueError unless `name` is an attack's name, with numbers in range."""
-    for part, value in match(name).items():
-        if part != "kind" and value is not None and value < 1:
+    for argument, value in match(name)[1].items():
+        if value < 1:
             raise ValueError(
-                f"attack {name!r}: {part} is {value}, expected at least 1."
+                f"attack {name!r}: {argument} is {value}, expected at least 1."
             )
-        if part != "kind" and value is not None and value > 2**31 - 1:
+        if value > _MOST:
             raise ValueError(
-                f"attack {name!r}: {part} is {value}, expected at most {2**31 - 1}."
+                f"attack {name!r}: {argument} is {value}, expected at most {_MOST}."
             )
+
+
+def parse(
+    name: str,
+    *,
+    eps: float,
+    step_size: float | None = None,
+    norm: str = "linf",
+    seed: int = 0,
+) -> Attack | None:
+    """The attack of a name.
+
+    Args:
+        name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
+            on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
+            "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
+            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa".
+        eps: radius of the ball, as a fraction such as 8/255.
+        step_size: length of a step of PGD, or None for the default of `pgd`.
+        norm: "linf" or "l2".
+        seed: integer, seed of everything random.
+
+    Returns:
+        An attack, or None for "clean".
+
+    Raises:
+        ValueError: if the name has none of these forms.
+    """
+    form, numbers = match(name)
+    if not form.place:
+        return None
+    module, factory = form.place.split(".")
+    make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
+    takes = inspect.signature(make).parameters
+    # What an attack has no use for, such as a seed where nothing is random, it need not
+    # take.
+    shared = {"eps": eps, "norm": norm, "step_size": step_size, "seed": seed}
+    shared = {key: value for key, value in shared.items() if key in takes}
+    return make(**shared, **form.settings, **numbers)

@@ -1,34 +1,22 @@
 """Restarts: an attack from several random starts, each image's worst case kept."""
 
 import dataclasses
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.attack import Attack
-from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.attack import Attack, GraphAttack
+from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
+from igam_tf.attacks.geometry import SEED_STRIDE, per_image
 from igam_tf.attacks.losses import LOSSES
-
-# Golden ratio of 2^32: seeds 0, 1, 2, ... of several runs share none of their restarts.
-_STRIDE = 0x9E3779B1 - 2**32
-
-
-def restart_seed(seed, restart):
-    """The seed of one restart, so that it can be run alone.
-
-    Args:
-        seed: integer, the seed of the whole attack.
-        restart: integer from 0; restart 0 has the seed itself.
-
-    Returns:
-        Integer in the range of int32.
-    """
-    return (seed + restart * _STRIDE + 2**31) % 2**32 - 2**31
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Restarts(Attack):
+class Restarts(GraphAttack):
     """Runs an attack several times and keeps the worst case of each image.
 
     An image once misclassified keeps the first images that did it; of the others the
@@ -47,17 +35,17 @@ class Restarts(Attack):
         ValueError: if the attack has no random start.
     """
 
-    attack: Attack
+    attack: GraphAttack
     num_restarts: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.whole_number("num_restarts", self.num_restarts, 1)
         if not isinstance(self.attack, Attack):
             raise ValueError(
                 f"attack is {self.attack!r}: expected an attack such as "
                 "igam_tf.attacks.pgd(eps=8/255)."
             )
-        if not self.attack.in_graph:
+        if not isinstance(self.attack, GraphAttack):
             raise ValueError(
                 f"restarts of {self.attack}: it has restarts of its own; pass "
                 "num_restarts to it."
@@ -76,35 +64,42 @@ class Restarts(Attack):
     covers_ball = property(lambda self: self.attack.covers_ball)
 
     @property
-    def effort(self):
+    def effort(self) -> tuple[int, ...] | None:  # type: ignore[override]
         effort = self.attack.effort
         return effort and (*effort[:-1], self.num_restarts)
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         return (type(self.attack), self.attack.structure)
 
-    def tensors(self):
-        return (np.int32(self.num_restarts), *self.attack.tensors())
+    @property
+    def numbers(self) -> Numbers:
+        return {**self.attack.numbers, "num_restarts": np.int32(self.num_restarts)}
 
-    def run(self, model, images, labels, seed, tensors, training):
-        num_restarts, *inner = tensors
-
+    def run(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+        training: bool,
+    ) -> tf.Tensor:
         def one_run(restart, *worst):
             # int32 wraps around, as `restart_seed` does.
-            moved = seed + tf.stack([restart * _STRIDE, 0])
+            moved = seed + tf.stack([restart * SEED_STRIDE, 0])
             adversarial = self.attack.run(
-                model, images, labels, moved, tuple(inner), training
+                model, images, labels, moved, numbers, training
             )
             logits = logits_of(model, adversarial, training)
-            broken = tf.argmax(logits, axis=1, output_type=tf.int32) != labels
+            wrong = is_wrong(logits, labels)
             loss = LOSSES[self.loss](logits, labels)
-            return restart + 1, *_worse_of(worst, (adversarial, broken, loss))
+            return restart + 1, *_worse_of(worst, (adversarial, wrong, loss))
 
         nobody = tf.zeros_like(labels, tf.bool)
         nothing = (images, nobody, tf.where(nobody, 0.0, -np.inf))
         _, adversarial, *_ = tf.while_loop(
-            lambda restart, *_: restart < num_restarts,
+            lambda restart, *_: restart < numbers["num_restarts"],
             one_run,
             (0, *nothing),
             parallel_iterations=1,
@@ -117,14 +112,11 @@ class Restarts(Attack):
 
 
 def _worse_of(worst, new):
-    """Image by image the worse of two results (images, broken, loss)."""
-    _, was_broken, old_loss = worst
-    _, now_broken, new_loss = new
+    """Image by image the worse of two results (images, are they wrong, loss)."""
+    _, was_wrong, old_loss = worst
+    _, now_wrong, new_loss = new
     # Not "new > old": a loss of NaN is taken as well, so that it shows.
-    take = ~was_broken & (now_broken | ~(new_loss <= old_loss))
-
-    def choose(old, new):
-        mask = tf.reshape(take, [-1] + [1] * (new.shape.rank - 1))
-        return tf.where(mask, new, old)
-
-    return tuple(choose(a, b) for a, b in zip(worst, new, strict=True))
+    take = ~was_wrong & (now_wrong | ~(new_loss <= old_loss))
+    return tuple(
+        tf.where(per_image(take, b), b, a) for a, b in zip(worst, new, strict=True)
+    )

@@ -1,32 +1,28 @@
-"""SPSA (Uesato et al. 2018): PGD along a gradient estimated from the model's outputs."""
+"""SPSA (Uesato et al. 2018): PGD along a gradient estimated from outputs."""
 
 import dataclasses
 import math
+from collections.abc import Hashable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.autoattack.losses import margin, margin_targeted
-from igam_tf.attacks.autoattack.stepwise import (
-    Passes,
-    StepwiseAttack,
-    bounds,
-    is_wrong,
-    per_image,
-    where,
-    within,
-)
-from igam_tf.attacks.classifier import logits_of
+from igam_tf.attacks.classifier import is_wrong, logits_of
+from igam_tf.attacks.engine.batching import Numbers, Tensors
+from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.steps import STEPS
+from igam_tf.attacks.geometry import STEPS, bounds, per_image, where, within
+from igam_tf.attacks.losses import margin, margin_targeted
+from igam_tf.attacks.stepwise import StepwiseAttack
 
 MOMENTUM = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class SPSA(StepwiseAttack):
-    """Ascends the margin without its gradient: what rounding or a ripple hides it finds.
+    """Ascends the margin without its gradient, which rounding or a ripple may hide.
 
     Simultaneous perturbation (Spall 1992) as an attack (Uesato et al. 2018): at each
     step the difference of the margin between image + delta v and image - delta v, with
@@ -58,14 +54,14 @@ class SPSA(StepwiseAttack):
     num_targets: int = 0
     num_steps: int = 40
     num_samples: int = 64
-    delta: float = None
+    delta: float | None = None
     seed: int = 0
 
     name = "spsa"
     random_start = True
     begin_passes = Passes(1, 0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.one_of("norm", self.norm, checks.NORMS)
         checks.radius("eps", self.eps, self.norm)
         if self.delta is not None:
@@ -76,29 +72,33 @@ class SPSA(StepwiseAttack):
         checks.seed(self.seed)
 
     @property
-    def structure(self):
+    def structure(self) -> Hashable:
         return ("spsa", self.norm, self.num_targets > 0)
 
     @property
-    def passes(self):
+    def passes(self) -> Passes:
         return Passes(2 * self.num_samples + 1, 0)
 
-    def tensors(self):
+    @property
+    def numbers(self) -> Numbers:
         delta = self.eps / 2 if self.delta is None else self.delta
-        counts = {"num_steps": self.num_steps, "num_samples": self.num_samples}
         return {
-            **{name: np.float32(x) for name, x in (("eps", self.eps), ("delta", delta))},
-            **{name: np.int32(count) for name, count in counts.items()},
+            "eps": np.float32(self.eps),
+            "delta": np.float32(delta),
+            "num_steps": np.int32(self.num_steps),
+            "num_samples": np.int32(self.num_samples),
         }
 
-    def chunks(self):
+    def chunks(self) -> list[int]:
         return [*range(5, self.num_steps, 5), self.num_steps]
 
-    def begin(self, model, start, tensors, training):
+    def begin(
+        self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
+    ) -> Tensors:
         images, labels = start["images"], start["labels"]
         logits = logits_of(model, images, training)
         return {
-            **bounds(images, tensors["eps"], self.norm),
+            **bounds(images, numbers["eps"], self.norm),
             "labels": labels,
             "targets": start["targets"],
             "seeds": start["seeds"],
@@ -106,37 +106,45 @@ class SPSA(StepwiseAttack):
             "found": images,
             "velocity": tf.zeros_like(images),
             "lead": margin(logits, labels),
-            "broken": is_wrong(logits, labels),
+            "misclassified": is_wrong(logits, labels),
         }
 
-    def advance(self, model, state, step, draws, tensors, training):
-        eps, point = tensors["eps"], state["adversarial"]
+    def advance(
+        self,
+        model: keras.Model,
+        state: Tensors,
+        step: tf.Tensor,
+        draws: tuple,
+        numbers: Tensors,
+        training: bool,
+    ) -> Tensors:
+        eps, point = numbers["eps"], state["adversarial"]
         velocity = MOMENTUM * state["velocity"] + self._slope(
-            model, state, step, tensors, training
+            model, state, step, numbers, training
         )
         left = 1.0 - tf.cast(step, tf.float32) / tf.cast(
-            tensors["num_steps"], tf.float32
+            numbers["num_steps"], tf.float32
         )
         moved = point + 0.25 * eps * left * STEPS[self.norm](velocity)
         moved = within(moved, state, eps, self.norm)
         logits, labels = logits_of(model, moved, training), state["labels"]
         lead, wrong = margin(logits, labels), is_wrong(logits, labels)
-        take = ~state["broken"] & (wrong | (lead > state["lead"]))
+        take = ~state["misclassified"] & (wrong | (lead > state["lead"]))
         return {
             **state,
             "adversarial": moved,
             "velocity": velocity,
             "found": where(take, moved, state["found"]),
             "lead": tf.where(take, lead, state["lead"]),
-            "broken": state["broken"] | wrong,
+            "misclassified": state["misclassified"] | wrong,
         }
 
-    def _slope(self, model, state, step, tensors, training):
+    def _slope(self, model, state, step, numbers, training):
         """The estimated gradient, scaled to a mean of 1 without sign."""
-        point, count = state["adversarial"], tensors["num_samples"]
+        point, count = state["adversarial"], numbers["num_samples"]
         bits = _bits(state["seeds"], step, count, math.prod(point.shape[1:]))
         size = math.prod(point.shape[1:]) ** 0.5 if self.norm == "l2" else 1.0
-        length = tensors["delta"] / size
+        length = numbers["delta"] / size
 
         def score(images):
             logits = logits_of(model, tf.clip_by_value(images, 0.0, 1.0), training)

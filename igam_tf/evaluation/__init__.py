@@ -11,9 +11,9 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "correlation": "alignment",
         "evaluate": "accuracy",
         "linearized_robustness": "alignment",
-        "masking_panel": "panel",
+        "masking_panel": "masking",
         "measure_alignment": "alignment",
         "measured_robustness": "distance",
-        "wilson_interval": "intervals",
+        "wilson_interval": "statistics",
     },
 )

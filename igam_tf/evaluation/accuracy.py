@@ -1,60 +1,54 @@
 """Accuracy of a classifier on clean and on adversarial images."""
 
-import collections.abc
 import dataclasses
-import platform
+import os
 import time
+from collections.abc import Callable, Iterable
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-import igam_tf
-from igam_tf.attacks import Attack, AutoAttack, checks, parse
-from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.identity import model_digest
-from igam_tf.evaluation.batches import batches, check_data, fingerprints, num_images
-from igam_tf.evaluation.counting import STATE_VERSION, Counter
-from igam_tf.evaluation.endless import Repeats, check_ends
-from igam_tf.evaluation.masking import (
-    order_warnings,
-    precision_warnings,
-    reach_warnings,
+from igam_tf.attacks import Attack, AutoAttack
+from igam_tf.evaluation import request as requests
+from igam_tf.evaluation import results
+from igam_tf.evaluation.batches import (
+    Data,
+    Repeats,
+    batches,
+    fingerprints,
+    num_images,
 )
-from igam_tf.evaluation.panel import PANEL_VERSION, look, named_models
+from igam_tf.evaluation.counting import Counter
+from igam_tf.evaluation.masking import look
 from igam_tf.evaluation.progress import Progress, tell
 from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
-from igam_tf.evaluation.robustbench import model_info
 
-BATCH_NORM = ("inference", "batch")
-# Images given to AutoAttack at once: of 128, few would stand to the end.
+# Images given to AutoAttack at once: of 128, few would be left at the end.
 PORTION = 1024
-THREAT_MODELS = {"linf": "Linf", "l2": "L2"}
 
 
 def evaluate(
-    model,
-    data,
-    attacks=("clean", "fgsm", "pgd20"),
+    model: keras.Model,
+    data: Data,
+    attacks: str | Attack | Iterable[str | Attack] = ("clean", "fgsm", "pgd20"),
     *,
-    eps=8 / 255,
-    step_size=None,
-    norm="linf",
-    batch_size=128,
-    batch_norm="inference",
-    seed=0,
-    max_examples=None,
-    panel=True,
-    panel_examples=100,
-    transfer_from=None,
-    checkpoint_dir=None,
-    progress=True,
-    save=None,
-):
+    eps: float = 8 / 255,
+    step_size: float | None = None,
+    norm: str = "linf",
+    batch_size: int = 128,
+    batch_norm: str = "inference",
+    seed: int = 0,
+    max_examples: int | None = None,
+    panel: bool = True,
+    panel_examples: int = 100,
+    transfer_from: dict[str, keras.Model] | keras.Model | None = None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    progress: bool = True,
+    save: Callable[[dict], object] | None = None,
+) -> dict:
     """Counts the images that a classifier gets right, clean and under each attack.
 
-    An image stands under an attack if it is classified correctly both as it is and
+    An image is robust under an attack if it is classified correctly both as it is and
     as the attack leaves it. One batch is in memory at a time, beside the few images of
     the masking panel.
 
@@ -88,14 +82,14 @@ def evaluate(
             emptied, such as one that writes it to the disk; None for nothing.
 
     Returns:
-        Dict that is JSON as it stands: for each attack accuracy, 95 % interval and
-        seconds (compilation included); "worst_case", the images that stand under all
+        Dict, ready for JSON: for each attack accuracy, 95 % interval and seconds
+        (compilation included); "worst_case", the images that are robust under all
         attacks, the panel's among them; the threat model, settings, versions;
         "outcomes", one bit for each image and attack, which
         `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns;
-        "warnings": sentences about signs of gradient masking, or about images of another
-        range than the model is for (that alone, where it is so); "robustbench": the same
-        under the names of RobustBench's `model_info`.
+        "warnings": sentences about signs of gradient masking, or about images of
+        another range than the model is for (that alone, where it is so);
+        "robustbench": the same under the names of RobustBench's `model_info`.
 
     Raises:
         ValueError: if the arguments, the model or the data do not fit, or the data has
@@ -103,59 +97,35 @@ def evaluate(
             instead of logits, or NaN; if another evaluation uses `checkpoint_dir`.
         KeyboardInterrupt: with what was counted kept in `checkpoint_dir`.
     """
-    attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
-    _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm)
-    sizes = {"batch_size": batch_size, "panel_examples": panel_examples}
-    for name, value in {**sizes, "max_examples": max_examples}.items():
-        if value is not None:
-            checks.whole_number(name, value, 1)
-    check_data(data)
-    check_ends(data, max_examples)
+    # Longer than forty lines because of its arguments, which are handed on by name.
     start = time.perf_counter()
-    batch_size = _no_larger_than(data, batch_size, max_examples)
-    settings = {
-        "threat_model": THREAT_MODELS[norm],
-        "eps": float(eps),
-        "step_size": None if step_size is None else float(step_size),
-        "batch_norm": batch_norm,
-        "seed": int(seed),
-    }
-    sources = _sources(transfer_from)
-    # Without an attack there is nothing that could be fooled.
-    panel = bool(panel and eps and any(attacks.values()))
-    others = {name: model_digest(source) for name, source in sources.items()}
-    identity = (attacks, settings, sizes, batch_size, max_examples, panel, others)
-    kept = Checkpoint(checkpoint_dir, model, str((*identity, PANEL_VERSION, STATE_VERSION)))
+    request = requests.checked(
+        model,
+        data,
+        attacks,
+        eps=eps,
+        step_size=step_size,
+        norm=norm,
+        batch_size=batch_size,
+        batch_norm=batch_norm,
+        seed=seed,
+        max_examples=max_examples,
+        panel=panel,
+        panel_examples=panel_examples,
+        transfer_from=transfer_from,
+    )
+    kept = Checkpoint(checkpoint_dir, model, request.identity)
     with kept.in_use():
         ranges = range_warnings(
-            model, data, batch_size=batch_size, training=batch_norm == "batch"
+            model, data, batch_size=request.batch_size, training=request.training
         )
-        found, broken = None, ()
-        if panel:
-            found, broken = _panel(
-                kept,
-                model,
-                data,
-                eps=eps,
-                norm=norm,
-                num_examples=min(panel_examples, max_examples or panel_examples),
-                batch_size=batch_size,
-                batch_norm=batch_norm,
-                seed=seed,
-                transfer_from=sources,
-            )
+        found, known = _panel(request, kept) if request.panel else (None, ())
         if progress:
             tell(ranges, found)
-        bar = Progress(num_images(data, max_examples), list(attacks), progress)
-        counter = Counter(
-            model,
-            _connected(attacks, batch_size, checkpoint_dir, bar),
-            training=batch_norm == "batch",
-            batch_size=batch_size,
-            broken=broken,
-        )
-        _count(counter, data, max_examples, kept, bar)
-        result = _result(model, attacks, counter, settings, found, ranges)
+        bar = Progress(num_images(data, max_examples), list(request.attacks), progress)
+        counter = _counter(request, known, checkpoint_dir, bar)
+        _count(counter, request, kept, bar)
+        result = results.assembled(request, counter, panel=found, ranges=ranges)
         result["seconds"] = round(time.perf_counter() - start, 3)
         if save is not None:
             save(result)
@@ -163,84 +133,62 @@ def evaluate(
     return result
 
 
-def _panel(kept, model, data, *, num_examples, batch_size, **settings):
+def _panel(request, kept):
     """What `look` returns, or what it has found on these very images before."""
-    images = None
+    images, num_examples = None, request.panel_examples
     if kept.keeps:
-        first = batches(data, batch_size, max_examples=num_examples)
+        first = batches(request.data, request.batch_size, max_examples=num_examples)
         images = [text for batch, _ in first for text in fingerprints(batch)]
     if kept.panel is None or kept.panel["images"] != images:
-        found, broken = look(
-            model, data, num_examples=num_examples, batch_size=batch_size, **settings
+        found, misclassified = look(
+            request.model,
+            request.data,
+            eps=request.eps,
+            norm=request.norm,
+            num_examples=num_examples,
+            batch_size=request.batch_size,
+            batch_norm=request.batch_norm,
+            seed=request.seed,
+            transfer_from=request.sources,
         )
-        kept.panel = {"found": found, "broken": broken, "images": images}
+        kept.panel = {"found": found, "broken": misclassified, "images": images}
         kept.save()
     return kept.panel["found"], kept.panel["broken"]
 
 
-def _sources(transfer_from):
-    """`named_models`, if they are models."""
-    if isinstance(transfer_from, (str, bytes)):
-        raise ValueError(
-            f"transfer_from is {transfer_from!r}: expected a Keras model, or a dict "
-            "from names to models; load the file first."
-        )
-    try:
-        sources = named_models(transfer_from)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"transfer_from is {type(transfer_from).__name__}: expected a Keras model, "
-            "or a dict from names to models."
-        ) from error
-    for name, source in sources.items():
-        if not isinstance(source, keras.Layer):
-            raise ValueError(
-                f"transfer_from[{name!r}] is {source!r}: expected a Keras model; load "
-                "the file first (keras.models.load_model)."
-            )
-    return sources
-
-
-def _check(attacks, *, norm, eps, step_size, batch_norm):
-    checks.one_of("batch_norm", batch_norm, BATCH_NORM)
-    checks.one_of("norm", norm, checks.NORMS)
-    checks.radius("eps", eps, norm)
-    if step_size is not None:
-        checks.step("step_size", step_size, norm, eps)
-    for name, attack in attacks.items():
-        if batch_norm == "batch" and isinstance(attack, AutoAttack):
-            raise ValueError(
-                f"{name} with batch_norm='batch': expected batch_norm='inference', "
-                "because AutoAttack's parts run on the images still standing, and with "
-                "batch statistics each result depends on the others; for the authors' "
-                "mode use pgd, or its parts one at a time ('apgd-ce', 'square')."
-            )
-
-
-def _connected(attacks, batch_size, checkpoint_dir, bar):
-    """AutoAttack with this evaluation's batch size, folder and progress bar."""
-    connected = dict(attacks)
-    for name, attack in attacks.items():
+def _counter(request, known, checkpoint_dir, bar):
+    """A counter; AutoAttack gets its batch size, the folder and the progress bar."""
+    connected = dict(request.attacks)
+    for name, attack in connected.items():
         if isinstance(attack, AutoAttack):
             connected[name] = dataclasses.replace(
                 attack,
-                batch_size=batch_size,
+                batch_size=request.batch_size,
                 checkpoint_dir=attack.checkpoint_dir or checkpoint_dir,
                 callback=attack.callback or bar.part,
             )
-    return connected
+    return Counter(
+        request.model,
+        connected,
+        training=request.training,
+        batch_size=request.batch_size,
+        misclassified=known,
+    )
 
 
-def _count(counter, data, max_examples, kept, bar):
+def _count(counter, request, kept, bar):
     """Attacks all portions, but for those that the checkpoint has counted already."""
     portion = counter.batch_size
     if any(isinstance(attack, AutoAttack) for attack in counter.attacks.values()):
         portion *= max(1, PORTION // portion)
-    repeats = Repeats(data, max_examples)
+    repeats = Repeats(request.data, request.max_examples)
     if kept.counted:
         counter.restore(kept.counted)
     for images, labels in batches(
-        data, portion, max_examples=max_examples, as_given=counter.training
+        request.data,
+        portion,
+        max_examples=request.max_examples,
+        as_given=counter.training,
     ):
         repeats.add(images)
         if kept.counted_before(images, labels):
@@ -252,91 +200,3 @@ def _count(counter, data, max_examples, kept, bar):
     kept.check_all_seen()
     if counter.num_examples == 0:
         raise ValueError("data has no images: expected at least one to evaluate on.")
-
-
-def _result(model, attacks, counter, settings, panel, ranges):
-    entries, worst_case = counter.entries(), counter.worst_case()
-    order = order_warnings(attacks, entries)
-    # What the attacks asked for show on all images, the panel need not say again.
-    said = {"pgd_steps"} if order else set()
-    found = [n for n in panel["warns"] if n not in said] if panel else []
-    if ranges:
-        # Signs of masking in a model given images that it is not for mean nothing.
-        order, found = [], []
-    precision = precision_warnings(model)
-    return {
-        "attacks": entries,
-        "worst_case": worst_case,
-        **settings,
-        "num_examples": counter.num_examples,
-        "outcomes": counter.outcomes(),
-        "warnings": ranges
-        + precision
-        + order
-        + reach_warnings(attacks)
-        + [panel["checks"][name]["sentence"] for name in found],
-        "panel": panel,
-        "robustbench": model_info(
-            model,
-            clean=counter.clean(),
-            attacks=entries,
-            worst_case=worst_case,
-            eps=settings["eps"],
-            autoattack=_standard_autoattack(attacks),
-            unreliable=bool(ranges or precision or order or found),
-        ),
-        "versions": _versions(),
-    }
-
-
-def _standard_autoattack(attacks):
-    """Name under which AutoAttack stands, or None."""
-    for name, attack in attacks.items():
-        if isinstance(attack, AutoAttack) and attack.version == "standard":
-            return name
-    return None
-
-
-def _named(attacks, *, eps, norm, step_size, seed):
-    if isinstance(attacks, (str, Attack)):
-        attacks = [attacks]
-    if not isinstance(attacks, collections.abc.Iterable):
-        raise ValueError(
-            f"attacks is {attacks!r}: expected names such as ('clean', 'pgd20'), or "
-            "attacks of igam_tf.attacks."
-        )
-    named = {}
-    for attack in attacks:
-        if not isinstance(attack, Attack):
-            named[attack] = parse(
-                attack, eps=eps, step_size=step_size, norm=norm, seed=seed
-            )
-        elif (attack.eps, attack.norm) == (eps, norm):
-            named[repr(attack)] = attack
-        else:
-            raise ValueError(
-                f"{attack} among the attacks of an evaluation at eps "
-                f"{fraction(eps)}, {norm}: expected one threat model; pass its eps and "
-                "norm to evaluate as well, or evaluate it alone."
-            )
-    if not named:
-        raise ValueError("no attacks: expected names such as ('clean', 'pgd20').")
-    return named
-
-
-def _no_larger_than(data, batch_size, max_examples):
-    """A batch no larger than the data: padding one image to 128 would be a waste."""
-    sizes = [batch_size, max_examples or batch_size]
-    if not isinstance(data, tf.data.Dataset):
-        sizes.append(max(1, len(data[0])))
-    return min(sizes)
-
-
-def _versions():
-    return {
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "igam_tf": igam_tf.__version__,
-        "python": platform.python_version(),
-    }

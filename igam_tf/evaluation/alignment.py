@@ -17,10 +17,13 @@ c > 0, so that <x, g> = 0: its alignment is 0 whatever its robustness, and Eq. 1
 no more than rho(x) = |beta(x)| / ||g||.
 """
 
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks.compilation import compiled, compiled_logits
+from igam_tf.attacks.engine.compilation import compiled, compiled_logits
 from igam_tf.evaluation.distance import (
     checked_images,
     in_batches,
@@ -32,7 +35,13 @@ from igam_tf.gradients import input_gradient_and_logits
 _DUAL = {"l2": 2, "linf": 1}
 
 
-def alignment(model, images, *, norm="l2", batch_size=128):
+def alignment(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    norm: str = "l2",
+    batch_size: int = 128,
+) -> np.ndarray:
     """How far an image points along the gradient: alpha(x) = |<x, g>| / ||g||.
 
     Args:
@@ -54,7 +63,13 @@ def alignment(model, images, *, norm="l2", batch_size=128):
     return np.divide(np.abs(product), length, out=nothing, where=length > 0)
 
 
-def linearized_robustness(model, images, *, norm="l2", batch_size=128):
+def linearized_robustness(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    norm: str = "l2",
+    batch_size: int = 128,
+) -> np.ndarray:
     """Distance at which the top two logits meet, were they linear: Psi(x) / ||g||.
 
     Args:
@@ -75,7 +90,14 @@ def linearized_robustness(model, images, *, norm="l2", batch_size=128):
     return _over(margin, length)
 
 
-def alignment_bound(model, images, *, constant=None, norm="l2", batch_size=128):
+def alignment_bound(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    constant: float | None = None,
+    norm: str = "l2",
+    batch_size: int = 128,
+) -> np.ndarray:
     """The right side of Eq. 18, alpha(x) + C / ||g||: never below rho(x).
 
     Args:
@@ -97,7 +119,14 @@ def alignment_bound(model, images, *, constant=None, norm="l2", batch_size=128):
     return _over(np.abs(product) + (own if constant is None else constant), length)
 
 
-def measure_alignment(model, images, *, norm="l2", batch_size=128, **search):
+def measure_alignment(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    norm: str = "l2",
+    batch_size: int = 128,
+    **search: Any,
+) -> dict[str, np.ndarray]:
     """All of section 6 at once: what Eq. 18 says of a model, and what PGD finds.
 
     Args:
@@ -111,7 +140,7 @@ def measure_alignment(model, images, *, norm="l2", batch_size=128, **search):
     Raises:
         ValueError: as the functions of these names.
     """
-    shared = {"norm": norm, "batch_size": batch_size}
+    shared: dict[str, Any] = {"norm": norm, "batch_size": batch_size}
     images = checked_images(model, images, norm, batch_size)
     predictions = in_batches(
         lambda _, batch: compiled_logits(model, batch).argmax(axis=1),
@@ -126,7 +155,7 @@ def measure_alignment(model, images, *, norm="l2", batch_size=128, **search):
     }
 
 
-def correlation(a, b):
+def correlation(a: np.ndarray, b: np.ndarray) -> dict[str, float | int]:
     """Pearson's and Spearman's correlation of two measures of the same images.
 
     Args:

@@ -1,18 +1,19 @@
-"""Counting, batch after batch, the images that stand under each attack."""
+"""Counting, batch after batch, the images that are robust under each attack."""
 
 import collections
 import contextlib
 import time
+from collections.abc import Iterable
 
+import keras
 import numpy as np
 
-from igam_tf.attacks import AutoAttack
+from igam_tf.attacks import Attack, AutoAttack
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.data import check_labels
-from igam_tf.evaluation.batches import by_batch, fingerprints
-from igam_tf.evaluation.intervals import proportion
-from igam_tf.evaluation.logits import finite_logits
+from igam_tf.evaluation.batches import by_batch, fingerprints, finite_logits
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
+from igam_tf.evaluation.statistics import proportion
 
 # Another number with every change of what is kept of an unfinished evaluation.
 STATE_VERSION = 2
@@ -29,50 +30,58 @@ class Counter:
         training: bool, the mode in which the model is attacked and classifies.
         batch_size: number of images attacked at once; a portion may have more. In
             training mode a portion is one batch.
-        broken: `batches.fingerprints` of images known to be broken by other means;
-            they count for the worst case only.
+        misclassified: `batches.fingerprints` of images that are known to be not robust
+            by other means; they count for the worst case only.
 
     Attributes:
         num_examples: number of images seen.
     """
 
-    def __init__(self, model, attacks, *, training, batch_size, broken=()):
+    def __init__(
+        self,
+        model: keras.Model,
+        attacks: dict[str, Attack | None],
+        *,
+        training: bool,
+        batch_size: int,
+        misclassified: Iterable[str] = (),
+    ) -> None:
         self.model, self.attacks = model, attacks
         self.training, self.batch_size = training, batch_size
         self.num_examples = 0
-        self._broken = frozenset(broken)
-        self._correct = collections.defaultdict(list)
+        self._misclassified = frozenset(misclassified)
+        self._correct: dict[str, list] = collections.defaultdict(list)
         self._digest = Digest()
-        self._seconds = collections.Counter()
-        self._details = {}
+        self._seconds: collections.Counter = collections.Counter()
+        self._details: dict[str, dict] = {}
 
-    def add(self, images, labels):
+    def add(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Attacks and counts a portion."""
         check_labels(labels, num_classes(self.model, images))
         with self._timed("clean"):
             clean = self._is_correct(images, labels, "clean images")
-        worst = clean & ~self._is_known_broken(images)
+        worst = clean & ~self._is_known(images)
         for name, attack in self.attacks.items():
-            stands = clean
+            robust = clean
             if attack is not None:
                 with self._timed(name):
                     adversarial = self._attacked(name, images, labels)
                     what = f"the images of {name}"
-                    stands = clean & self._is_correct(adversarial, labels, what)
-            worst = worst & stands
-            self._correct[name].append(stands)
+                    robust = clean & self._is_correct(adversarial, labels, what)
+            worst = worst & robust
+            self._correct[name].append(robust)
         self._correct[_CLEAN].append(clean)
         self._correct[_WORST].append(worst)
         self._digest.add(images, labels)
         self.num_examples += len(images)
 
-    def accuracies(self):
-        """Dict from attack to the fraction of images that stand so far."""
+    def accuracies(self) -> dict[str, float]:
+        """Dict from attack to the fraction of images that are robust so far."""
         return {
             name: self._num_correct(name) / self.num_examples for name in self.attacks
         }
 
-    def entries(self):
+    def entries(self) -> dict[str, dict]:
         """Dict from attack to its result, ready for JSON."""
         return {
             name: {
@@ -84,21 +93,21 @@ class Counter:
             for name, attack in self.attacks.items()
         }
 
-    def clean(self):
+    def clean(self) -> dict:
         """Result on the clean images, whether asked for or not."""
         return proportion(self._num_correct(_CLEAN), self.num_examples)
 
-    def worst_case(self):
-        """Result of the images that stand under every attack, and are not `broken`."""
+    def worst_case(self) -> dict:
+        """Result of the images that are robust whatever else was tried."""
         return proportion(self._num_correct(_WORST), self.num_examples)
 
-    def outcomes(self):
+    def outcomes(self) -> dict:
         """Image by image, what `igam_tf.evaluation.compare` takes; ready for JSON."""
         correct = {name: packed(self._all(name)) for name in self.attacks}
         correct["worst_case"] = packed(self._all(_WORST))
         return {"images": self._digest.state, "correct": correct}
 
-    def state(self):
+    def state(self) -> dict:
         """Everything counted so far, ready for JSON."""
         names = [*self.attacks, _CLEAN, _WORST]
         return {
@@ -109,7 +118,7 @@ class Counter:
             "details": self._details,
         }
 
-    def restore(self, state):
+    def restore(self, state: dict) -> None:
         """Goes on from an earlier `state`."""
         self.num_examples = state["num_examples"]
         for name, text in state["correct"].items():
@@ -127,7 +136,7 @@ class Counter:
     def _attacked(self, name, images, labels):
         attack = self.attacks[name]
         if isinstance(attack, AutoAttack):
-            # All at once: what stands of a portion makes fuller batches.
+            # All at once: what is left of a portion makes fuller batches.
             outcome = attack.outcome(
                 self.model, images, labels, first_index=self.num_examples
             )
@@ -145,10 +154,10 @@ class Counter:
 
         return self._by_batch(call, images, labels)
 
-    def _is_known_broken(self, images):
-        if not self._broken:
+    def _is_known(self, images):
+        if not self._misclassified:
             return np.zeros(len(images), bool)
-        return np.array([text in self._broken for text in fingerprints(images)])
+        return np.array([text in self._misclassified for text in fingerprints(images)])
 
     def _is_correct(self, images, labels, what):
         what = f"{what} among those from {self.num_examples} on"
@@ -167,10 +176,10 @@ class Counter:
         return by_batch(call, arrays, sizes, padded_size=size)
 
     def _keep_details(self, name, outcome):
-        """What stands after each part of AutoAttack, and what each part cost."""
+        """What is robust after each part of AutoAttack, and what each part cost."""
         found = {
             "standing": {
-                part: int(stands.sum()) for part, stands in outcome.standing.items()
+                part: int(robust.sum()) for part, robust in outcome.robust.items()
             },
             "seconds_of": outcome.seconds,
             "forward_passes": outcome.forward_passes,

@@ -1,34 +1,38 @@
 """The smallest distance at which an attack succeeds, image by image."""
 
+from collections.abc import Callable, Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.compilation import compiled, compiled_logits
+from igam_tf.attacks.engine.compilation import compiled, compiled_logits
+from igam_tf.attacks.geometry import image_seeds, restart_seed
 from igam_tf.attacks.gradient_attack import pgd
-from igam_tf.attacks.initialization import image_seeds
-from igam_tf.attacks.restarts import restart_seed
 from igam_tf.data import check_images
 from igam_tf.evaluation.batches import by_batch
 
 # Octaves below the largest distance in which the search begins.
 _OCTAVES = 12
+# The numbers of PGD that grow with eps.
+_SIZES = ("eps", "step_size", "start_size")
 
 
 def measured_robustness(
-    model,
-    images,
-    labels,
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
     *,
-    norm="l2",
-    max_eps=None,
-    num_steps=20,
-    num_bisections=12,
-    loss="cw_margin",
-    batch_size=128,
-    seed=0,
-):
+    norm: str = "l2",
+    max_eps: float | None = None,
+    num_steps: int = 20,
+    num_bisections: int = 12,
+    loss: str = "cw_margin",
+    batch_size: int = 128,
+    seed: int = 0,
+) -> np.ndarray:
     """Smallest distance at which PGD finds an adversarial image, image by image.
 
     Bisection of log eps over 12 octaves below `max_eps`, each image with an eps of its
@@ -75,13 +79,17 @@ def measured_robustness(
         seed=seed,
     )
     return in_batches(
-        lambda first, *batch: _bisect(model, attack, *batch, first, num_bisections),
+        lambda first, images, labels: _bisect(
+            model, attack, images, labels, first, num_bisections
+        ),
         (images, labels),
         batch_size,
     )
 
 
-def checked_images(model, images, norm, batch_size):
+def checked_images(
+    model: keras.Model, images: np.ndarray, norm: str, batch_size: int
+) -> np.ndarray:
     """The images as an array, if all arguments are what they must be."""
     images = np.asarray(images)
     check_images(images)
@@ -91,7 +99,9 @@ def checked_images(model, images, norm, batch_size):
     return images
 
 
-def in_batches(call, arrays, batch_size):
+def in_batches(
+    call: Callable[..., np.ndarray], arrays: Sequence[np.ndarray], batch_size: int
+) -> np.ndarray:
     """`by_batch` with batches of one size, the last one filled up."""
     num_images = len(arrays[0])
     batch_size = min(batch_size, num_images)
@@ -106,7 +116,7 @@ def _bisect(model, attack, images, labels, first_index, num_bisections):
         (type(attack), attack.structure, "an eps an image"),
         lambda model, *tensors: attack.run(model, *tensors, training=False),
     )
-    whole_eps, *sizes, num_steps = attack.tensors()
+    numbers, whole_eps = attack.numbers, attack.numbers["eps"]
     low = np.full(len(images), whole_eps * 2.0**-_OCTAVES)
     high = np.full(len(images), np.inf)
     for run in range(num_bisections):
@@ -114,9 +124,9 @@ def _bisect(model, attack, images, labels, first_index, num_bisections):
         eps = np.sqrt(low * np.minimum(high, whole_eps))
         scale = np.float32(eps / whole_eps).reshape(-1, 1, 1, 1)
         # A radius of shape (n, 1, 1, 1) in place of a number.
-        tensors = [np.float32(size) * scale for size in (whole_eps, *sizes)]
+        sizes = {name: numbers[name] * scale for name in _SIZES}
         seeds = image_seeds(restart_seed(attack.seed, run), first_index, len(images))
-        arguments = (images, labels, seeds, (*tensors, num_steps))
+        arguments = (images, labels, seeds, {**numbers, **sizes})
         found = attacked(*tf.nest.map_structure(tf.constant, arguments)).numpy()
         wins = compiled_logits(model, found).argmax(axis=1) != labels
         distance = np.where(wins, _distances(found - images, attack.norm), np.inf)

@@ -1,4 +1,4 @@
-"""Which images a classifier got right, image by image, in a form that fits a JSON file."""
+"""Which images a classifier got right, in a form that fits a JSON file."""
 
 import base64
 import hashlib
@@ -6,12 +6,14 @@ import hashlib
 import numpy as np
 
 
-def packed(is_correct):
+def packed(is_correct: np.ndarray) -> str:
     """Bool array (n,) as text: one bit an image, in base64, a fifth of a byte each."""
-    return base64.b64encode(np.packbits(np.asarray(is_correct, bool))).decode("ascii")
+    return base64.b64encode(np.packbits(np.asarray(is_correct, bool)).data).decode(
+        "ascii"
+    )
 
 
-def unpacked(text, num_examples):
+def unpacked(text: str, num_examples: int) -> np.ndarray:
     """The bool array (num_examples,) of a `packed` text.
 
     Raises:
@@ -33,13 +35,13 @@ class Digest:
         state: what an interrupted evaluation has kept of an earlier one's `state`.
     """
 
-    def __init__(self, state=""):
+    def __init__(self, state: str = "") -> None:
         self.state = state
 
-    def add(self, images, labels):
+    def add(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Takes in a batch: float32 images and int32 labels."""
         for image, label in zip(images, labels, strict=True):
             found = hashlib.sha256(self.state.encode())
-            found.update(np.ascontiguousarray(image))
+            found.update(np.ascontiguousarray(image).data)
             found.update(str(int(label)).encode())
             self.state = found.hexdigest()[:32]

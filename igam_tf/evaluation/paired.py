@@ -1,19 +1,22 @@
 """Two classifiers on the same images: is the difference more than chance?"""
 
 import math
+from collections.abc import Sequence
 
 from scipy import stats
 
 from igam_tf.evaluation.outcomes import unpacked
 
 
-def compare(first, second, attack="worst_case", *, confidence=0.95):
+def compare(
+    first: dict, second: dict, attack: str = "worst_case", *, confidence: float = 0.95
+) -> dict:
     """Compares two evaluations of the same images under one attack.
 
     The exact McNemar test asks whether the images that only one of the two gets right
     are divided evenly. The interval of the difference belongs to it: it leaves zero out
-    exactly where the test rejects at the same level. It takes the number of these images
-    as given, and says nothing of networks trained from other seeds.
+    exactly where the test rejects at the same level. It takes the number of these
+    images as given, and says nothing of networks trained from other seeds.
 
     Args:
         first, second: results of `igam_tf.evaluate`.
@@ -21,7 +24,7 @@ def compare(first, second, attack="worst_case", *, confidence=0.95):
         confidence: of the interval; the test decides at 1 - confidence.
 
     Returns:
-        Dict that is JSON as it stands: "num_examples", "first" and "second" (accuracies),
+        Dict, ready for JSON: "num_examples", "first" and "second" (accuracies),
         "difference" (first minus second) and its "interval", "first_only" and
         "second_only" (numbers of images), "p_value" (two-sided) and "decided", 1 or -1
         where the first is the better or the worse one, 0 where it is undecided.
@@ -34,11 +37,16 @@ def compare(first, second, attack="worst_case", *, confidence=0.95):
     return compare_many([(first, second)], attack, confidence=confidence)
 
 
-def compare_many(pairs, attack="worst_case", *, confidence=0.95):
+def compare_many(
+    pairs: Sequence[tuple[dict, dict]],
+    attack: str = "worst_case",
+    *,
+    confidence: float = 0.95,
+) -> dict:
     """As `compare`, of several pairs at once, such as one a seed.
 
-    Each pair must share its images; the numbers of all pairs are added up. What is decided
-    then holds for these networks together.
+    Each pair must share its images; the numbers of all pairs are added up. What is
+    decided then holds for these networks together.
 
     Args:
         pairs: list of tuples (first, second) of results of `igam_tf.evaluate`.
@@ -61,7 +69,10 @@ def compare_many(pairs, attack="worst_case", *, confidence=0.95):
         "first": sum(int(a.sum()) for a, _ in both) / total,
         "second": sum(int(b.sum()) for _, b in both) / total,
         "difference": difference,
-        "interval": [(2 * low - 1) * differing / total, (2 * high - 1) * differing / total],
+        "interval": [
+            (2 * low - 1) * differing / total,
+            (2 * high - 1) * differing / total,
+        ],
         "confidence": confidence,
         "first_only": first_only,
         "second_only": second_only,
@@ -70,7 +81,7 @@ def compare_many(pairs, attack="worst_case", *, confidence=0.95):
     }
 
 
-def attacks_of(result):
+def attacks_of(result: dict) -> list[str]:
     """Attacks whose outcomes a result of `igam_tf.evaluate` keeps image by image."""
     return list(result.get("outcomes", {}).get("correct", {}))
 

@@ -4,8 +4,10 @@ import sys
 
 import keras
 
-# Within a portion: images still standing, minutes until AutoAttack is done with it.
-_PART = ("standing", "minutes")
+from igam_tf.attacks import autoattack
+
+# Within a portion: images that are robust so far, minutes until it is done.
+_PART = ("robust", "minutes")
 
 
 class Progress:
@@ -17,7 +19,7 @@ class Progress:
         show: whether to print anything.
     """
 
-    def __init__(self, target, names, show):
+    def __init__(self, target: int | None, names: list[str], show: bool) -> None:
         # A log file gets a line a minute, a terminal one line that moves.
         interval = 0.2 if sys.stdout.isatty() else 60
         self._bar = show and keras.utils.Progbar(
@@ -26,30 +28,31 @@ class Progress:
             interval=interval,
             unit_name="image",
         )
-        self._done, self._values = 0, []
+        self._done = 0
+        self._values: list[tuple[str, float]] = []
 
-    def update(self, done, values):
+    def update(self, done: int, values: dict[str, float]) -> None:
         """Shows that `done` images are done; `values` maps names to numbers."""
         self._done, self._values = done, list(values.items())
         if self._bar:
             self._bar.update(done, self._values, finalize=False)
 
-    def part(self, progress):
+    def part(self, progress: autoattack.Progress) -> None:
         """Shows how far AutoAttack is within a portion (an `autoattack.Progress`)."""
         if self._bar:
             done = self._done + int(progress.fraction * progress.num_images)
-            now = (progress.standing, progress.seconds_left / 60)
+            now = (progress.num_robust, progress.seconds_left / 60)
             values = [*self._values, *zip(_PART, now, strict=True)]
             self._bar.update(done, values, finalize=False)
 
-    def close(self):
+    def close(self) -> None:
         """Shows the last state, and ends the line."""
         if self._bar:
             self._bar.target = self._done
             self._bar.update(self._done, self._values, finalize=True)
 
 
-def tell(warnings, panel):
+def tell(warnings: list[str], panel: dict | None) -> None:
     """Prints what is known before the first attack.
 
     Args:

@@ -1,11 +1,11 @@
 """Is the model one for images in another range than [0, 1]?"""
 
+import keras
 import numpy as np
 
-from igam_tf.attacks.compilation import compiled_logits
-from igam_tf.evaluation.batches import batches, padded
-from igam_tf.evaluation.decisions import clearly_more
-from igam_tf.evaluation.intervals import wilson_interval
+from igam_tf.attacks.engine.compilation import compiled_logits
+from igam_tf.evaluation.batches import Data, batches, padded
+from igam_tf.evaluation.statistics import clearly_more, wilson_interval
 
 # What images in [0, 1] are turned into, and the layer that does it.
 _RANGES = {
@@ -18,7 +18,9 @@ _NUM_EXAMPLES = 128
 _GAIN = 0.2
 
 
-def range_warnings(model, data, *, batch_size, training=False):
+def range_warnings(
+    model: keras.Model, data: Data, *, batch_size: int, training: bool = False
+) -> list[str]:
     """A sentence if the model is at chance on the images, and not in another range.
 
     Args:
@@ -67,7 +69,9 @@ def _is_right(model, found, size, training, change):
 
 def _sentence(right, name, better):
     scale, offset = _RANGES[name]
-    layer = f"keras.layers.Rescaling({scale:.6g}" + (f", {offset:g})" if offset else ")")
+    layer = f"keras.layers.Rescaling({scale:.6g}" + (
+        f", {offset:g})" if offset else ")"
+    )
     return (
         f"clean accuracy is {right.mean():.0%}, as by chance, on images in [0, 1], and "
         f"{better.mean():.0%} when the same images are brought to {name}: the model is "

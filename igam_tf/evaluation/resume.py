@@ -2,8 +2,11 @@
 
 import contextlib
 import hashlib
+import os
 import pathlib
+from collections.abc import Iterator
 
+import keras
 import numpy as np
 
 from igam_tf import files, locks
@@ -28,7 +31,9 @@ class Checkpoint:
         counted: state of the `Counter` after the last batch, or None.
     """
 
-    def __init__(self, folder, model, settings):
+    def __init__(
+        self, folder: str | os.PathLike | None, model: keras.Model, settings: str
+    ) -> None:
         self._path = None
         if folder is not None:
             folder = pathlib.Path(folder)
@@ -41,13 +46,15 @@ class Checkpoint:
                 ) from error
             self._path = folder / "evaluation-so-far.json"
         self._data, self._seen = hashlib.sha256(), 0
-        self.panel = self.counted = self._counted_data = None
+        self.panel: dict | None = None
+        self.counted: dict | None = None
+        self._counted_data: str | None = None
         self._earlier = 0
         if self._path:
             self._fingerprint = f"{model_digest(model)} {_digest(settings)}"
 
     @contextlib.contextmanager
-    def in_use(self):
+    def in_use(self) -> Iterator[None]:
         """Keeps other processes out of the folder for the time of a block.
 
         Raises:
@@ -68,10 +75,10 @@ class Checkpoint:
             folder.rmdir()
 
     @property
-    def keeps(self):
+    def keeps(self) -> bool:
         return self._path is not None
 
-    def counted_before(self, images, labels):
+    def counted_before(self, images: np.ndarray, labels: np.ndarray) -> bool:
         """Whether an earlier evaluation has counted this batch.
 
         Raises:
@@ -80,7 +87,7 @@ class Checkpoint:
         if not self._path:
             return False
         for array in (images, labels):
-            self._data.update(np.ascontiguousarray(array))
+            self._data.update(np.ascontiguousarray(array).data)
         if self._seen >= self._earlier:
             return False
         self._seen += len(images)
@@ -92,7 +99,7 @@ class Checkpoint:
             )
         return True
 
-    def save(self):
+    def save(self) -> None:
         """Writes what was found so far."""
         if self._path:
             state = {
@@ -103,7 +110,7 @@ class Checkpoint:
             }
             files.write_json(self._path, state)
 
-    def save_counted(self, counted):
+    def save_counted(self, counted: dict) -> None:
         """Writes the state of a `Counter` after one more batch."""
         if self._path:
             self.counted, self._counted_data = counted, self._data.hexdigest()
@@ -112,7 +119,7 @@ class Checkpoint:
             for finished in self._path.parent.glob("autoattack-*.npz"):
                 finished.unlink()
 
-    def check_all_seen(self):
+    def check_all_seen(self) -> None:
         """Raises ValueError if the data ended before what was counted earlier."""
         if self._seen < self._earlier:
             raise ValueError(
@@ -121,7 +128,7 @@ class Checkpoint:
                 "delete it to start anew."
             )
 
-    def remove(self):
+    def remove(self) -> None:
         """Removes the state of a finished evaluation."""
         if self._path:
             self._path.unlink(missing_ok=True)

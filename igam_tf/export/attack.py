@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from igam_tf.attacks.attack import Attack
+from igam_tf.attacks.attack import check_in_graph
 from igam_tf.attacks.classifier import logits_of
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
@@ -35,7 +35,7 @@ def export_attack(
 
     Args:
         model: keras.Model from images to logits, or a training method: its student.
-        attack: an attack of `igam_tf.attacks`, or None for clean accuracy only.
+        attack: a `GraphAttack` of `igam_tf.attacks`, or None for clean accuracy only.
         batch: example (images, labels) of fixed size, as in `export_step`.
         path: folder to write; must not exist.
         save_state: whether to write the weights too.
@@ -45,9 +45,12 @@ def export_attack(
         The path.
 
     Raises:
-        ValueError: if the batch is not of fixed size or does not fit the model.
+        ValueError: if the batch is not of fixed size or does not fit the model, or the
+            attack does not run inside a graph.
         FileExistsError: if the path exists.
     """
+    if attack is not None:
+        check_in_graph(attack)
     folder.check_new(path)
     model = getattr(model, STUDENT, model)
     inputs = batch_specs(batch, model)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from igam_tf.attacks.compilation import compiled_logits
+from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.data import evaluation_batches
 from igam_tf.data.task import Split
 from igam_tf.evaluation.alignment import measure_alignment

@@ -7,7 +7,7 @@ import tensorflow as tf
 from igam_tf.attacks import checks
 from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.classifier import num_classes
-from igam_tf.attacks.compilation import compiled_logits
+from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.data import check_images, check_labels
 from igam_tf.evaluation.batches import by_batch
 from igam_tf.gradients import input_gradient

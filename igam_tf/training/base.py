@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import distribution, streams, transforms
+from igam_tf.attacks.attack import check_in_graph
 from igam_tf.data import check_count
 from igam_tf.derivatives import moments
 from igam_tf.training import checks, micro_batches
@@ -25,8 +26,8 @@ class TrainingMethod(Fitting):
 
     Args:
         student: keras.Model from images to logits. Calling the method calls it.
-        attack: an attack of `igam_tf.attacks` that replaces every training image by
-            an adversarial one, or None to train on natural images.
+        attack: a `GraphAttack` of `igam_tf.attacks` that replaces every training image
+            by an adversarial one, or None to train on natural images.
         penalty: `GradientNormPenalty` to add to the losses, or None.
         weight_decay: weight of half the squared L2 norm of every convolution and
             dense kernel (2e-4 in the paper); norms and biases are not decayed.
@@ -37,8 +38,8 @@ class TrainingMethod(Fitting):
         seed: seed of all randomness inside the step.
 
     Raises:
-        ValueError: if micro_batch is not a positive whole number, or the student is not
-            a network from images to logits.
+        ValueError: if micro_batch is not a positive whole number, the student is not a
+            network from images to logits, or the attack does not run inside a graph.
     """
 
     #: Branches of `train_step`; `phase` picks one of them by the step.
@@ -68,6 +69,8 @@ class TrainingMethod(Fitting):
         if micro_batch is not None:
             check_count("micro_batch", micro_batch)
         checks.check_classifier(student)
+        if attack is not None:
+            check_in_graph(attack)
         self.student = student
         self.attack = attack
         self.penalty = penalty

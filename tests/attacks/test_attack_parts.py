@@ -5,10 +5,14 @@ import pytest
 import tensorflow as tf
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.attacks.initialization import image_seeds, uniform_in_ball
+from igam_tf.attacks.geometry import (
+    image_seeds,
+    l2_step,
+    project,
+    sign_step,
+    uniform_in_ball,
+)
 from igam_tf.attacks.losses import cross_entropy, cw_margin
-from igam_tf.attacks.projection import project
-from igam_tf.attacks.steps import l2_step, sign_step
 
 
 def test_losses_by_hand():

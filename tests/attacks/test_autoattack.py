@@ -16,8 +16,9 @@ from small_models import (
 from test_apgd import linear_case
 
 import igam_tf
+from igam_tf import export, training
 from igam_tf.attacks import APGD, FAB, AutoAttack, Restarts, Square, fgsm
-from igam_tf.attacks.autoattack import checkpoint
+from igam_tf.attacks.engine import checkpoint
 
 # The four attacks, cut short.
 PARTS = (
@@ -75,12 +76,12 @@ def test_results_do_not_depend_on_batches_and_nothing_is_traced_again(norm):
     # calls of the model in a step, and does not look at it in the beginning; a look at
     # the number of classes is not compiled. APGD on two losses traces twice.
     assert traces <= 12
-    count = [int(stands.sum()) for stands in whole.standing.values()]
+    count = [int(stands.sum()) for stands in whole.robust.values()]
     assert count == sorted(count, reverse=True) and count[-1] < count[1] < count[0]
     for batch_size in (16, 7):
         parts = short(norm, batch_size=batch_size).outcome(model, images, labels)
-        for name, stands in whole.standing.items():
-            assert (parts.standing[name] != stands).sum() <= 1, name
+        for name, stands in whole.robust.items():
+            assert (parts.robust[name] != stands).sum() <= 1, name
         assert_same_images(parts.adversarial, whole.adversarial, atol=1e-5)
     halves = [
         short(norm)(model, images[half], labels[half], first_index=half.start)
@@ -94,14 +95,14 @@ def test_outcome_is_the_worst_case_of_each_image():
     images, labels = batch()
     outcome = short().outcome(digits_net(), images, labels)
     prediction = digits_net()(outcome.adversarial).numpy().argmax(axis=1)
-    np.testing.assert_array_equal(prediction == labels, outcome.standing["square"])
+    np.testing.assert_array_equal(prediction == labels, outcome.robust["square"])
     assert np.abs(outcome.adversarial - images).max() <= 0.1 + 1e-6
     # The first attack alone breaks what it breaks in the ensemble.
     alone = PARTS[0](digits_net(), images, labels)
     prediction = digits_net()(alone).numpy().argmax(axis=1)
-    np.testing.assert_array_equal(prediction == labels, outcome.standing["apgd-ce"])
+    np.testing.assert_array_equal(prediction == labels, outcome.robust["apgd-ce"])
     # Images that are wrong without an attack are left as they are.
-    wrong = ~outcome.standing["clean"]
+    wrong = ~outcome.robust["clean"]
     assert wrong.any()
     np.testing.assert_array_equal(outcome.adversarial[wrong], images[wrong])
 
@@ -109,9 +110,9 @@ def test_outcome_is_the_worst_case_of_each_image():
 def test_exact_robust_accuracy_of_a_linear_model():
     model, images, labels, robust = linear_case(5, eps=0.1, count=40)
     outcome = AutoAttack(eps=0.1).outcome(model, images, labels)
-    assert outcome.standing["apgd-ce"].sum() > robust.sum()
+    assert outcome.robust["apgd-ce"].sum() > robust.sum()
     for name in ("apgd-t", "fab-t", "square"):
-        np.testing.assert_array_equal(outcome.standing[name], robust)
+        np.testing.assert_array_equal(outcome.robust[name], robust)
     assert outcome.notes == []
     # Each by itself, but for the random search, comes to the same.
     for attack in (APGD(eps=0.1, loss="dlr_targeted"), FAB(eps=0.1)):
@@ -156,8 +157,8 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path, monkeypatch):
     # nothing of a batch was left, which are not saved on their own).
     assert done + len(calls) <= len(all_calls) + 8
     np.testing.assert_array_equal(outcome.adversarial, expected.adversarial)
-    for name, stands in expected.standing.items():
-        np.testing.assert_array_equal(outcome.standing[name], stands)
+    for name, stands in expected.robust.items():
+        np.testing.assert_array_equal(outcome.robust[name], stands)
     assert outcome.forward_passes["square"] == expected.forward_passes["square"]
     # Finished: nothing is done again, and nothing is left but one file.
     callback, calls = killed_after(0)
@@ -189,8 +190,19 @@ def test_progress():
     assert fractions == sorted(fractions) and fractions[-1] == 1
     assert seen[0].attack == "apgd-ce" and seen[-1].attack == "square"
     assert seen[-1].step == seen[-1].num_steps == 120
-    assert seen[0].standing >= seen[-1].standing > 0
+    assert seen[0].num_robust >= seen[-1].num_robust > 0
     assert seen[0].seconds_left > seen[-1].seconds_left == 0
+
+
+def test_old_names_still_work():
+    images, labels = batch(4)
+    seen = []
+    attack = dataclasses.replace(short(callback=seen.append), version=PARTS[:1])
+    outcome = attack.outcome(digits_net(), images, labels)
+    with pytest.warns(DeprecationWarning, match="Outcome.robust"):
+        assert outcome.standing is outcome.robust
+    with pytest.warns(DeprecationWarning, match="Progress.num_robust"):
+        assert seen[-1].standing == seen[-1].num_robust
 
 
 @pytest.mark.parametrize("num_classes, noted", [(2, True), (3, True), (4, False)])
@@ -204,7 +216,7 @@ def test_few_classes(num_classes, noted):
     )
     attack = AutoAttack(eps=0.1, version=parts)
     outcome = attack.outcome(model, images, labels)
-    np.testing.assert_array_equal(outcome.standing["square"], robust)
+    np.testing.assert_array_equal(outcome.robust["square"], robust)
     assert any("too few for the DLR loss" in note for note in outcome.notes) == noted
 
 
@@ -225,7 +237,7 @@ def test_mixed_precision():
     labels = np.asarray(mixed(images)).argmax(axis=1).astype(np.int32)
     outcome = short().outcome(mixed, images, labels)
     assert mixed(images).dtype == "bfloat16"
-    assert outcome.standing["square"].sum() < outcome.standing["clean"].sum()
+    assert outcome.robust["square"].sum() < outcome.robust["clean"].sum()
     assert outcome.adversarial.dtype == np.float32
 
 
@@ -256,16 +268,17 @@ def test_luck_does_not_hide_that_a_random_model_is_broken(version):
     assert (stands & ~robust).sum() <= (~robust).sum() / 3
 
 
-def test_refusals():
+def test_refusals(tmp_path):
     images, labels = batch(4)
     with pytest.raises(ValueError, match="training mode.*inference"):
         short()(digits_net(), images, labels, training=True)
     with pytest.raises(ValueError, match="restarts of its own"):
         Restarts(PARTS[0], 2)
-    with pytest.raises(ValueError, match="inside a compiled function"):
-        PARTS[0].perturb(digits_net(), images, labels, seed=[1, 2])
-    with pytest.raises(ValueError, match="inside a compiled function"):
-        short().perturb(digits_net(), images, labels, seed=[1, 2])
+    for attack in (PARTS[0], short()):
+        with pytest.raises(ValueError, match="inside a compiled function"):
+            training.AdversarialTraining(digits_net(), attack)
+        with pytest.raises(ValueError, match="inside a compiled function"):
+            export.export_attack(digits_net(), attack, tmp_path / "attack", 4)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +319,6 @@ def test_a_checkpoint_is_of_one_model(tmp_path):
     coarse = AutoAttack(checkpoint_dir=tmp_path, **settings)
     coarse.outcome(rounded(2), *batch())
     fine = rounded(255)
-    found = coarse.outcome(fine, *batch()).standing["square"]
-    alone = AutoAttack(**settings).outcome(fine, *batch()).standing["square"]
+    found = coarse.outcome(fine, *batch()).robust["square"]
+    alone = AutoAttack(**settings).outcome(fine, *batch()).robust["square"]
     np.testing.assert_array_equal(found, alone)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from small_models import digits, digits_net, linear_model
 
 from igam_tf.attacks import FAB
-from igam_tf.attacks.autoattack.hyperplane import to_hyperplane
+from igam_tf.attacks.geometry import to_hyperplane
 
 
 def planes(count=200, size=30):

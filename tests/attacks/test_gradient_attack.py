@@ -12,13 +12,13 @@ import tensorflow as tf
 from small_models import digits, digits_net, linear_model
 
 from igam_tf import attacks
-from igam_tf.attacks.initialization import uniform_in_ball
+from igam_tf.attacks.geometry import uniform_in_ball
 
 EPS = {"linf": 0.1, "l2": 0.6}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Noise(attacks.Attack):
+class Noise(attacks.GraphAttack):
     """A point of the ball, uniform: what no test of an attack may accept."""
 
     eps: float
@@ -26,11 +26,12 @@ class Noise(attacks.Attack):
     seed: int = 0
     structure = property(lambda self: ("noise", self.norm))
 
-    def tensors(self):
-        return (np.float32(self.eps),)
+    @property
+    def numbers(self):
+        return {"eps": np.float32(self.eps)}
 
-    def run(self, model, images, labels, seed, tensors, training):
-        noise = tensors[0] * uniform_in_ball(images, seed, self.norm)
+    def run(self, model, images, labels, seed, numbers, training):
+        noise = numbers["eps"] * uniform_in_ball(images, seed, self.norm)
         return tf.clip_by_value(images + noise, 0.0, 1.0)
 
 

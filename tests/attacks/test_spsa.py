@@ -54,12 +54,12 @@ def test_the_estimate_is_the_gradient():
         "targets": labels,
         "seeds": tf.constant([[0, 0], [0, 1], [0, 2]]),
     }
-    tensors = {name: tf.constant(value) for name, value in attack.tensors().items()}
+    numbers = {name: tf.constant(value) for name, value in attack.numbers.items()}
 
     @tf.function
     def slope_at(start):
-        state = attack.begin(model, start, tensors, False)
-        return attack._slope(model, state, 0, tensors, False)
+        state = attack.begin(model, start, numbers, False)
+        return attack._slope(model, state, 0, numbers, False)
 
     slope = slope_at(start).numpy().reshape(3, -1)
     to_one = weights[:, 1] - weights[:, 0]

@@ -7,13 +7,13 @@ import tensorflow as tf
 from small_models import digits, digits_net
 
 from igam_tf.attacks import APGD, Square
-from igam_tf.attacks.autoattack.square import _propose_l2, _propose_linf
-from igam_tf.attacks.autoattack.square_patterns import (
+from igam_tf.attacks.geometry import bounds
+from igam_tf.attacks.square import _propose_l2, _propose_linf
+from igam_tf.attacks.square_patterns import (
     l2_pattern,
     l2_tiles,
     square_sides,
 )
-from igam_tf.attacks.autoattack.stepwise import bounds
 
 
 def test_sides_follow_the_schedule_of_the_paper():

@@ -98,7 +98,7 @@ def test_a_trained_network():
     assert correlation(found["linearized"], found["measured"])["spearman"] > 0.5
     # Inside half of the distance found, PGD changes no prediction.
     from igam_tf import attacks
-    from igam_tf.attacks.compilation import compiled_logits
+    from igam_tf.attacks.engine.compilation import compiled_logits
 
     labels = compiled_logits(digits_net(), images).argmax(axis=1)
     eps = float(found["measured"].min()) / 2

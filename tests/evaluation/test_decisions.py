@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from igam_tf.evaluation.decisions import clearly_more, decision, exact_mcnemar
-from igam_tf.evaluation.panel import black_box, gradients, outputs, radius, strength
-from igam_tf.evaluation.panel.subject import Subject
+from igam_tf.evaluation.masking import black_box, gradients, outputs, radius, strength
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
+from igam_tf.evaluation.statistics import clearly_more, decision, exact_mcnemar
 
 
 def first(count, total=100):
@@ -33,8 +33,8 @@ def test_by_much_and_beyond_chance():
     assert "25%" in decision(0.25) and "0.001" in decision(0.25)
 
 
-class Told(Subject):
-    """A subject of 100 images that is told what its attacks leave standing.
+class Told(ModelUnderTest):
+    """A model under test, with 100 images, that is told what is robust under attacks.
 
     Args:
         outcomes: dict from a part of an attack's text to a bool array (100,).
@@ -42,7 +42,7 @@ class Told(Subject):
 
     def __init__(self, **outcomes):
         self.eps, self.norm, self.seed, self.training = 0.1, "linf", 0, False
-        self.is_correct = self.stands = first(90)
+        self.is_correct = self.is_robust = first(90)
         self.labels = np.zeros(100, np.int32)
         self.images = np.zeros((100, 2, 2, 1), np.float32)
         self.clean_logits = np.zeros((100, 10), np.float32)
@@ -59,18 +59,18 @@ class Told(Subject):
                 return found
         raise AssertionError(text)
 
-    def withstands(self, attack, *, source=None, training=None):
+    def robust_under(self, attack, *, source=None, training=None):
         found = self._told(attack)
-        self.stands = self.stands & found
+        self.is_robust = self.is_robust & found
         return found
 
     def attack_rows(self, attack, rows, *, source=None):
-        self.stands = self.stands & (self._told(attack) | ~rows)
+        self.is_robust = self.is_robust & (self._told(attack) | ~rows)
         return rows & self._told(attack)
 
-    def withstands_noise(self, num_draws):
+    def robust_under_noise(self, num_draws):
         right = np.repeat(self.outcomes["noise"][None], num_draws, axis=0)
-        self.stands = self.stands & right.all(axis=0)
+        self.is_robust = self.is_robust & right.all(axis=0)
         return right
 
 
@@ -81,30 +81,30 @@ class Told(Subject):
 )
 def test_a_margin_that_is_the_better_loss_is_no_mask(size, margin, warns):
     """48 and 38 of 100 is an honest network, unless its logits are of no usual size."""
-    subject = Told(margin=first(margin), entropy=first(48))
-    subject.clean_logits = np.eye(10, dtype=np.float32)[subject.labels] * size
-    check = strength.loss(subject)
+    tested = Told(margin=first(margin), entropy=first(48))
+    tested.clean_logits = np.eye(10, dtype=np.float32)[tested.labels] * size
+    check = strength.loss(tested)
     assert check.warns == warns
-    assert f"48% standing on the cross entropy and {margin}%" in check.sentence
+    assert f"48% robust on the cross entropy and {margin}%" in check.sentence
     assert check.values["median_margin_of_logits"] == pytest.approx(size)
     # The worst case of the panel counts both in any case.
-    assert subject.stands.sum() == margin
+    assert tested.is_robust.sum() == margin
 
 
 @pytest.mark.parametrize("clean, warns", [(49, False), (55, True)])
 def test_starting_points(clean, warns):
-    subject = Told(clean_start=first(clean), pgd20=first(42))
-    assert strength.starting_point(subject).warns == warns
+    tested = Told(clean_start=first(clean), pgd20=first(42))
+    assert strength.starting_point(tested).warns == warns
 
 
 @pytest.mark.parametrize("found, warns", [(4, False), (14, True)])
 def test_black_box_attacks_that_find_a_few_more(found, warns):
-    subject = Told(square=first(40 - found))
-    subject.stands = first(40)
-    assert black_box.square(subject).warns == warns
-    subject = Told(noise=first(40 - found))
-    subject.stands = first(40)
-    check = black_box.noise(subject)
+    tested = Told(square=first(40 - found))
+    tested.is_robust = first(40)
+    assert black_box.square(tested).warns == warns
+    tested = Told(noise=first(40 - found))
+    tested.is_robust = first(40)
+    check = black_box.noise(tested)
     assert check.warns == warns and check.values["missed"] == found / 100
 
 
@@ -119,29 +119,29 @@ def test_black_box_attacks_that_find_a_few_more(found, warns):
 )
 def test_a_rugged_loss_alone_is_no_mask(cosine, worst, warns, words):
     """A low cosine where PGD-100 and everything else agree: robust MNIST networks."""
-    subject = Told(pgd100=first(40))
+    tested = Told(pgd100=first(40))
     ones = np.ones(100, np.float32)
-    subject.__dict__["gradients"] = {
+    tested.__dict__["gradients"] = {
         "clean": ones, "random_start": ones, "cosine": cosine * ones,
     }  # fmt: skip
-    subject.stands = first(worst)
-    check = gradients.linearity(subject)
+    tested.is_robust = first(worst)
+    check = gradients.linearity(tested)
     assert check.warns == warns and words in check.sentence
     assert check.values["missed_by_pgd"] == (40 - worst) / 100
 
 
 @pytest.mark.parametrize("count, warns", [(1, False), (60, True)])
 def test_one_image_is_too_few_to_tell_logits_from_probabilities(count, warns):
-    subject = Told()
-    subject.clean_logits = np.full((count, 10), 0.3, np.float32)
-    check = outputs.logits(subject)
+    tested = Told()
+    tested.clean_logits = np.full((count, 10), 0.3, np.float32)
+    check = outputs.logits(tested)
     assert check.warns == warns
     assert warns or "too few to tell" in check.sentence
 
 
 def test_a_larger_ball_that_does_a_little_worse():
     class Sweep(Told):
-        def withstands(self, attack, *, source=None, training=None):
+        def robust_under(self, attack, *, source=None, training=None):
             return first({0.1: 40, 0.2: self.outcomes["at_two"]}.get(attack.eps, 0))
 
     assert not radius.radius(Sweep(at_two=46)).warns

@@ -66,8 +66,8 @@ def test_an_attack_that_repairs_an_image_does_not_count():
     labels = 1 - model(images).numpy().argmax(axis=1)
 
     class Repairs(attacks.GradientAttack):
-        def run(self, model, images, labels, seed, tensors, training):
-            return super().run(model, images, 1 - labels, seed, tensors, training)
+        def run(self, model, images, labels, seed, numbers, training):
+            return super().run(model, images, 1 - labels, seed, numbers, training)
 
     repairs = Repairs(**vars(attacks.fgsm(eps=0.9)))
     adversarial = repairs(model, images, labels)
@@ -200,8 +200,8 @@ def test_worst_case_of_all_attacks():
     images, labels = test_data(60)
 
     class Half(attacks.GradientAttack):
-        def run(self, model, images, labels, seed, tensors, training):
-            attacked = super().run(model, images, labels, seed, tensors, training)
+        def run(self, model, images, labels, seed, numbers, training):
+            attacked = super().run(model, images, labels, seed, numbers, training)
             mask = tf.reshape(labels % 2 == self.seed, [-1, 1, 1, 1])
             return tf.where(mask, attacked, images)
 
@@ -276,7 +276,7 @@ NOTHING = (np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
     [
         ({"attacks": ()}, "no attacks"),
         ({"attacks": ("pgd20", "pgdx")}, "'pgdx'.*expected 'clean'"),
-        ({"attacks": ["autoattack"], "batch_norm": "batch"}, "still standing"),
+        ({"attacks": ["autoattack"], "batch_norm": "batch"}, "images that are left"),
         ({"panel_examples": 0}, "panel_examples"),
         ({"attacks": [attacks.fgsm(eps=0.3)]}, "one threat model"),
         ({"eps": 8}, "divide by 255"),

@@ -169,7 +169,7 @@ def test_autoattack_goes_on_within_a_portion(tmp_path, monkeypatch, panel):
         if progress.attack == "fab-t":
             raise Kill
 
-    from igam_tf.attacks.autoattack import checkpoint
+    from igam_tf.attacks.engine import checkpoint
 
     monkeypatch.setattr(checkpoint, "_SECONDS_BETWEEN", 0.0)
     with pytest.raises(Kill):

@@ -17,8 +17,8 @@ from small_models import (
 
 from igam_tf import attacks
 from igam_tf.evaluation import masking_panel
-from igam_tf.evaluation.panel import batch_norm, gradients, radius, strength
-from igam_tf.evaluation.panel.subject import Subject
+from igam_tf.evaluation.masking import batch_norm, gradients, radius, strength
+from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
 
 CHECKS = [
     "logits", "randomized", "batch_dependent", "vanishing_gradients", "pgd_steps",
@@ -110,8 +110,8 @@ def test_bad_input(change, message):
         masking_panel(digits_net(), examples(5), **{"eps": 0.1, **change})
 
 
-class Scripted(Subject):
-    """A subject whose attacks leave standing what a test says."""
+class Scripted(ModelUnderTest):
+    """A model that is as robust under attacks as a test says."""
 
     def __init__(self, **outcomes):
         images = np.full((100, 2, 2, 1), 0.5, np.float32)
@@ -122,7 +122,7 @@ class Scripted(Subject):
         )
         self._outcomes = outcomes
 
-    def withstands(self, attack, *, training=False):
+    def robust_under(self, attack, *, training=False):
         if "batch" in self._outcomes:
             mode = "batch" if training else "inference"
             return np.arange(100) < self._outcomes[mode]
@@ -163,24 +163,24 @@ def test_a_model_that_never_falls(at_eps, beyond, warns, words):
 )
 def test_robustness_that_is_due_to_the_batch(evaluated_in, batch, warns):
     """It warns where the reported number is the one with batch statistics."""
-    subject = Scripted(inference=40, batch=batch)
-    subject.training = evaluated_in == "batch"
-    check = batch_norm.batch_norm(subject)
+    tested = Scripted(inference=40, batch=batch)
+    tested.training = evaluated_in == "batch"
+    check = batch_norm.batch_norm(tested)
     assert check.warns == warns
-    assert f"40% standing with batch norm in inference mode and {batch}%" in (
+    assert f"40% robust with batch norm in inference mode and {batch}%" in (
         check.sentence
     )
 
 
 def test_gradients_of_nan_and_of_almost_nothing():
-    subject = Scripted()
+    tested = Scripted()
     fine = np.ones(100, np.float32)
     for change, words in [(np.nan, "NaN at 20%"), (1e-35, "lost in float32")]:
         clean = np.where(np.arange(100) < 20, change, fine)
-        subject.__dict__["gradients"] = {
+        tested.__dict__["gradients"] = {
             "clean": clean, "random_start": fine, "cosine": fine,
         }  # fmt: skip
-        check = gradients.vanishing(subject)
+        check = gradients.vanishing(tested)
         assert check.warns and words in check.sentence
 
 

@@ -6,8 +6,8 @@ from small_models import digits, digits_net
 import igam_tf
 from igam_tf import attacks
 from igam_tf.attacks import parse
-from igam_tf.evaluation.intervals import wilson_interval
 from igam_tf.evaluation.masking import order_warnings
+from igam_tf.evaluation.statistics import wilson_interval
 
 
 def warnings_of(counts, num_examples=1000):
@@ -50,9 +50,9 @@ def test_fewer_steps_or_restarts_that_beat_more():
 class Misled(attacks.GradientAttack):
     """PGD that does nothing when it has many steps."""
 
-    def run(self, model, images, labels, seed, tensors, training):
+    def run(self, model, images, labels, seed, numbers, training):
         if self.num_steps < 10:
-            return super().run(model, images, labels, seed, tensors, training)
+            return super().run(model, images, labels, seed, numbers, training)
         return images
 
     @property

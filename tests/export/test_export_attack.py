@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from igam_tf import attacks, data, export
-from igam_tf.attacks.initialization import image_seeds
+from igam_tf.attacks.geometry import image_seeds
 
 BATCH, IMAGES = 16, 40
 

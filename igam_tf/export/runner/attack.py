@@ -80,7 +80,7 @@ class ExportedAttack:
         images, labels = as_batch(images, labels, self.manifest)
         if weights is None:
             weights = self.state or self.load_state(self.path)
-        # As `igam_tf.attacks.initialization.image_seeds`, which is TensorFlow's side.
+        # As `igam_tf.attacks.geometry.image_seeds`, which is TensorFlow's side.
         places = np.arange(first_index, first_index + self.batch_size, dtype=np.int32)
         seeds = np.stack([np.full_like(places, self.manifest["seed"]), places], axis=1)
         values = {"images": images, "labels": labels, "seeds": seeds}
