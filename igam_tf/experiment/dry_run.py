@@ -23,8 +23,6 @@ from igam_tf.experiment.table import Table
 from igam_tf.training.matched import WITH_PARTNERS
 
 _TIMED_STEPS = 3
-#: Attacks whose gradient steps are counted.
-_COUNTED = ("clean", "fgsm", "pgd", "cw")
 _COLUMNS = ("stage", "from", "parameters", "steps", "ms a step", "time", "memory")
 
 
@@ -223,13 +221,14 @@ class _Estimate:
         labels = self.target.test.labels[:count]
         attack = attacks.pgd(eps=1 / 255, step_size=1 / 255, num_steps=1)
         seconds = _seconds(lambda: attack(model, images, labels)) / count
-        parts = {name: names.match(name) for name in settings.attacks}
-        others = [n for n, p in parts.items() if p["kind"] not in _COUNTED]
-        steps = sum(
-            part.get("steps", 1) * (part.get("restarts") or 1)
-            for part in parts.values()
-            if part["kind"] in _COUNTED and part["kind"] != "clean"
-        )
+        steps, others = 0, []
+        for name in settings.attacks:
+            form, numbers = names.match(name)
+            if form.place.startswith("gradient_attack"):
+                restarts = numbers.get("num_restarts", 1)
+                steps += numbers.get("num_steps", 1) * restarts
+            elif form.place:
+                others.append(name)
         return Measured(
             parameters=model.count_params(),
             steps=steps * self.target.test_total,
