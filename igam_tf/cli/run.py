@@ -50,11 +50,12 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments):
     from igam_tf import experiment as experiments
     from igam_tf.cli import recipes
+    from igam_tf.experiment.dry_run import dry_run
 
     experiment, changes = recipes.parse(arguments)
     is_table = not isinstance(experiment, experiments.Experiment)
     if recipes.is_dry_run(arguments):
-        print(experiments.dry_run(experiment))
+        print(dry_run(experiment))
     elif is_table:
         experiments.run_table(experiment)
     else:

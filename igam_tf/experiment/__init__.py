@@ -6,8 +6,6 @@ __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
         "Experiment": "experiment",
-        "dry_run": "dry_run",
-        "plan": "plan",
         "run": "runner",
         "run_table": "table_run",
     },

@@ -2,7 +2,9 @@
 
 import pytest
 
-from igam_tf.experiment import Experiment, dry_run, plan
+from igam_tf.experiment import Experiment
+from igam_tf.experiment.dry_run import dry_run
+from igam_tf.experiment.plan import plan
 from igam_tf.training.methods import METHODS
 
 DIGITS = {
