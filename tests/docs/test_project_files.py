@@ -30,7 +30,7 @@ def test_licence_is_the_one_that_setup_names():
 
 def test_type_hints_are_shipped():
     assert (pathlib.Path(igam_tf.__file__).parent / "py.typed").is_file()
-    assert 'package_data={"igam_tf": ["py.typed"]}' in read("setup.py")
+    assert '"igam_tf": ["py.typed"]' in read("setup.py")
 
 
 def test_changelog_has_the_version_or_says_it_is_unreleased():
