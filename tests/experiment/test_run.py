@@ -47,7 +47,7 @@ SMALL = {
     "step_size": 0.05,
     "adversarial_steps": 2,
     "attacks": ("clean", "fgsm", "pgd5"),
-    "panel_examples": 8,
+    "panel_examples": 0,
     "seed": shifted(0),
 }
 
@@ -181,8 +181,11 @@ def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
     settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
     settings.update(student_model=network, teacher_model=network)
     settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
+    settings.update(panel_examples=8 if network == "vit" else 0)
     results = experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
     assert list(results["rows"]) == ["igam"]
+    panel = results["rows"]["igam"]["evaluation"].get("panel")
+    assert (network == "vit") == bool(panel and panel["checks"])
 
 
 def test_a_finished_run_is_evaluated_anew_with_other_attacks(copied):
@@ -302,6 +305,7 @@ def test_a_madrylab_checkpoint_is_a_teacher(shared_dir, tfds_dir, tmp_path):
         "teacher_checkpoint": str(checkpoint), "methods": ("igam",),
         "train_examples": 64, "eval_examples": 32, "finetune_epochs": 1, "epochs": 1,
         "depth": 8, "width": 1, "matching_start": 0.0, "attacks": ("clean",),
+        "panel_examples": 0,
     }  # fmt: skip
     experiments.run(Experiment(**settings, run_dir=str(tmp_path / "run")))
     from igam_tf import checkpoints
