@@ -9,13 +9,18 @@ is no loss: APGD uses only the direction of a gradient and the order of losses.
 
 import tensorflow as tf
 
+from igam_tf.losses import cross_entropy
+
 # MadryLab's Carlini-Wagner loss stops once another class leads by this many logits.
 CONFIDENCE = 50.0
 _TINY = 1e-12
 
 
-def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Softmax cross entropy of each image.
+def cw_margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Minus the margin by which the correct logit leads, as MadryLab's `cw` loss.
+
+    The margin is clamped below at -50: an image misclassified by that much is left
+    alone.
 
     Args:
         logits: float tensor (batch, classes).
@@ -23,15 +28,6 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
     Returns:
         Float tensor (batch,).
-    """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-
-
-def cw_margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Minus the margin by which the correct logit leads, as MadryLab's `cw` loss.
-
-    The margin is clamped below at -50: an image misclassified by that much is left
-    alone. Arguments and result are those of `cross_entropy`.
     """
     correct, wrong = _of(logits, labels), _best_wrong(logits, labels)
     return -tf.nn.relu(correct - wrong + CONFIDENCE)

@@ -108,6 +108,7 @@ def checked(
     Raises:
         ValueError: if an argument does not fit.
     """
+    # Longer than forty lines because of its arguments, which are handed on by name.
     attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
     _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm)
     checks.whole_number("batch_size", batch_size, 1)

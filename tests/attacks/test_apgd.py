@@ -18,7 +18,7 @@ def far_from_the_edge(images, labels, weights, bias, eps):
     flat = images.reshape(len(images), -1)
     lowest, highest = np.maximum(flat - eps, 0), np.minimum(flat + eps, 1)
     leads = []
-    for image, label, low, high in zip(flat, labels, lowest, highest, strict=True):
+    for label, low, high in zip(labels, lowest, highest, strict=True):
         difference = weights[:, [label]] - weights
         worst = np.where(difference > 0, low[:, None], high[:, None])
         lead = (difference * worst).sum(axis=0) + bias[label] - bias
@@ -131,10 +131,13 @@ def noisy_model():
     """A linear model whose logits jump at random: one gradient in two points away."""
     model, _, _ = linear_model((3, 3, 1))
     noise = keras.layers.Lambda(
-        lambda x: x + tf.where(tf.random.uniform(tf.shape(x)[:1]) < 0.45, -2.0, 1.0)[
-            :, None, None, None
-        ]
-        * (x - tf.stop_gradient(x))
+        lambda x: (
+            x
+            + tf.where(tf.random.uniform(tf.shape(x)[:1]) < 0.45, -2.0, 1.0)[
+                :, None, None, None
+            ]
+            * (x - tf.stop_gradient(x))
+        )
     )
     return keras.Sequential([keras.Input((3, 3, 1)), noise, *model.layers]), model
 

@@ -65,7 +65,8 @@ class DeadZone(keras.layers.Layer):
 
     def call(self, images):
         rounded = tf.round(images * LEVELS) / LEVELS
-        distance = tf.reduce_max(tf.abs(images - rounded), axis=(1, 2, 3), keepdims=True)
+        change = tf.abs(images - rounded)
+        distance = tf.reduce_max(change, axis=(1, 2, 3), keepdims=True)
         return tf.where(distance < 0.01, rounded, images)
 
 
