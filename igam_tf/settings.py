@@ -13,6 +13,8 @@ import contextlib
 import dataclasses
 import math
 import numbers
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 # float32 ends there, and so do the settings that become one.
 _LARGEST = 3e38
@@ -27,14 +29,14 @@ _EXPECTED = {
 
 
 def setting(
-    default,
+    default: Any,
     text: str,
     *,
     flag: str = "",
     resumable: bool = False,
     affects_results: bool | None = None,
-    **limits,
-):
+    **limits: Any,
+) -> Any:
     """A field with its help text and limits.
 
     Args:
@@ -71,7 +73,7 @@ class Settings:
         ValueError: naming the flag, the received value and what was expected.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
@@ -80,7 +82,7 @@ class Settings:
             check_limits(field, value)
 
     @classmethod
-    def from_flags(cls, flags: dict) -> "Settings":
+    def from_flags(cls, flags: Mapping[str, Any]) -> Self:
         """The settings that a dict by flag names holds; others in it are ignored."""
         fields = dataclasses.fields(cls)
         return cls(**{f.name: flags[flag_of(f)] for f in fields if flag_of(f) in flags})
@@ -90,12 +92,12 @@ class Settings:
         """Names of the flags of these settings."""
         return frozenset(flag_of(field) for field in dataclasses.fields(cls))
 
-    def flags(self) -> dict:
+    def flags(self) -> dict[str, Any]:
         """Values by the names of their flags."""
         return {flag_of(f): getattr(self, f.name) for f in dataclasses.fields(self)}
 
 
-def check_type(field: dataclasses.Field, value) -> None:
+def check_type(field: dataclasses.Field, value: Any) -> None:
     """Checks that a value is of the type of its field, within what can be computed.
 
     Raises:
@@ -120,7 +122,7 @@ def check_type(field: dataclasses.Field, value) -> None:
     raise _error(field, value, problem)
 
 
-def check_limits(field: dataclasses.Field, value) -> None:
+def check_limits(field: dataclasses.Field, value: Any) -> None:
     """Checks a value against the limits of its field.
 
     Raises:
@@ -153,7 +155,7 @@ def _error(field, value, expected):
 
 
 @contextlib.contextmanager
-def naming(flags: str):
+def naming(flags: str) -> Iterator[None]:
     """Lets errors about what is made from some settings name their flags.
 
     Args:

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.attacks import names
@@ -21,7 +22,7 @@ example:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one evaluation.
 
     Args:

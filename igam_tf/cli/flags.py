@@ -1,5 +1,7 @@
 """Flags of `run`: one for every setting, and how their values are read."""
 
+from typing import Any
+
 from absl import flags
 
 from igam_tf.attacks.fractions import parse_fraction
@@ -44,7 +46,7 @@ class _IntegersParser(flags.ArgumentParser):
 
 def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for every setting of `Experiment`, and those of `COMPOSITION`."""
-    common = {"flag_values": flag_values}
+    common: dict[str, Any] = {"flag_values": flag_values}
     flags.DEFINE_enum("size", "paper", SIZES, COMPOSITION["size"], **common)
     flags.DEFINE_string("table", "", COMPOSITION["table"], **common)
     flags.DEFINE_list("columns", [], COMPOSITION["columns"], **common)
@@ -57,7 +59,7 @@ def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
 
 def _define_setting(name, field, flag_values):
     text, default = field.metadata["help"], field.default
-    common = {"flag_values": flag_values}
+    common: dict[str, Any] = {"flag_values": flag_values}
     if isinstance(default, bool):
         flags.DEFINE_bool(name, default, text, **common)
     elif isinstance(default, int):
@@ -77,7 +79,7 @@ def _define_setting(name, field, flag_values):
         flags.DEFINE_list(name, list(default), text, **common)
 
 
-def read(arguments: list[str]) -> tuple[dict, dict]:
+def read(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Values of command line arguments and of the flag files among them.
 
     Args:
@@ -100,7 +102,7 @@ def read(arguments: list[str]) -> tuple[dict, dict]:
     return settings, {name: values[name].value for name in COMPOSITION}
 
 
-def differences(recipe: dict, settings: dict) -> list[str]:
+def differences(recipe: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     """Where settings that affect the results differ from the recipe's, as texts."""
     changed = {}
     for name, field in FIELDS.items():

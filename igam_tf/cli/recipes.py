@@ -112,7 +112,7 @@ def find_recipe(source: str, target: str) -> pathlib.Path:
         )
     for role, name in (("source", source), ("target", target)):
         known_dataset(name, flag=f"--{role}")
-    pairs = {}
+    pairs: dict[tuple[str, str], pathlib.Path] = {}
     for path in sorted(FLAGS_DIR.glob("*.cfg"), key=lambda path: len(path.name)):
         settings, composition = flags.read([f"--flagfile={path}"])
         if composition["row"]:

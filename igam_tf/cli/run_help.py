@@ -51,8 +51,10 @@ def rendered() -> str:
     for group in (*GROUPS.values(), *METHODS.values()):
         fields = dataclasses.fields(group)
         if fields:
-            parts += ["", group.__doc__.splitlines()[0]]
-        parts += [_flag(flag_of(f), f.default, f.metadata["help"], f.metadata) for f in fields]
+            parts += ["", str(group.__doc__).splitlines()[0]]
+        parts += [
+            _flag(flag_of(f), f.default, f.metadata["help"], f.metadata) for f in fields
+        ]
     return "\n".join(parts) + "\n"
 
 

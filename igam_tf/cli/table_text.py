@@ -4,10 +4,17 @@
     --paper=61.8 16.3
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
 
-def split(text):
+def split(text: str) -> tuple[str, str, list[str]]:
     """Label, recipe and flags of a row.
 
     Args:
@@ -21,7 +28,7 @@ def split(text):
     return label, recipe, flags
 
 
-def in_parts(flags, experiment):
+def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
     """Flags with values such as 0.25x written out: that part of the experiment's.
 
     Args:
@@ -40,7 +47,7 @@ def in_parts(flags, experiment):
     return found
 
 
-def label_of(label, experiment):
+def label_of(label: str, experiment: Experiment) -> str:
     """The label with {settings} filled in.
 
     Raises:
@@ -55,7 +62,7 @@ def label_of(label, experiment):
         ) from error
 
 
-def published(columns, numbers):
+def published(columns: Sequence[str], numbers: str) -> dict[str, float]:
     """The paper's numbers of a row.
 
     Args:
