@@ -4,8 +4,11 @@ Each raises a ValueError that names the flag, the received value and the way out
 data is read here.
 """
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import TYPE_CHECKING
 
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import fraction
@@ -13,8 +16,11 @@ from igam_tf.data import registry
 from igam_tf.experiment import controls
 from igam_tf.training.methods import METHODS
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
-def check(experiment) -> None:
+
+def check(experiment: Experiment) -> None:
     """All checks of this file, and those of the methods.
 
     Args:
@@ -35,8 +41,8 @@ def check(experiment) -> None:
     check_steps(experiment)
     check_attacks(experiment)
     check_discriminator(experiment)
-    for method in experiment.methods_settings:
-        method.check(experiment)
+    for settings in experiment.methods_settings:
+        settings.check(experiment)
     check_depth(experiment.network("student"), experiment.student.depth, "--depth")
     check_depth(experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth")
 
@@ -59,7 +65,7 @@ def check_depth(network: str, depth: int, flag: str) -> None:
         raise ValueError(f"{flag}={depth}: a preact_resnet has depth 10, 18 or 34.")
 
 
-def check_radii(experiment) -> None:
+def check_radii(experiment: Experiment) -> None:
     """Radii are distances between images in [0, 1]."""
     eps, norm = experiment.attack.eps, experiment.attack.norm
     if norm == "linf" and eps > 1:
@@ -76,7 +82,7 @@ def check_radii(experiment) -> None:
         )
 
 
-def check_steps(experiment) -> None:
+def check_steps(experiment: Experiment) -> None:
     """A step fits into the ball that it is taken in."""
     attack, teacher = experiment.attack, experiment.teacher
     balls = [("step_size", attack.step_size, "eps", attack.eps)]
@@ -92,7 +98,7 @@ def check_steps(experiment) -> None:
             )
 
 
-def check_attacks(experiment) -> None:
+def check_attacks(experiment: Experiment) -> None:
     """Attacks have names that are known, and suit the mode of the evaluation."""
     for attack in experiment.evaluation.attacks:
         try:
@@ -109,7 +115,7 @@ def check_attacks(experiment) -> None:
             )
 
 
-def check_discriminator(experiment) -> None:
+def check_discriminator(experiment: Experiment) -> None:
     """Every layer of the discriminator has a unit at least."""
     channels = experiment.matching.discriminator_channels
     for count in channels:

@@ -60,7 +60,8 @@ def dry_run(experiment: Experiment | Table) -> str:
     """
     if isinstance(experiment, Experiment):
         return "\n".join(_of_run(experiment, {}))
-    lines, seen = [], {}
+    lines: list[str] = []
+    seen: dict[tuple[str, str], str] = {}
     for number, (inner, rows) in enumerate(experiment.runs()):
         labels = ", ".join(row.label for row in rows)
         lines += [f"Run {number + 1}: {labels}", *_of_run(inner, seen, f"run {number + 1}"), ""]

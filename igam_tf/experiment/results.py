@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.folder import Folder
+    from igam_tf.experiment.runner import Run
+
 FIGURE_EXAMPLES = 8
 
 
-def is_evaluated(run, row: str) -> bool:
+def is_evaluated(run: Run, row: str) -> bool:
     """Whether the row was evaluated with the settings of this run."""
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
     return found.get("settings") == _asked(run.experiment)
 
 
-def evaluate(run, row: str) -> None:
+def evaluate(run: Run, row: str) -> None:
     """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
@@ -51,7 +60,7 @@ def evaluate(run, row: str) -> None:
     )
 
 
-def transfer_sources(run) -> dict:
+def transfer_sources(run: Run) -> dict[str, keras.Model]:
     """Models whose adversarial images the masking panel tries on every row.
 
     The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
@@ -71,7 +80,7 @@ def transfer_sources(run) -> dict:
     return found
 
 
-def collect(run, rows: tuple[str, ...]) -> dict:
+def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
     """Writes `results.json`.
 
     Args:
@@ -107,7 +116,12 @@ def collect(run, rows: tuple[str, ...]) -> dict:
     return results
 
 
-def report(results, folder, target, strategy):
+def report(
+    results: dict[str, Any],
+    folder: Folder,
+    target: data.Task,
+    strategy: tf.distribute.Strategy,
+) -> None:
     """Writes the table, the figures and a card of each student, and prints the table.
 
     Args:

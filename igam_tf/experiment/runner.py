@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 from igam_tf import data, distribution
@@ -14,8 +17,13 @@ from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
 from igam_tf.settings import naming
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.stages import Stage
 
-def run(experiment: Experiment, *, changes: tuple[str, ...] | None = None) -> dict:
+
+def run(
+    experiment: Experiment, *, changes: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     """Runs an experiment to its table.
 
     Args:
@@ -59,7 +67,11 @@ class Run:
         models: models that stages made in this session, by the names of the stages.
     """
 
-    def __init__(self, experiment: Experiment, changes: tuple[str, ...] | None = None):
+    target: data.Task
+
+    def __init__(
+        self, experiment: Experiment, changes: tuple[str, ...] | None = None
+    ) -> None:
         self.experiment = experiment
         self.changes = changes
         # First of all: TensorFlow connects to other workers before it does anything.
@@ -69,8 +81,7 @@ class Run:
             )
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
-        self.target: data.Task | None = None
-        self.models = {}
+        self.models: dict[str, keras.Model] = {}
 
     def read_target(self) -> None:
         """Reads the data of the target task."""
@@ -93,7 +104,7 @@ class Run:
             download=settings.download,
         )
 
-    def execute(self, stages) -> None:
+    def execute(self, stages: Sequence[Stage]) -> None:
         """Runs what is not finished of a plan, in order."""
         for number, stage in enumerate(stages):
             if stage.chief_only:
@@ -110,7 +121,7 @@ class Run:
             self.models = {k: m for k, m in self.models.items() if k in needed}
         distribution.wait_for_all(self.strategy)
 
-    def model(self, stage: str, output: str):
+    def model(self, stage: str, output: str) -> keras.Model:
         """The model of a finished stage: that of this session, or from the folder.
 
         Args:
@@ -127,7 +138,7 @@ class Run:
         return distribution.local(self.strategy)
 
     @functools.cached_property
-    def transfer_sources(self) -> dict:
+    def transfer_sources(self) -> dict[str, keras.Model]:
         """Models whose adversarial images the evaluation tries on every row."""
         return results.transfer_sources(self)
 
@@ -145,7 +156,7 @@ class Run:
         if self.is_chief:
             print(text, flush=True)
 
-    def finish(self, stage: str, model, output: str) -> None:
+    def finish(self, stage: str, model: keras.Model, output: str) -> None:
         """Saves the model of a stage; its checkpoints are needed no longer."""
         self.record()
         self.folder.save_model(model, output)

@@ -1,6 +1,7 @@
 """What another run has finished with the same settings is linked, not trained again."""
 
 import os
+from typing import Any
 
 from igam_tf import files
 from igam_tf.experiment import stages
@@ -9,7 +10,9 @@ from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
 
 
-def deciding_flags(stage: stages.Stage, by_name: dict) -> frozenset[str]:
+def deciding_flags(
+    stage: stages.Stage, by_name: dict[str, stages.Stage]
+) -> frozenset[str]:
     """Flags that decide a stage's output: its own, and those of its inputs.
 
     Args:
@@ -20,7 +23,7 @@ def deciding_flags(stage: stages.Stage, by_name: dict) -> frozenset[str]:
     return stage.own_flags.union(*inputs)
 
 
-def trained_stages(experiment: Experiment) -> list:
+def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str, Any]]]:
     """Stages of an experiment that train a model, each with the settings that decide it.
 
     Returns:
@@ -54,7 +57,7 @@ def share_finished(experiment: Experiment) -> None:
             continue
         # What an earlier version did not know, it did as by default.
         defaults = {name: field.default for name, field in FIELDS.items()}
-        theirs = {**defaults, **other.read_flags()["settings"]}
+        theirs = {**defaults, **(other.read_flags() or {})["settings"]}
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue

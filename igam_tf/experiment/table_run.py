@@ -5,8 +5,11 @@ with the same settings, in this table or in one beside it, is linked and not tra
 again: teachers, finetuned teachers, plain and adversarial students.
 """
 
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -16,8 +19,11 @@ from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.table import Table
 
-def run_table(table):
+
+def run_table(table: Table) -> dict[str, Any]:
     """Runs a table of the paper.
 
     Args:

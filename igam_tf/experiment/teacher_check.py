@@ -1,5 +1,9 @@
 """What a teacher of a file is worth: measured on its own task before it is used."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 
@@ -9,13 +13,17 @@ from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.transforms import seen_pixels
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.runner import Run
+
 EXAMPLES = 200
 _BATCH = 100
 #: Under this part of its clean accuracy a teacher counts as not robust.
 _ROBUST_PART = 0.2
 
 
-def is_recorded(run) -> bool:
+def is_recorded(run: Run) -> bool:
     """Whether an earlier session of the run has measured its teacher.
 
     Raises:
@@ -28,7 +36,7 @@ def is_recorded(run) -> bool:
     return earlier is not None
 
 
-def record(run, teacher: keras.Model) -> None:
+def record(run: Run, teacher: keras.Model) -> None:
     """Measures the teacher of `--teacher_checkpoint`, prints and records the figures.
 
     They stand in `flags.json` and so in the results, with the digest of the file. Every
@@ -55,7 +63,7 @@ def record(run, teacher: keras.Model) -> None:
         run.say(f"Warning: {warning}")
 
 
-def measure(experiment, teacher):
+def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
     """Accuracy of a teacher on test images of its source, clean and under PGD-20.
 
     Args:
@@ -108,7 +116,7 @@ def measure(experiment, teacher):
     return {"measured": True, **figures, "warnings": warnings}
 
 
-def seen(experiment, finetuned):
+def seen(experiment: Experiment, finetuned: keras.Model) -> str:
     """Text for the run's output: the input transform, and a warning of what it drops."""
     name, transform = experiment.finetuning.input_transform, finetuned.get_layer("input_transform")
     lines = [f"Input transform: {seen_pixels.explain(name, transform)}."]
