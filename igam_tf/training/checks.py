@@ -1,6 +1,8 @@
 """What a method cannot be made, compiled or fitted with is refused before any work."""
 
 import importlib.util
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ from igam_tf.attacks.classifier import check_not_probabilities
 _NUM_TRIED = 4
 
 
-def check_classifier(network, role="student"):
+def check_classifier(network: object, role: str = "student") -> None:
     """Raises ValueError unless a network is from images to logits, one for each class.
 
     Args:
@@ -68,7 +70,7 @@ def _check_activation(network, name):
         )
 
 
-def check_no_probabilities(student):
+def check_no_probabilities(student: keras.Model) -> None:
     """Raises ValueError if a student computes probabilities, by whatever layer.
 
     Args:
@@ -85,7 +87,7 @@ def check_no_probabilities(student):
         raise ValueError(f"student: {error}") from None
 
 
-def check_optimizer(optimizer):
+def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises ValueError if an optimizer gathers gradients over several steps.
 
     Args:
@@ -100,7 +102,7 @@ def check_optimizer(optimizer):
         )
 
 
-def checked_metrics(metrics):
+def checked_metrics(metrics: Any) -> list:
     """The metrics of `compile` as a list.
 
     Args:
@@ -119,7 +121,7 @@ def checked_metrics(metrics):
     return list(metrics or ())
 
 
-def check_weights(**weights):
+def check_weights(**weights: Any) -> None:
     """Raises ValueError if one of `class_weight` and `sample_weight` is given."""
     given = [name for name, value in weights.items() if value is not None]
     if given:
@@ -129,7 +131,7 @@ def check_weights(**weights):
         )
 
 
-def check_callbacks(callbacks):
+def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Raises ValueError if a callback cannot work here.
 
     Args:

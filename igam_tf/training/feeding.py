@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import re
 import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,7 +29,7 @@ _RAISED_INSIDE = re.compile(f"{BadBatchError.__name__}: (.*)")
 
 
 @contextlib.contextmanager
-def in_plain_words(where=lambda: ""):
+def in_plain_words(where: Callable[[], str] = lambda: "") -> Iterator[None]:
     """Raises the ValueError of a bad batch where TensorFlow wraps it in pages of its own.
 
     Args:
@@ -65,11 +67,11 @@ class Expected:
     labels: bool = True
     name: str = ""
 
-    def batch(self, number, of):
+    def batch(self, number: int, of: str) -> str:
         """How an error begins that is about one batch."""
         return f"batch {number} of {self.name or of}: "
 
-    def checked(self, batch, where=""):
+    def checked(self, batch: Any, where: str = "") -> tuple:
         """A batch of arrays with its labels as int32 class numbers [n].
 
         Args:
@@ -100,7 +102,7 @@ class Expected:
             raise BadBatchError(f"{where}{error}") from None
         return x, labels.astype(np.int32)
 
-    def parts(self, batch):
+    def parts(self, batch: Any) -> tuple[Any, Any]:
         """The parts (x, labels) of a batch; labels are None where none are asked for."""
         if not isinstance(batch, (tuple, list)):
             batch = (batch,)
@@ -118,7 +120,7 @@ class Expected:
             raise ValueError("images come without labels: expected (images, labels).")
         return x, labels if self.labels else None
 
-    def images(self, x):
+    def images(self, x: Any) -> Any:
         """The images of what comes first in a batch."""
         if isinstance(x, dict) or (isinstance(x, (tuple, list)) and not self.targets):
             raise ValueError(
@@ -137,7 +139,7 @@ class Expected:
             )
 
 
-def checked(x, y, expected):
+def checked(x: Any, y: Any, expected: Expected) -> tuple[Any, Any]:
     """Data whose every batch is looked at.
 
     Args:
@@ -178,7 +180,7 @@ def checked(x, y, expected):
     return images, (labels or [None])[0]
 
 
-def check_shares(count, batch_size, replicas):
+def check_shares(count: int, batch_size: int, replicas: int) -> None:
     """Raises ValueError if a batch leaves a replica without images.
 
     Args:
@@ -194,7 +196,7 @@ def check_shares(count, batch_size, replicas):
             )
 
 
-def too_few(replicas):
+def too_few(replicas: int) -> str:
     """The sentence about a batch that leaves a replica without images."""
     return (
         f"One of the {replicas} replicas gets no images of a batch, and statistics of "

@@ -7,11 +7,15 @@ them, and flags, tables, cards and pages are made from that list.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from igam_tf.settings import Settings
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.runner import Run
+    from igam_tf.experiment.setup import Setup
     from igam_tf.training.base import TrainingMethod
 
 #: Groups of an experiment's settings that a method may read beside `data`, `student`,
@@ -55,20 +59,20 @@ class MethodSettings(Settings):
         """Name of the method whose trained student this one starts from; "" for none."""
         return ""
 
-    def check(self, experiment) -> None:
+    def check(self, experiment: Experiment) -> None:
         """Raises ValueError if a setting does not suit the others; reads no data.
 
         It is called for every experiment, whether it has this row or not.
         """
 
-    def check_row(self, setup) -> None:
+    def check_row(self, setup: Setup) -> None:
         """Raises ValueError if the row could not be trained.
 
         It is called before anything is trained. `setup` has the data of the target, and
         neither teacher nor targets.
         """
 
-    def prepare(self, run):
+    def prepare(self, run: Run) -> tuple[Callable | None, Callable | None]:
         """What is made before the row is trained, such as PAG's target gradients.
 
         Args:
@@ -82,7 +86,7 @@ class MethodSettings(Settings):
         del run
         return None, None
 
-    def build(self, setup) -> TrainingMethod:
+    def build(self, setup: Setup) -> TrainingMethod:
         """The compiled method of a row.
 
         Args:

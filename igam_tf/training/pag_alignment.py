@@ -1,6 +1,10 @@
 """Target gradients of the row pag, and the batches that it trains on."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +13,12 @@ from igam_tf.models.loading import load_keras
 from igam_tf.training import pag_targets
 from igam_tf.training.score_matching import train_score_network
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.runner import Run
+    from igam_tf.training import pag
 
-def prepare(settings, run):
+
+def prepare(settings: pag.Settings, run: Run) -> tuple[Callable | None, Callable]:
     """Makes the target gradients that the settings of PAG ask for.
 
     Args:
@@ -49,7 +57,7 @@ def prepare(settings, run):
     return None, functools.partial(pag_targets.batches, stored, train)
 
 
-def check(settings, task):
+def check(settings: pag.Settings, task: data.Task) -> None:
     """Target gradients of a class need images of it; scores need their network.
 
     Args:

@@ -1,16 +1,25 @@
 """The check of a student's second derivatives, once before its first step."""
 
-import weakref
+from __future__ import annotations
 
+import weakref
+from typing import TYPE_CHECKING
+
+import keras
 import tensorflow as tf
 
 from igam_tf.derivatives import second_derivatives
 
+if TYPE_CHECKING:
+    from igam_tf.training.base import TrainingMethod
+
 # Students that were found well, and in which modes; it goes with them.
-_checked = weakref.WeakKeyDictionary()
+_checked: weakref.WeakKeyDictionary[keras.Model, set[bool]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def check_student(method):
+def check_student(method: TrainingMethod) -> None:
     """Refuses a student that the method's input-gradient terms cannot train.
 
     Nothing is done for methods without such terms, for a training that goes on, and for

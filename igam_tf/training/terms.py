@@ -1,22 +1,28 @@
 """What the loss of a step is made of: terms by name, and the networks' own losses."""
 
+from collections.abc import Iterable
+
+import keras
 import tensorflow as tf
 
+#: Terms of the loss, or other values, by name: tensors (images,).
+Terms = dict[str, tf.Tensor]
 
-def merged(*parts):
+
+def merged(*parts: Terms) -> Terms:
     """Dicts of terms as one.
 
     Raises:
         ValueError: if two of them have a term of the same name.
     """
-    found = {}
+    found: Terms = {}
     for part in parts:
         check_names(part, found)
         found.update(part)
     return found
 
 
-def check_names(names, others):
+def check_names(names: Iterable[str], others: Iterable[str]) -> None:
     """Raises ValueError if one of the names is among the others."""
     twice = sorted(set(names) & set(others))
     if twice:
@@ -27,7 +33,7 @@ def check_names(names, others):
         )
 
 
-def own_losses(network, dtype):
+def own_losses(network: keras.Model, dtype: tf.DType | str) -> tf.Tensor | float:
     """What a network adds to the loss itself: regularizers, `add_loss`.
 
     Those of its last call, as Keras keeps them; those of weights once, whatever the

@@ -1,6 +1,7 @@
 """What a bare `fit` watches: where it is, and whether the loss is a number."""
 
 import math
+from typing import Any
 
 import keras
 
@@ -20,36 +21,40 @@ class Watch(keras.callbacks.Callback):
         TrainingDivergedError: with the epoch and the batch.
     """
 
-    def __init__(self, *, stops=True):
+    def __init__(self, *, stops: bool = True) -> None:
         super().__init__()
         self.stops = stops
         self._place = (0, 0)
-        self._started = None
+        self._started: tuple[str, dict[str, Any]] | None = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._place = epoch, 0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         del logs
         self._place = self._place[0], batch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch, logs
         self.look({})
 
-    def where(self):
+    def where(self) -> str:
         """The batch that is being trained on, as the begin of an error."""
         epoch, batch = self._place
         return f"epoch {epoch + 1}, batch {batch + 1}: "
 
-    def look(self, logs):
+    def look(self, logs: dict[str, Any]) -> None:
         """Keeps what a step returned, and looks at the step before.
 
         Args:
             logs: dict of scalar tensors, whose "loss" is a mean since the epoch's begin.
         """
-        values = {n: logs[n] for n in ("loss", "grad_norm") if n in logs}
+        values: dict[str, Any] = {
+            n: logs[n] for n in ("loss", "grad_norm") if n in logs
+        }
         before, self._started = self._started, (self.where(), values)
         if before is None or not self.stops:
             return
@@ -64,7 +69,7 @@ class Watch(keras.callbacks.Callback):
             )
 
 
-def with_watch(given):
+def with_watch(given: Any) -> tuple[Any, Watch]:
     """The callbacks of a `fit` with a `Watch` before them.
 
     Args:
