@@ -2,8 +2,9 @@
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class CurvatureSettings(Settings):
-        weight: float = setting(1.0, "Weight of the curvature.", flag="curvature_weight",
-                                at_least=0)
+        weight: float = setting(
+            1.0, "Weight of the curvature.", flag="curvature_weight", at_least=0
+        )
 
 An experiment is composed of them (`igam_tf.experiment.Experiment`), and each of their
 fields is a flag of `run.py`. Nothing here imports TensorFlow.
@@ -43,8 +44,8 @@ def setting(
         default: default value; its type is the type of the flag.
         text: help text: one sentence, with units.
         flag: name of the flag; the name of the field if left out.
-        resumable: whether a run that goes on may have another value.
-        affects_results: whether results depend on it; by default, if it is not
+        resumable: whether a run that is resumed may have another value.
+        affects_results: whether results depend on it; by default they do unless it is
             resumable.
         **limits: `choices`, `at_least`, `at_most`, `above`, `below`, `may_be_empty`.
     """
@@ -83,7 +84,7 @@ class Settings:
 
     @classmethod
     def from_flags(cls, flags: Mapping[str, Any]) -> Self:
-        """The settings that a dict by flag names holds; others in it are ignored."""
+        """The settings from a dict by the names of flags; other flags are ignored."""
         fields = dataclasses.fields(cls)
         return cls(**{f.name: flags[flag_of(f)] for f in fields if flag_of(f) in flags})
 
@@ -156,7 +157,7 @@ def _error(field, value, expected):
 
 @contextlib.contextmanager
 def naming(flags: str) -> Iterator[None]:
-    """Lets errors about what is made from some settings name their flags.
+    """Puts the names of flags in front of errors about what is made from them.
 
     Args:
         flags: such as "--depth, --width".

@@ -1,4 +1,4 @@
-"""Each name that Keras and TensorFlow do not promise to keep, and what becomes of a loss.
+"""Each name that Keras and TensorFlow do not promise to keep, and what its loss does.
 
 The first failing test after a release says which name moved. Values come from the
 documented behaviour; `test_a_lost_name_is_named` takes each name away.

@@ -28,7 +28,7 @@ def run(work: Callable[[], object], *, interrupted: str) -> int:
 
     Args:
         work: function without arguments.
-        interrupted: what Ctrl-C leaves, a text.
+        interrupted: text that says what an interruption by Ctrl-C leaves behind.
 
     Returns:
         int: exit status, 0 or 1.

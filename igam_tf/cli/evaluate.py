@@ -1,4 +1,4 @@
-"""What `python -m igam_tf.evaluate` does. TensorFlow is imported after parsing only."""
+"""The command `python -m igam_tf.evaluate`; imports TensorFlow only after parsing."""
 
 import argparse
 import pathlib
@@ -144,8 +144,8 @@ def _check_output(out, models):
         out.with_name(f"{out.name}.write-test").unlink()
     except OSError as error:
         raise OSError(
-            f"--out={out}: cannot write to {out.parent} ({error.strerror}); pass a file "
-            "in a folder that you may write to."
+            f"--out={out}: cannot write to {out.parent} ({error.strerror}); pass a "
+            "file in a folder that you may write to."
         ) from error
 
 

@@ -8,9 +8,10 @@ from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.experiment.experiment import FIELDS
 
 SIZES = ("paper", "small", "tiny")
-#: Flags that put settings together, and are none themselves.
+#: Flags that say how settings are put together; they are no settings themselves.
 COMPOSITION = {
-    "size": "The paper's networks and steps, minutes a row on 2 cores, or a smoke test.",
+    "size": "The paper's networks and steps, minutes a row on 2 cores, or a smoke "
+    "test.",
     "table": "Title of a table.",
     "columns": "Columns of --paper.",
     "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "

@@ -59,7 +59,7 @@ def _experiment(recipe, own, size):
 
 
 def _overlays(recipe, size):
-    """Flag files that cut a recipe to a size: of all recipes, its source, its target."""
+    """Flag files that cut a recipe to a size: common ones, and those of its tasks."""
     if size == "paper":
         return []
     settings, _ = flags.read(recipe)

@@ -1,6 +1,8 @@
-"""The text of `run.py --help`, kept in a file: its settings stand beside Keras models.
+"""The text of `run.py --help`, kept in a file so that showing it imports no TensorFlow.
 
-    python -m igam_tf.cli.run_help    # writes it anew, after a setting was changed
+The settings themselves are defined beside Keras models, which need TensorFlow.
+
+    python -m igam_tf.cli.run_help    # rewrites it after a change of the settings
 """
 
 import dataclasses
@@ -40,7 +42,7 @@ def check_names(arguments: list[str]) -> None:
 
 
 def rendered() -> str:
-    """The help text as the settings have it now."""
+    """The help text, made from the settings as they are now."""
     from igam_tf.cli import flags, run
     from igam_tf.experiment.experiment import GROUPS
     from igam_tf.settings import flag_of

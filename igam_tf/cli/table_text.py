@@ -1,6 +1,6 @@
-"""How the flag file of a table writes a row.
+"""How the flag file of a table describes its rows.
 
-    --row=lambda_diff {difference_weight:g}: cifar10_to_cifar100 --difference_weight=0.25x
+    --row=lambda_diff {difference_weight:g}: mnist_to_cifar10 --difference_weight=0.25x
     --paper=61.8 16.3
 """
 
@@ -29,7 +29,7 @@ def split(text: str) -> tuple[str, str, list[str]]:
 
 
 def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
-    """Flags with values such as 0.25x written out: that part of the experiment's.
+    """Flags with values such as 0.25x multiplied out by the experiment's own value.
 
     Args:
         flags: list such as ["--difference_weight=0.25x"].
@@ -51,7 +51,7 @@ def label_of(label: str, experiment: Experiment) -> str:
     """The label with {settings} filled in.
 
     Raises:
-        ValueError: if it names what is no setting.
+        ValueError: if it names something that is not a setting.
     """
     try:
         return label.format(**experiment.flags())

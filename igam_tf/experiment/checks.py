@@ -1,7 +1,7 @@
-"""Checks of settings that one field cannot show: pure functions of an `Experiment`.
+"""Checks of settings that concern more than one field, or look a name up.
 
-Each raises a ValueError that names the flag, the received value and the way out. No
-data is read here.
+Each is a function of an `Experiment` that raises a ValueError with the flag, the
+received value and the way out. No data is read here.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def check_radii(experiment: Experiment) -> None:
     eps, norm = experiment.attack.eps, experiment.attack.norm
     if norm == "linf" and eps > 1:
         raise ValueError(
-            f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey levels "
-            "are 8/255."
+            f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey "
+            "levels are 8/255."
         )
     target = experiment.data.target
     longest = math.prod(registry.find(target).image_shape) ** 0.5
@@ -109,14 +109,14 @@ def check_attacks(experiment: Experiment) -> None:
             raise ValueError(
                 f"--batch_norm=batch with --attacks={attack}: expected "
                 "--batch_norm=inference, because AutoAttack's parts run on the images "
-                "that are still robust, and with batch statistics each result depends on "
-                "the others; for the authors' mode take pgdK, or the parts one at a time "
-                "(apgd-ce, square)."
+                "that are still robust, and with batch statistics each result depends "
+                "on the others; for the authors' mode take pgdK, or the parts one at a "
+                "time (apgd-ce, square)."
             )
 
 
 def check_discriminator(experiment: Experiment) -> None:
-    """Every layer of the discriminator has a unit at least."""
+    """Every layer of the discriminator has at least one unit."""
     channels = experiment.matching.discriminator_channels
     for count in channels:
         is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)

@@ -1,7 +1,8 @@
-"""Control rows: a method that learns from a teacher, with something else in its place.
+"""Control rows: a method that learns from a teacher, with that teacher replaced.
 
-A row is named after its method, or after method and control, such as "igam-zero". Robustness
-comes from the teacher only as far as the method is above all of its controls.
+A row is named after its method, or after method and control, such as "igam-zero".
+Robustness comes from the teacher only as far as the method is above all of its
+controls.
 """
 
 from collections.abc import Iterable
@@ -15,8 +16,8 @@ CONTROLS = {
     "zero": ("zero",),
     "shuffled": ("same_class", "other_class"),
 }
-#: Controls that have a teacher of their own, which is made and finetuned as the robust
-#: one; the others change what the robust teacher's gradients are of.
+#: Controls with a teacher of their own, which is made and finetuned as the robust one
+#: is; the others use the robust teacher, and change which gradient is matched.
 OTHER_TEACHERS = ("natural_teacher", "random_teacher")
 _LABELS = {
     "natural_teacher": "natural teacher",
@@ -34,7 +35,7 @@ def split(row: str) -> tuple[str, str]:
 
 
 def rows_of(method: str, controls: Iterable[str]) -> list[str]:
-    """Names of a method's rows: its own, and one for each control it is asked for."""
+    """Names of a method's rows: its own, and those of the requested controls."""
     if not METHODS[method].has_controls:
         return [method]
     parts = [part for control in controls for part in CONTROLS[control]]

@@ -48,9 +48,9 @@ class Measured:
 def dry_run(experiment: Experiment | Table) -> str:
     """What a run would do, as a text: nothing is trained, and nothing written.
 
-    One training step of every stage is compiled and measured on noise, with the settings'
-    batch size. Times add up over all epochs; evaluations count attacks by gradient steps
-    only, on images that withstand them.
+    One training step of every stage is compiled and measured on noise, with the
+    settings' batch size. Times add up over all epochs; evaluations count attacks by
+    gradient steps only, on images that withstand them.
 
     Args:
         experiment: settings of a run, or a table.

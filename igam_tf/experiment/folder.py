@@ -1,4 +1,4 @@
-"""The run folder: what a run was, what it has finished, and where it goes on."""
+"""The run folder: a run's settings, what it has finished, and where to resume it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ class Folder:
         found = self.read_json("flags.json", way_out=way_out)
         if found is not None and not isinstance(found.get("settings"), dict):
             raise ValueError(
-                f"{self.path / 'flags.json'} is damaged (it has no settings): {way_out}."
+                f"{self.path / 'flags.json'} is damaged (it has no settings): "
+                f"{way_out}."
             )
         return found
 
@@ -159,8 +160,8 @@ class Folder:
             raise ValueError(
                 f"{path} is not the file that this run wrote (SHA-256 {found[:16]}..., "
                 f"recorded {recorded[:16]}... in {self.path / DIGESTS}). Put the right "
-                f"file there, or delete {path} and what was made from it; it is trained "
-                "again then. To use another network, pass another --run_dir."
+                f"file there, or delete {path} and what was made from it; it is "
+                "trained again then. To use another network, pass another --run_dir."
             )
 
     def remove(self, *parts: str) -> None:
@@ -201,7 +202,7 @@ class RunFolder(Folder):
         self._check_settings(experiment)
 
     def record(self, experiment: Experiment, changes: Sequence[str] | None) -> None:
-        """Writes what the run is; a later session adds its versions.
+        """Writes settings and versions of the run; a later session adds its versions.
 
         Settings that may change between sessions (attacks, rows) are those of the last.
 
@@ -213,11 +214,11 @@ class RunFolder(Folder):
         now, before = provenance(), self.read_flags()
         if changes is None:
             changes = (before or {}).get("changes", ())
-        told = {
+        described = {
             "settings": experiment.flags(),
             "changes": list(changes),
         }
-        stored = {**told, **now, **(before or {}), **told}
+        stored = {**described, **now, **(before or {}), **described}
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]

@@ -3,8 +3,8 @@
     for stage in plan(experiment):
         print(stage.name, stage.inputs, stage.output)
 
-Nothing is read or built here: what can be refused by looking at settings alone was
-refused when the `Experiment` was made.
+Nothing is read or built here: whatever settings alone can show to be wrong was refused
+when the `Experiment` was made.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
 
     Args:
         experiment: the settings.
-        finished_rows: rows that an earlier session trained in the same folder; they
-            stand in the table as well.
+        finished_rows: rows that an earlier session trained in the same folder; the
+            table shows them as well.
 
     Returns:
         Tuple of stages. Each comes after those whose names it has as `inputs`.

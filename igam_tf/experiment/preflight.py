@@ -1,4 +1,4 @@
-"""Checks of a run that need its data, folder or networks, before anything is trained."""
+"""Checks, before anything is trained, that need the data, the folder or networks."""
 
 from __future__ import annotations
 

@@ -27,18 +27,18 @@ def is_evaluated(run: Run, row: str) -> bool:
 
 
 def evaluate(run: Run, row: str) -> None:
-    """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
+    """Writes `evaluation.json` of a row, and then removes intermediate results."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
     student = run.folder.load_model(f"{row}/student.keras", run.local_strategy)
     if settings.batch_norm == "batch":
-        # The frozen layers of FT would keep to their moving statistics.
+        # The frozen layers of FT would otherwise use their moving statistics.
         models.freeze(student, batch_norm="batch")
 
     def save(found):
         found["robustbench"]["dataset"] = experiment.data.target
-        told = {**found, "settings": _asked(experiment)}
-        run.folder.write_json(f"{row}/evaluation.json", told)
+        written = {**found, "settings": _asked(experiment)}
+        run.folder.write_json(f"{row}/evaluation.json", written)
 
     evaluation.evaluate(
         student,
@@ -63,7 +63,7 @@ def evaluate(run: Run, row: str) -> None:
 def transfer_sources(run: Run) -> dict[str, keras.Model]:
     """Models whose adversarial images the masking panel tries on every row.
 
-    The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
+    The plainly trained student, and the finetuned teacher: IGAM's, or else that of FT.
     """
     places = {
         "standard": ("standard/student.keras",),
@@ -91,10 +91,10 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
         Its contents.
     """
     experiment, folder = run.experiment, run.folder
-    told = {}
+    described = {}
     for row in rows:
         method, control = controls.split(row)
-        told[row] = {
+        described[row] = {
             "label": experiment.label(row),
             "method": method,
             **({"control_of": method} if control else {}),
@@ -103,7 +103,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
         }
     results = {
         "title": f"{experiment.data.source} -> {experiment.data.target}",
-        "rows": told,
+        "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)
             for stage in controls.teacher_stages()

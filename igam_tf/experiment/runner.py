@@ -1,4 +1,4 @@
-"""Runs the stages of a plan: devices, seeds, folder and resume; it names no method."""
+"""Runs the stages of a plan: devices, seeds, folder, resume. It knows no method."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def run(
     Args:
         experiment: `igam_tf.experiment.Experiment`.
         changes: where the settings differ from the recipe, such as "width 1 (recipe:
-            10)"; they stand in the results. None: what an earlier session said.
+            10)"; they are recorded in the results. None: those of an earlier session.
 
     Returns:
-        The contents of `results.json`, and under "run_dir" where it lies.
+        The contents of `results.json`, and the run folder under "run_dir".
 
     Raises:
         ValueError: if data, checkpoint, transform or folder do not fit the settings;
@@ -53,7 +53,7 @@ def run(
 
 
 class Run:
-    """A run under way: what its stages work with.
+    """A run in progress: what its stages work with.
 
     Args:
         experiment: the settings.
@@ -63,7 +63,7 @@ class Run:
         strategy: the `tf.distribute` strategy that trains.
         is_chief: whether this process writes and prints.
         folder: `RunFolder`.
-        target: `igam_tf.data.Task` of the target, once it was read.
+        target: `igam_tf.data.Task` of the target, after `read_target`.
         models: models that stages made in this session, by the names of the stages.
     """
 
@@ -105,10 +105,10 @@ class Run:
         )
 
     def execute(self, stages: Sequence[Stage]) -> None:
-        """Runs what is not finished of a plan, in order."""
+        """Runs the unfinished stages of a plan, in order."""
         for number, stage in enumerate(stages):
             if stage.chief_only:
-                # Where every training was finished before, nothing has recorded the run.
+                # No stage has recorded the run if all trainings were finished before.
                 self.record()
                 if not self.is_chief:
                     continue
@@ -147,7 +147,7 @@ class Run:
         self.folder.record(self.experiment, self.changes)
 
     def seed(self, purpose: str) -> int:
-        """A seed for each purpose, so that a resumed run draws what it would have."""
+        """A seed for each purpose, so that a resumed run draws the same numbers."""
         text = f"{self.experiment.run.seed} {purpose}"
         return zlib.crc32(text.encode()) % 2**31
 
@@ -157,7 +157,7 @@ class Run:
             print(text, flush=True)
 
     def finish(self, stage: str, model: keras.Model, output: str) -> None:
-        """Saves the model of a stage; its checkpoints are needed no longer."""
+        """Saves the model of a stage and removes its checkpoints."""
         self.record()
         self.folder.save_model(model, output)
         self.folder.remove(stage, "checkpoints")

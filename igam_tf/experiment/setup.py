@@ -1,4 +1,4 @@
-"""What the row of a method is built from, and the arguments that all methods share."""
+"""What a method's row is built from, and the arguments that all methods share."""
 
 import dataclasses
 from collections.abc import Callable
@@ -94,7 +94,8 @@ class Setup:
 
         Args:
             teacher_shape: (height, width, channels) of the teacher's input; a transform
-                that crops to it hides the rest from the discriminator. None: no teacher.
+                that crops to it hides the rest from the discriminator. None: no
+                teacher.
         """
         return networks.discriminator(self.experiment, teacher_shape)
 
@@ -127,7 +128,7 @@ class Setup:
     def compiled_with_discriminator(
         self, method: training.TrainingMethod
     ) -> training.TrainingMethod:
-        """With the discriminator's own rate, or the student's optimizer and schedule."""
+        """`compiled`, with the discriminator's own rate or the student's optimizer."""
         rate, second = self.experiment.matching.discriminator_learning_rate, None
         if rate:
             second = networks.optimizer("adam", rate, self.total_steps, constant=True)

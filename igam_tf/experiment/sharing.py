@@ -1,4 +1,4 @@
-"""What another run has finished with the same settings is linked, not trained again."""
+"""Links what another run has finished with the same settings, to train it only once."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ def deciding_flags(
 
 
 def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str, Any]]]:
-    """Stages of an experiment that train a model, each with the settings that decide it.
+    """Stages of an experiment that make a model, with the settings that decide it.
 
     Returns:
         List of tuples (stage, dict of the deciding flags).
@@ -42,8 +42,8 @@ def share_finished(experiment: Experiment) -> None:
     """Links what other experiments have finished with the same settings.
 
     Args:
-        experiment: `Experiment` whose run folder lies in that of a table; looked
-            through are its neighbours there, and those of the tables beside.
+        experiment: `Experiment` whose run folder is inside that of a table. Searched
+            are the other runs of that table, and those of the tables beside it.
 
     Raises:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.

@@ -1,7 +1,8 @@
 """The stages of a run, and what each needs, writes and depends on.
 
-A stage whose output is in the run folder is not run again; an interrupted training goes on
-at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and `results.py`.
+A stage whose output is in the run folder is not run again; an interrupted training goes
+on at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and
+`results.py`.
 """
 
 from __future__ import annotations
@@ -62,15 +63,15 @@ class Stage:
 
     @property
     def independent_of(self) -> frozenset[str]:
-        """Flags that change nothing of the output, those of its inputs aside.
+        """Flags that the output does not depend on, except through its inputs.
 
-        A setting that is new decides every stage until it is listed here.
+        Every stage depends on a new setting until it is listed here.
         """
         return RESUMABLE
 
     @property
     def own_flags(self) -> frozenset[str]:
-        """Flags that decide the output, those that decide its inputs aside."""
+        """Flags that the output depends on other than through its inputs."""
         return frozenset(FIELDS) - self.independent_of
 
     def is_finished(self, run: Run) -> bool:
@@ -84,7 +85,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Teacher(Stage):
-    """The robust teacher of the source task, loaded or trained, or that of a control."""
+    """The robust teacher of the source task, or the teacher of a control."""
 
     control: str = ""
 
@@ -107,7 +108,7 @@ class Teacher(Stage):
 
 @dataclasses.dataclass(frozen=True)
 class TeacherAccuracy(Stage):
-    """The accuracy of a teacher that was brought along, on its own task."""
+    """The accuracy of a `--teacher_checkpoint` on its own task."""
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ def run_table(table: Table) -> dict[str, Any]:
         table: `igam_tf.experiment.table.Table`.
 
     Returns:
-        The contents of `results.json`, and under "run_dir" where it lies.
+        The contents of `results.json`, and the run folder under "run_dir".
 
     Raises:
         ValueError, OSError: as `igam_tf.experiment.run`; data that is missing is found
@@ -38,7 +38,8 @@ def run_table(table: Table) -> dict[str, Any]:
     """
     if "TF_CONFIG" in os.environ:
         raise ValueError(
-            "A table runs on one machine: unset TF_CONFIG, or run its recipes one by one."
+            "A table runs on one machine: unset TF_CONFIG, or run its recipes one by "
+            "one."
         )
     folder = Folder(table.run_dir or f"runs/{table.name}-{table.size}")
     runs = [

@@ -44,7 +44,7 @@ def make(run: Run, stage: str, control: str) -> keras.Model:
 
 
 def measure(run: Run) -> None:
-    """Checks that a teacher of a file fits, and measures it on its own task, once."""
+    """Checks that a teacher from a file fits, and measures it once on its own task."""
     if teacher_check.is_recorded(run):
         return
     with run.strategy.scope():

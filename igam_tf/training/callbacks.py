@@ -122,8 +122,8 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         seconds = time.monotonic() - self._epoch_start
-        told = {_column(name): value for name, value in (logs or {}).items()}
-        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **told}
+        metrics = {_column(name): value for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **metrics}
         rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]
         names = list(dict.fromkeys(name for r in rows for name in r))
         with files.replacing(self.path) as temporary:
@@ -184,10 +184,10 @@ class StopOnDivergence(keras.callbacks.Callback):
         if bad:
             raise TrainingDivergedError(
                 f"The {' and '.join(bad)} in epoch {self._epoch + 1}, step {batch + 1} "
-                f"of the epoch (optimizer step {int(self.model.optimizer.iterations)}). "
-                "The checkpoint of the last finished epoch is kept. Lower the learning "
-                "rate or the weights of the matching terms, and train again in "
-                "another run folder."
+                "of the epoch (optimizer step "
+                f"{int(self.model.optimizer.iterations)}). The checkpoint of the last "
+                "finished epoch is kept. Lower the learning rate or the weights of the "
+                "matching terms, and train again in another run folder."
             )
 
 

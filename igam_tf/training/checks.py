@@ -1,4 +1,4 @@
-"""What a method cannot be made, compiled or fitted with is refused before any work."""
+"""Refuses what a method cannot be made, compiled or fitted with, before any work."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -50,8 +50,8 @@ def check_classifier(network: object, role: str = "student") -> None:
     if role == "student" and outputs[0].dtype in ("float16", "bfloat16"):
         raise ValueError(
             f"{name} returns logits in {outputs[0].dtype}: expected "
-            f"{keras.config.floatx()}, in which losses are computed; give its last layer "
-            f"dtype={keras.config.floatx()!r}, the others may stay as they are."
+            f"{keras.config.floatx()}, in which losses are computed; give its last "
+            f"layer dtype={keras.config.floatx()!r}, the others may stay as they are."
         )
     _check_activation(network, name)
 
@@ -65,8 +65,8 @@ def _check_activation(network, name):
         )
     if found in ("sigmoid", "hard_sigmoid"):
         raise ValueError(
-            f"{name} ends in a {found} of each class: expected logits, from which every "
-            "loss here is computed; end it in a Dense layer without activation."
+            f"{name} ends in a {found} of each class: expected logits, from which "
+            "every loss here is computed; end it in a Dense layer without activation."
         )
 
 
@@ -97,8 +97,8 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     if steps:
         raise ValueError(
             f"gradient_accumulation_steps={steps} of the optimizer: expected None; "
-            "make the batch as much larger, and pass micro_batch=... to the method: the "
-            "same update, with the activations of one part in memory."
+            "make the batch as much larger, and pass micro_batch=... to the method: "
+            "the same update, with the activations of one part in memory."
         )
 
 
@@ -113,8 +113,8 @@ def checked_metrics(metrics: Any) -> list:
     """
     if isinstance(metrics, dict):
         raise ValueError(
-            f"metrics={metrics}: expected a list such as ['accuracy']; a method has one "
-            "output, the student's logits."
+            f"metrics={metrics}: expected a list such as ['accuracy']; a method has "
+            "one output, the student's logits."
         )
     if isinstance(metrics, str) or callable(metrics):
         return [metrics]
@@ -140,8 +140,9 @@ def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TensorBoard) and not _has_tensorboard():
             raise ValueError(
-                "keras.callbacks.TensorBoard is given, and tensorboard is not installed: "
-                "pip install tensorboard, or write keras.callbacks.CSVLogger('log.csv')."
+                "keras.callbacks.TensorBoard is given, and tensorboard is not "
+                "installed: pip install tensorboard, or write "
+                "keras.callbacks.CSVLogger('log.csv')."
             )
 
 

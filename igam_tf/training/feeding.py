@@ -1,8 +1,8 @@
-"""Data given to `fit`, `evaluate` and `predict`: every batch is looked at before it is used.
+"""Data given to `fit`, `evaluate` and `predict`: every batch is checked before its use.
 
-Arrays are looked at as a whole, before the first step; the batches of a data set, of a
+Arrays are checked as a whole, before the first step; the batches of a data set, of a
 PyDataset or of a generator one by one, on the host and ahead of the step, so that the
-accelerator does nothing for it. Labels become class numbers on the way.
+accelerator need not wait. Labels become class numbers on the way.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _RAISED_INSIDE = re.compile(f"{BadBatchError.__name__}: (.*)")
 
 @contextlib.contextmanager
 def in_plain_words(where: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Raises the ValueError of a bad batch where TensorFlow wraps it in pages of its own.
+    """Raises a plain ValueError for a bad batch, without TensorFlow's pages around it.
 
     Args:
         where: function without arguments that says which batch it is, for errors that
@@ -51,7 +51,7 @@ def in_plain_words(where: Callable[[], str] = lambda: "") -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What a batch has to be.
+    """What every batch has to look like.
 
     Args:
         image_shape: (height, width, channels); None fits any size.
@@ -68,7 +68,7 @@ class Expected:
     name: str = ""
 
     def batch(self, number: int, of: str) -> str:
-        """How an error begins that is about one batch."""
+        """The beginning of an error about one batch."""
         return f"batch {number} of {self.name or of}: "
 
     def checked(self, batch: Any, where: str = "") -> tuple:
@@ -103,7 +103,7 @@ class Expected:
         return x, labels.astype(np.int32)
 
     def parts(self, batch: Any) -> tuple[Any, Any]:
-        """The parts (x, labels) of a batch; labels are None where none are asked for."""
+        """The parts (x, labels) of a batch; labels are None if none are expected."""
         if not isinstance(batch, (tuple, list)):
             batch = (batch,)
         x, labels, weights, *more = (*batch, None, None)[: max(3, len(batch))]
@@ -124,8 +124,8 @@ class Expected:
         """The images of what comes first in a batch."""
         if isinstance(x, dict) or (isinstance(x, (tuple, list)) and not self.targets):
             raise ValueError(
-                f"images are a {type(x).__name__} of {len(x)} parts: expected one array "
-                "[n, height, width, channels]."
+                f"images are a {type(x).__name__} of {len(x)} parts: expected one "
+                "array [n, height, width, channels]."
             )
         return x[0] if isinstance(x, (tuple, list)) else x
 
@@ -140,7 +140,7 @@ class Expected:
 
 
 def checked(x: Any, y: Any, expected: Expected) -> tuple[Any, Any]:
-    """Data whose every batch is looked at.
+    """The data, with a check of every batch.
 
     Args:
         x: images, an array; or batches, a tf.data.Dataset, keras.utils.PyDataset or
@@ -159,8 +159,8 @@ def checked(x: Any, y: Any, expected: Expected) -> tuple[Any, Any]:
     """
     if y is not None and _is_batches(x):
         raise ValueError(
-            f"y is given beside a {type(x).__name__}: expected batches (images, labels) "
-            "and no y."
+            f"y is given beside a {type(x).__name__}: expected batches (images, "
+            "labels) and no y."
         )
     with in_plain_words():
         if isinstance(x, tf.data.Dataset):
@@ -244,7 +244,7 @@ def _data_set(dataset, expected):
         only.checked((images, labels), expected.batch(number + 1, "the data set"))
         return True
 
-    # Looked at while the step before it runs.
+    # Checked while the step before it runs.
     return dataset.enumerate().map(look).prefetch(1)
 
 
@@ -266,7 +266,7 @@ def _generator(batches, expected):
 
 
 class _CheckedPyDataset(keras.utils.PyDataset):
-    """Another PyDataset, whose batches are looked at."""
+    """Another PyDataset, whose batches are checked."""
 
     def __init__(self, batches, expected):
         super().__init__(

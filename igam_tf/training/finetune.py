@@ -149,8 +149,9 @@ def _image_shape(train):
         )
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
-            f"train has images of shape {tuple(shape)}: expected batches (batch, height, "
-            "width, channels) of one fixed size; resize them, and batch a Dataset."
+            f"train has images of shape {tuple(shape)}: expected batches (batch, "
+            "height, width, channels) of one fixed size; resize them, and batch a "
+            "Dataset."
         )
     return tuple(int(side) for side in shape[1:])
 

@@ -1,4 +1,4 @@
-"""Keras' interface of a training method: `compile`, `fit` and its kin, saving."""
+"""Keras' interface of a training method: `compile`, `fit`, `evaluate`, saving."""
 
 import os
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from igam_tf.training.watch import Watch, with_watch
 
 
 class Fitting(compat.OwnLoop, keras.Model):
-    """What Keras documents of `keras.Model`, for a method that trains a `student`.
+    """The documented interface of `keras.Model`, for a method that trains a `student`.
 
     `fit`, `evaluate`, `train_on_batch` and `test_on_batch` take arrays, a
     tf.data.Dataset, a keras.utils.PyDataset or a generator of (images, labels): images
     float32 in [0, 1], labels class numbers (n,) or (n, 1), or rows that are exactly
-    one-hot. Every batch is looked at before it is used. Metrics get class numbers.
+    one-hot. Every batch is checked before it is used. Metrics get class numbers.
     """
 
     #: Whether images may come in a pair (images, targets).
@@ -60,8 +60,8 @@ class Fitting(compat.OwnLoop, keras.Model):
         """
         if kwargs.keys() & {"loss", "loss_weights"}:
             raise ValueError(
-                f"compile got {sorted(kwargs)}: {type(self).__name__} defines its loss; "
-                "leave loss and loss_weights out."
+                f"compile got {sorted(kwargs)}: {type(self).__name__} defines its "
+                "loss; leave loss and loss_weights out."
             )
         moments.check()
         optimizer = with_loss_scale(optimizer, self.student)
@@ -195,7 +195,7 @@ class Fitting(compat.OwnLoop, keras.Model):
         return x if y is None else (x, y)
 
     def _iterator(self, batches):
-        """What the compiled step reads: of `train_on_batch`, its one batch of arrays."""
+        """What the compiled step reads; `train_on_batch` gives it one batch."""
         if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             return batches
         (batch,) = batches
@@ -230,7 +230,7 @@ class Fitting(compat.OwnLoop, keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        # Without Keras' own mean of the loss, in whose place the method's stands: first.
+        # The method's mean of the loss comes first, and replaces Keras' own.
         own = getattr(self, "means", [])[:1]
         return own + [m for m in super().metrics if m.name != "loss"]
 
@@ -244,10 +244,10 @@ class Fitting(compat.OwnLoop, keras.Model):
     def save(
         self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
     ) -> None:
-        """Saves the student as a plain Keras model, which is what a method is for.
+        """Saves the student as a plain Keras model.
 
-        So does `keras.callbacks.ModelCheckpoint("student.keras")`. The whole state of the
-        training, discriminator included, is saved by `save_weights`,
+        So does `keras.callbacks.ModelCheckpoint("student.keras")`. The whole state of
+        the training, discriminator included, is saved by `save_weights`,
         `ModelCheckpoint("state.weights.h5", save_weights_only=True)` and
         `keras.callbacks.BackupAndRestore`.
         """

@@ -31,14 +31,15 @@ class IGAM(MatchedMethod, AdversarialMatching):
     L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
     the two input gradients. Once in `discriminator_every` steps, the discriminator is
     updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (README, "Choices where paper and code differ"), but for the teacher's batch norm, the
-    moving variance, and weight decay and schedule, which `training.reference` has.
+    authors' code (README, "Choices where paper and code differ"), but for the teacher's
+    batch norm, the moving variance, and weight decay and schedule, which
+    `training.reference` has.
 
     Args:
         student: keras.Model from target images to logits.
         teacher: robust keras.Model from the same images to the same classes, input
-            transform included; see `igam_tf.finetune`. Its
-            weights are never changed, and stay as trainable as they were.
+            transform included; see `igam_tf.finetune`. Its weights are never changed,
+            and stay as trainable as they were.
         discriminator: keras.Model from input gradients to two logits, see
             `igam_tf.models.discriminator`.
         adversarial_weight: lambda_adv.
@@ -184,7 +185,10 @@ class IGAM(MatchedMethod, AdversarialMatching):
     def discriminate(
         self, first: tf.Tensor, second: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of gradients per grey level, where its floor lies, whatever the range."""
+        """`AdversarialMatching.discriminate`, of gradients per grey level.
+
+        Its floor for small gradients is meant for that unit, whatever the pixel range.
+        """
         if self.pixel_range != GREY_LEVELS:
             factor = self.pixel_range / GREY_LEVELS
             first, second = first * factor, second * factor

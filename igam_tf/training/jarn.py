@@ -28,10 +28,12 @@ class JARN(AdversarialMatching):
 
     The discriminator tells natural images from adaptor(J), J the input gradient of the
     true class' probability; the adaptor, one 1x1 convolution and tanh of the centred,
-    L2-normalised J, helps the student to deceive it. Chan et al., ICLR 2020. There
-    student and adaptor have a weight each (lambda, gamma), both 1; here one for both.
+    L2-normalised J, is trained with the student to fool it. Chan et al., ICLR 2020.
+    There student and adaptor have a weight each (lambda, gamma), both 1; here they
+    share one.
 
-    Its published robustness did not last: 15.5 % as reported, 0.26 % under AutoAttack.
+    Its published robustness did not hold up: 15.5 % as reported, 0.26 % under
+    AutoAttack.
 
     Args:
         student: keras.Model from images to logits.

@@ -1,6 +1,6 @@
 """What the student's input gradients are matched to: the teacher's, or a control's.
 
-A student that reaches as much without its own teacher's gradients did not learn its
+A student that is as robust without its own teacher's gradients did not learn its
 robustness from them. The controls keep everything of a method but these gradients.
 """
 

@@ -1,4 +1,4 @@
-"""What methods with a discriminator share: its loss, its input, and when it is updated."""
+"""What methods with a discriminator share: its loss, input and updates."""
 
 from typing import Any
 
@@ -18,10 +18,11 @@ DISCRIMINATOR_INPUTS = ("after_update", "before_update")
 
 
 class AdversarialMatching(TrainingMethod):
-    """Plain training up to a step, then a game between student and discriminator.
+    """Plain training up to a step, then adversarial training against a discriminator.
 
-    A subclass says in `discriminator_inputs` what the discriminator tells apart. Once in
-    `discriminator_every` steps, it is updated after the student, on the same batch.
+    A subclass defines in `discriminator_inputs` what the discriminator tells apart.
+    Once in `discriminator_every` steps, it is updated after the student, on the same
+    batch.
 
     Args:
         student: keras.Model from images to logits.

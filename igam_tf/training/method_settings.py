@@ -1,7 +1,7 @@
-"""What a method tells of itself, so that a run can make a row of it.
+"""What a method declares about itself, so that a run can make a row of it.
 
-Each method's file has a `Settings` of this kind beside its class; `methods.METHODS` lists
-them, and flags, tables, cards and pages are made from that list.
+Each method's file has a `Settings` of this kind beside its class; `methods.METHODS`
+lists them, and flags, tables, cards and pages are made from that list.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ GROUPS = frozenset({"teacher", "finetuning", "matching", "penalty", "attack"})
 class MethodSettings(Settings):
     """Base of a method's settings: its own flags, what it needs, how it is built.
 
-    A subclass is a frozen dataclass whose fields are made by `igam_tf.settings.setting`;
-    its flags need names of their own (`flag="curvature_weight"`).
+    A subclass is a frozen dataclass whose fields are made by
+    `igam_tf.settings.setting`; its flags need names of their own
+    (`flag="curvature_weight"`).
     """
 
     #: The method's name in `--methods`, in run folders and in `results.json`.
@@ -56,7 +57,7 @@ class MethodSettings(Settings):
         return False
 
     def starts_from(self) -> str:
-        """Name of the method whose trained student this one starts from; "" for none."""
+        """Name of the method whose student this one starts from; "" for none."""
         return ""
 
     def check(self, experiment: Experiment) -> None:
@@ -79,9 +80,9 @@ class MethodSettings(Settings):
             run: `igam_tf.experiment.runner.Run`, for its data, folder, strategy, seeds.
 
         Returns:
-            Tuple (targets, batches): what `build` finds as `setup.targets`; and a function
-            (batch_size, seed, first_epoch) to the training batches, or None for those of
-            the task.
+            Tuple (targets, batches): what `build` finds as `setup.targets`; and a
+            function (batch_size, seed, first_epoch) to the training batches, or None
+            for those of the task.
         """
         del run
         return None, None

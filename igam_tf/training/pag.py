@@ -40,8 +40,8 @@ class PAG(TrainingMethod):
 
     J_t is the gradient of log softmax_t(f(A x)) w.r.t. the natural image x, through
     the random crop and flip A, so that target and gradient share coordinates. Natural
-    images only; Ganz, Kawar, Elad, ICML 2023 (code: GitHub `royg27/PAG-ROB`). Batch norm is in
-    training mode, and its moving statistics see each batch once.
+    images only; Ganz, Kawar, Elad, ICML 2023 (code: GitHub `royg27/PAG-ROB`). Batch
+    norm is in training mode, and its moving statistics see each batch once.
 
     The paper's formula sums over the C classes of a task, its released code takes the
     mean, as here: weight = C * lambda. The released weights 15 (ResNet-18) and 30 (ViT)
@@ -246,8 +246,8 @@ class Settings(MethodSettings):
         path = self.score_model
         if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):
             raise ValueError(
-                f"--score_model={path}: expected a .keras file that exists; leave it out "
-                "to train a score network here."
+                f"--score_model={path}: expected a .keras file that exists; leave it "
+                "out to train a score network here."
             )
 
     def check_row(self, setup: Setup) -> None:

@@ -75,10 +75,10 @@ def check(settings: pag.Settings, task: data.Task) -> None:
     counts = np.bincount(task.train.labels, minlength=task.num_classes)
     if counts.min() < needed:
         raise ValueError(
-            f"--train_examples={len(task.train)}: class {counts.argmin()} of {task.name} "
-            f"has {counts.min()} of these training images, and the row pag needs "
-            f"{needed} or more of each class (--pag_targets={settings.targets}); take "
-            "more, or leave pag out of --methods."
+            f"--train_examples={len(task.train)}: class {counts.argmin()} of "
+            f"{task.name} has {counts.min()} of these training images, and the row pag "
+            f"needs {needed} or more of each class (--pag_targets={settings.targets}); "
+            "take more, or leave pag out of --methods."
         )
 
 
@@ -93,7 +93,7 @@ def _check_score_model(path, image_shape):
 
 
 def _score_network(settings, run, seed):
-    """The denoiser that was brought along, found in the folder, or trained here."""
+    """The denoiser of `--score_model`, that of the run folder, or one trained here."""
     if settings.score_model:
         return load_keras(settings.score_model)
     local = distribution.local(run.strategy)

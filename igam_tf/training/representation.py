@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def represented(method: TrainingMethod) -> str:
-    """Such as "IGAM(adversarial_weight=0.5, matching_start=100, attack=pgd(...))".
+    """Text such as "IGAM(adversarial_weight=0.5, matching_start=100, attack=pgd(...))".
 
     Args:
         method: a `TrainingMethod`, which keeps its arguments under their names.
@@ -26,11 +26,11 @@ def represented(method: TrainingMethod) -> str:
         ).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY and name != "name":
                 settings.setdefault(name, parameter.default)
-    told = []
+    shown = []
     for name, default in settings.items():
         value = getattr(method, name, default)
         if value == default or inspect.isfunction(value):
             continue
         text = fraction(value) if isinstance(value, float) else repr(value)
-        told.append(f"{name}={text}")
-    return f"{type(method).__name__}({', '.join(told)})"
+        shown.append(f"{name}={text}")
+    return f"{type(method).__name__}({', '.join(shown)})"

@@ -23,10 +23,10 @@ class Untracked:
 
 
 def held(teacher: keras.Model, *, batch_norm: str = "inference") -> Untracked:
-    """The teacher as no part of the method that holds it, which never trains it.
+    """The teacher, hidden from the method that holds it, which never trains it.
 
-    It stays as trainable as it was. Frozen batch norm layers ignore the batch, so
-    those are woken for "batch", and their weights frozen in their place.
+    It stays as trainable as it was. Frozen batch norm layers ignore the batch, so for
+    "batch" these layers are made trainable again, and their weights frozen instead.
     """
     if batch_norm == "batch":
         models.wake_batch_norm(teacher)
@@ -34,7 +34,7 @@ def held(teacher: keras.Model, *, batch_norm: str = "inference") -> Untracked:
 
 
 def input_shape(finetuned: keras.Model) -> tuple[int, int, int]:
-    """(height, width, channels) that the teacher inside of a finetuned one takes."""
+    """(height, width, channels) of the input of the teacher inside a finetuned one."""
     return tuple(finetuned.get_layer("frozen_teacher").input_shape[1:])
 
 

@@ -1,4 +1,4 @@
-"""What the loss of a step is made of: terms by name, and the networks' own losses."""
+"""The parts of a step's loss: terms by name, and the networks' own losses."""
 
 from collections.abc import Iterable
 
@@ -27,8 +27,8 @@ def check_names(names: Iterable[str], others: Iterable[str]) -> None:
     twice = sorted(set(names) & set(others))
     if twice:
         raise ValueError(
-            f"Two terms of the loss are called {', '.join(map(repr, twice))}: the second "
-            "would replace the first. Give one of them another name; if it is a "
+            f"Two terms of the loss are called {', '.join(map(repr, twice))}: the "
+            "second would replace the first. Give one of them another name; if it is a "
             "`penalty` that the method has already, leave the penalty out."
         )
 

@@ -1,4 +1,4 @@
-"""What a bare `fit` watches: where it is, and whether the loss is a number."""
+"""Keeps track of a `fit`: which batch it is at, and whether the loss is finite."""
 
 import math
 from typing import Any
@@ -11,8 +11,9 @@ from igam_tf.training.callbacks import StopOnDivergence, TrainingDivergedError
 class Watch(keras.callbacks.Callback):
     """Knows which batch a `fit` is at, and stops it at a loss that is not finite.
 
-    A step is looked at when the next one has been started, so that the accelerator never
-    waits for the host (`StopOnDivergence`, which asks Keras for numbers, makes it wait).
+    A step is checked when the next one has been started, so that the accelerator never
+    waits for the host, as it does with `StopOnDivergence`, which asks Keras for
+    numbers.
 
     Args:
         stops: whether to raise.
@@ -42,15 +43,16 @@ class Watch(keras.callbacks.Callback):
         self.look({})
 
     def where(self) -> str:
-        """The batch that is being trained on, as the begin of an error."""
+        """The batch that is being trained on, as the beginning of an error."""
         epoch, batch = self._place
         return f"epoch {epoch + 1}, batch {batch + 1}: "
 
     def look(self, logs: dict[str, Any]) -> None:
-        """Keeps what a step returned, and looks at the step before.
+        """Keeps what a step returned, and checks the step before.
 
         Args:
-            logs: dict of scalar tensors, whose "loss" is a mean since the epoch's begin.
+            logs: dict of scalar tensors, whose "loss" is a mean since the beginning of
+                the epoch.
         """
         values: dict[str, Any] = {
             n: logs[n] for n in ("loss", "grad_norm") if n in logs
@@ -62,8 +64,8 @@ class Watch(keras.callbacks.Callback):
         bad = [f"{n} became {float(v)}" for n, v in values.items() if not _finite(v)]
         if bad:
             raise TrainingDivergedError(
-                f"{where}the {' and '.join(bad)}, and the student is of no use from here "
-                "on. Lower the learning rate or the weights of the added terms; "
+                f"{where}the {' and '.join(bad)}, and the student is of no use from "
+                "here on. Lower the learning rate or the weights of the added terms; "
                 "keras.callbacks.BackupAndRestore or ModelCheckpoint keeps what was "
                 "before."
             )

@@ -18,7 +18,7 @@ def far_from_the_edge(images, labels, weights, bias, eps):
     flat = images.reshape(len(images), -1)
     lowest, highest = np.maximum(flat - eps, 0), np.minimum(flat + eps, 1)
     leads = []
-    for image, label, low, high in zip(flat, labels, lowest, highest, strict=True):
+    for label, low, high in zip(labels, lowest, highest, strict=True):
         difference = weights[:, [label]] - weights
         worst = np.where(difference > 0, low[:, None], high[:, None])
         lead = (difference * worst).sum(axis=0) + bias[label] - bias

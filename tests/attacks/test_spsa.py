@@ -1,4 +1,4 @@
-"""SPSA: a gradient from outputs, on models that have one, hide one, and in both norms."""
+"""SPSA: a gradient from outputs, of models with and without one, in both norms."""
 
 import keras
 import numpy as np

@@ -56,8 +56,9 @@ def test_recipes_are_those_of_appendix_a(name):
 
 def test_the_authors_code_is_one_overlay():
     flags = REPOSITORY / "flags"
-    experiment, _ = recipes.parse([f"--flagfile={flags}/cifar10_to_cifar100.cfg",
-                               f"--flagfile={flags}/overlays/authors_code.cfg"])  # fmt: skip
+    recipe = flags / "cifar10_to_cifar100.cfg"
+    overlay = flags / "overlays" / "authors_code.cfg"
+    experiment, _ = recipes.parse([f"--flagfile={recipe}", f"--flagfile={overlay}"])
     expected = training.reference.arguments()
     start = expected.pop("matching_start") / training.reference.TOTAL_STEPS
     assert experiment.matching.start == start

@@ -83,7 +83,7 @@ def test_images_of_both_signs():
 
 
 def test_images_divided_twice():
-    """Class 1 above 0.75 / 255: of these images all are above, and half of them / 255."""
+    """Class 1 above 0.75 / 255: all images are above it, half of them if over 255."""
     images, labels = two_classes(40)
     images = images / 2 + 0.5
     (warning,) = range_warnings(always_one(1.5 / 255), (images, labels), batch_size=40)

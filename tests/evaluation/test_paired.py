@@ -1,4 +1,4 @@
-"""Paired comparisons by hand: outcomes kept image by image, and the exact test of them."""
+"""Paired comparisons by hand: outcomes kept image by image, and the exact test."""
 
 import json
 

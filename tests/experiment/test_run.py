@@ -204,10 +204,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     """Ctrl-C in the middle of IGAM's training, then the same command again."""
     settings = {**SMALL, "methods": ("igam",)}
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    given = _flags(settings, tmp_path / "killed")
     killed = subprocess.Popen(
-        _command("--flagfile=flags/quickstart.cfg", *_flags(settings, tmp_path / "killed")),
-        cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        _command("--flagfile=flags/quickstart.cfg", *given),
+        cwd=REPOSITORY,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     checkpoint = tmp_path / "killed" / "igam" / "checkpoints" / "epoch-0001.weights.h5"
     deadline = time.monotonic() + 240
     while not checkpoint.exists() and killed.poll() is None:

@@ -61,7 +61,8 @@ def test_other_types_are_refused(settings, message):
 
 def test_what_is_right_is_taken():
     assert Experiment(**BASE, methods=["igam", "pag"]).methods == ("igam", "pag")
-    # The whole ball in one step, a ball of radius 0, a teacher that is not trained here.
+    # The whole ball in one step, a ball of radius 0, a teacher that is not trained
+    # here.
     Experiment(**{**BASE, "step_size": 0.3})
     Experiment(**{**BASE, "eps": 0.0})
     Experiment(**BASE, teacher_checkpoint="x.keras", teacher_step_size=1.0)

@@ -1,4 +1,4 @@
-"""What a table says of its teacher: nothing without controls, and no more than decided."""
+"""What a table says of its teacher: nothing without controls, nothing undecided."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What controls match in place of their teacher's gradients, by hand, in both methods."""
+"""What controls match instead of the teacher's gradients, by hand, in both methods."""
 
 import keras
 import numpy as np

@@ -35,7 +35,8 @@ def whole(make_igam, digits):
 
 @pytest.mark.parametrize("devices, jit_compile", [(1, False), (1, True), (2, False)])
 def test_equal_the_whole_batch(make_igam, digits, whole, devices, jit_compile):
-    # 5 of 24 and of 16 images, or of 12 and 8 on two replicas: the last part is smaller.
+    # 5 of 24 and of 16 images, or of 12 and 8 on two replicas: the last part is
+    # smaller.
     strategy = distribution.strategy("mirrored", devices=2) if devices == 2 else None
     expected, expected_history = whole
     found, history = _trained(

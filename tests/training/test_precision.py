@@ -40,8 +40,9 @@ def test_igam_trains(digits, precision):
     for name, values in history.items():
         assert np.isfinite(values).all(), name
     assert history["grad_norm"][-1] > 0
-    # The same training, up to rounding, which student and discriminator then amplify: in the first
-    # epoch by 2 % over two seeds, and by 5 % where the discriminator has a say.
+    # The same training, up to rounding, which student and discriminator then amplify:
+    # in the first epoch by 2 % over two seeds, and by 5 % where the discriminator has a
+    # say.
     for name, first in (("loss", 0.25), ("cross_entropy", 0.1), ("difference", 0.1)):
         np.testing.assert_allclose(history[name][0], expected[name][0], rtol=first)
         np.testing.assert_allclose(history[name], expected[name], rtol=0.5)

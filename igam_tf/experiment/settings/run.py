@@ -106,8 +106,8 @@ class RunSettings(Settings):
 
     run_dir: str = setting(
         "",
-        "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if left "
-        "out.",
+        "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if "
+        "left out.",
         resumable=True,
     )
     seed: int = setting(
