@@ -13,7 +13,8 @@ VERSION = re.search(
 setup(
     name="igam_tf",
     version=VERSION,
-    description="Robust classifiers through input gradients, for Keras and TensorFlow 2",
+    description="Robust classifiers through input gradients, for Keras and "
+    "TensorFlow 2",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     author="the igam_tf authors",
@@ -59,8 +60,8 @@ setup(
         "matplotlib>=3.9,<4",
     ],
     extras_require={
-        # Runs exported steps (igam_tf.export.runner); on a machine that trains with them
-        # only, install JAX and NumPy and put this package on the path, without
+        # Runs exported steps (igam_tf.export.runner); on a machine that trains with
+        # them only, install JAX and NumPy and put this package on the path, without
         # TensorFlow.
         "jax": ["jax>=0.5"],
         # API pages from docstrings. pdoc has no configuration to keep up to date and
@@ -70,11 +71,16 @@ setup(
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
         # notebooks. JAX runs exported steps. pdoc builds the API pages.
         "tests": [
-            "pytest", "pytest-xdist", "nbclient", "nbformat", "ipykernel", "jax>=0.5",
+            "pytest",
+            "pytest-xdist",
+            "nbclient",
+            "nbformat",
+            "ipykernel",
+            "jax>=0.5",
             "pdoc>=16",
         ],
-        # What .ci/run checks beside the tests; one version of each, so that it decides the
-        # same everywhere.
+        # What .ci/run checks beside the tests; one version of each, so that it decides
+        # the same everywhere.
         "dev": ["ruff==0.17.6", "mypy==2.4.1", "pre-commit>=4"],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],

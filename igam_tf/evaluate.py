@@ -14,4 +14,5 @@ if __name__ == "__main__":
 else:
     from igam_tf.evaluation.accuracy import evaluate
 
-    sys.modules[__name__] = evaluate
+    # A function in the place of a module.
+    sys.modules[__name__] = evaluate  # type: ignore[assignment]

@@ -2,8 +2,9 @@
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class CurvatureSettings(Settings):
-        weight: float = setting(1.0, "Weight of the curvature.", flag="curvature_weight",
-                                at_least=0)
+        weight: float = setting(
+            1.0, "Weight of the curvature.", flag="curvature_weight", at_least=0
+        )
 
 An experiment is composed of them (`igam_tf.experiment.Experiment`), and each of their
 fields is a flag of `run.py`. Nothing here imports TensorFlow.
@@ -13,6 +14,8 @@ import contextlib
 import dataclasses
 import math
 import numbers
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 # float32 ends there, and so do the settings that become one.
 _LARGEST = 3e38
@@ -27,22 +30,22 @@ _EXPECTED = {
 
 
 def setting(
-    default,
+    default: Any,
     text: str,
     *,
     flag: str = "",
     resumable: bool = False,
     affects_results: bool | None = None,
-    **limits,
-):
+    **limits: Any,
+) -> Any:
     """A field with its help text and limits.
 
     Args:
         default: default value; its type is the type of the flag.
         text: help text: one sentence, with units.
         flag: name of the flag; the name of the field if left out.
-        resumable: whether a run that goes on may have another value.
-        affects_results: whether results depend on it; by default, if it is not
+        resumable: whether a run that is resumed may have another value.
+        affects_results: whether results depend on it; by default they do unless it is
             resumable.
         **limits: `choices`, `at_least`, `at_most`, `above`, `below`, `may_be_empty`.
     """
@@ -71,7 +74,7 @@ class Settings:
         ValueError: naming the flag, the received value and what was expected.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
@@ -80,8 +83,8 @@ class Settings:
             check_limits(field, value)
 
     @classmethod
-    def from_flags(cls, flags: dict) -> "Settings":
-        """The settings that a dict by flag names holds; others in it are ignored."""
+    def from_flags(cls, flags: Mapping[str, Any]) -> Self:
+        """The settings from a dict by the names of flags; other flags are ignored."""
         fields = dataclasses.fields(cls)
         return cls(**{f.name: flags[flag_of(f)] for f in fields if flag_of(f) in flags})
 
@@ -90,12 +93,12 @@ class Settings:
         """Names of the flags of these settings."""
         return frozenset(flag_of(field) for field in dataclasses.fields(cls))
 
-    def flags(self) -> dict:
+    def flags(self) -> dict[str, Any]:
         """Values by the names of their flags."""
         return {flag_of(f): getattr(self, f.name) for f in dataclasses.fields(self)}
 
 
-def check_type(field: dataclasses.Field, value) -> None:
+def check_type(field: dataclasses.Field, value: Any) -> None:
     """Checks that a value is of the type of its field, within what can be computed.
 
     Raises:
@@ -104,7 +107,9 @@ def check_type(field: dataclasses.Field, value) -> None:
     kind = type(field.default)
     fits = {
         bool: lambda: isinstance(value, bool),
-        int: lambda: isinstance(value, numbers.Integral) and not isinstance(value, bool),
+        int: lambda: (
+            isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        ),
         float: lambda: isinstance(value, numbers.Real) and not isinstance(value, bool),
         str: lambda: isinstance(value, str),
         tuple: lambda: isinstance(value, tuple),
@@ -120,7 +125,7 @@ def check_type(field: dataclasses.Field, value) -> None:
     raise _error(field, value, problem)
 
 
-def check_limits(field: dataclasses.Field, value) -> None:
+def check_limits(field: dataclasses.Field, value: Any) -> None:
     """Checks a value against the limits of its field.
 
     Raises:
@@ -153,8 +158,8 @@ def _error(field, value, expected):
 
 
 @contextlib.contextmanager
-def naming(flags: str):
-    """Lets errors about what is made from some settings name their flags.
+def naming(flags: str) -> Iterator[None]:
+    """Puts the names of flags in front of errors about what is made from them.
 
     Args:
         flags: such as "--depth, --width".

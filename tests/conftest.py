@@ -53,7 +53,7 @@ def shared_dir():
 
 @pytest.fixture(scope="session")
 def tfds_dir(shared_dir, tmp_path_factory):
-    """TFDS-prepared MNIST, CIFAR-10 and CIFAR-100: 600 train and 200 test images each."""
+    """TFDS-prepared MNIST, CIFAR-10 and CIFAR-100: 600 train and 200 test images."""
     spec = importlib.util.spec_from_file_location(
         "prepare", shared_dir / "data" / "prepare.py"
     )

@@ -1,9 +1,9 @@
 """Models small enough for tests: one whose worst case is known, two that are trained.
 
 Training ends in other weights on another processor, so the trained ones are shipped, in
-`tests/networks`; `python tests/networks/train.py` made them. `IGAM_TF_TEST_SEED=1 python -m
-pytest` trains them, and makes every other network of the tests, from other seeds (any
-whole number but 0, which stands for the seeds as they are written).
+`tests/networks`; `python tests/networks/train.py` made them. `IGAM_TF_TEST_SEED=1
+python -m pytest` trains them, and makes every other network of the tests, from other
+seeds (any whole number but 0, which stands for the seeds as they are written).
 """
 
 import functools
@@ -64,7 +64,12 @@ def new_perceptron():
     """Two hidden layers without convolution or batch norm, not trained."""
     layers = [keras.layers.Dense(96, "gelu"), keras.layers.Dense(48, "gelu")]
     return keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers, keras.layers.Dense(10)]
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            *layers,
+            keras.layers.Dense(10),
+        ]
     )
 
 
@@ -116,7 +121,7 @@ def perceptron():
 
 
 def assert_same_images(found, expected, atol):
-    """All images but one are the same: a sign of a gradient near zero may fall either way.
+    """All images but one are the same: the sign of a gradient near zero may differ.
 
     Kernels round in another order for another size of a batch, and a sign that differs
     sends that image elsewhere. A wrong seed or a wrong row would change most of them.

@@ -1,4 +1,4 @@
-"""Each name that Keras and TensorFlow do not promise to keep, and what becomes of a loss.
+"""Each name that Keras and TensorFlow do not promise to keep, and what its loss does.
 
 The first failing test after a release says which name moved. Values come from the
 documented behaviour; `test_a_lost_name_is_named` takes each name away.
@@ -79,7 +79,10 @@ def test_wrap_call():
 
 def test_recorded_calls():
     inputs = keras.Input((2,))
-    model, found = keras.Model(inputs, keras.ops.relu(keras.layers.Dense(3)(inputs))), []
+    model, found = (
+        keras.Model(inputs, keras.ops.relu(keras.layers.Dense(3)(inputs))),
+        [],
+    )
     before = keras.Operation.__call__
     with compat.recorded_calls(lambda operation, args, kwargs: found.append(operation)):
         model(np.ones((1, 2), "float32"))
@@ -144,7 +147,10 @@ def test_own_loop(call):
     model.compile("sgd", steps_per_execution=2)
     dataset = tf.data.Dataset.from_tensors((tf.zeros((3, 2)), tf.zeros(3))).repeat(2)
     if call == "fit":
-        logs = {k: v[-1] for k, v in model.fit(dataset, shuffle=False, verbose=0).history.items()}
+        logs = {
+            k: v[-1]
+            for k, v in model.fit(dataset, shuffle=False, verbose=0).history.items()
+        }
     else:
         logs = model.evaluate(dataset, verbose=0, return_dict=True)
     assert logs == {"ours": 7.0}

@@ -68,8 +68,8 @@ def ours(model_path, images, labels, *, norm, eps, seed, attacks):
 def show(progress):
     """Prints one line of progress, over the last one."""
     text = (
-        f"{progress.attack} {progress.run}/{progress.num_runs}: {progress.num_robust} of "
-        f"{progress.num_images} stand, {progress.seconds_left:.0f} s left at most"
+        f"{progress.attack} {progress.run}/{progress.num_runs}: {progress.num_robust} "
+        f"of {progress.num_images} stand, {progress.seconds_left:.0f} s left at most"
     )
     print(f"\r{text:70}", end="", file=sys.stderr, flush=True)
 

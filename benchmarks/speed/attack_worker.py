@@ -17,7 +17,10 @@ def foolbox(model, num_classes, graph=False):
     import tensorflow as tf
 
     del num_classes
-    function = lambda images: model(images, training=False)
+
+    def function(images):
+        return model(images, training=False)
+
     if graph:
         function = tf.function(function)
     classifier = foolbox.TensorFlowModel(function, bounds=(0, 1), device="/CPU:0")

@@ -117,8 +117,10 @@ class _Traced:
     def __call__(self, *args):
         tensors = self.tensors()
         if self.compiled is None:
-            # A lambda: `make_fx` counts the arguments of a method wrongly.
-            pure = lambda tensors, args: self.pure(tensors, args)
+            # Not the method: `make_fx` counts its arguments wrongly.
+            def pure(tensors, args):
+                return self.pure(tensors, args)
+
             graph = make_fx(pure)(tensors, args)
             self.compiled = torch.compile(graph, fullgraph=True)
         with torch.no_grad():

@@ -90,7 +90,7 @@ def serve(functions):
         name, arguments = json.loads(line)
         result = {}
 
-        def call():
+        def call(name=name, arguments=arguments, result=result):
             result.update(functions[name](**arguments) or {})
 
         try:

@@ -1,4 +1,4 @@
-"""Command lines: the one room that knows flags and arguments.
+"""Command lines: the only place that knows flags and arguments.
 
     igam-tf run | evaluate | report | checkpoints
 

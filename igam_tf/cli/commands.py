@@ -5,6 +5,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable
+from typing import Any
 
 from igam_tf import interrupts
 
@@ -12,7 +13,7 @@ from igam_tf import interrupts
 class Parser(argparse.ArgumentParser):
     """A parser that keeps the layout of its texts and answers errors in one line."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)
 
@@ -27,7 +28,7 @@ def run(work: Callable[[], object], *, interrupted: str) -> int:
 
     Args:
         work: function without arguments.
-        interrupted: what Ctrl-C leaves, a text.
+        interrupted: text that says what an interruption by Ctrl-C leaves behind.
 
     Returns:
         int: exit status, 0 or 1.

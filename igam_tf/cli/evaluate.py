@@ -1,7 +1,8 @@
-"""What `python -m igam_tf.evaluate` does. TensorFlow is imported after parsing only."""
+"""The command `python -m igam_tf.evaluate`; imports TensorFlow only after parsing."""
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.attacks import names
@@ -21,7 +22,7 @@ example:
 """
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one evaluation.
 
     Args:
@@ -143,8 +144,8 @@ def _check_output(out, models):
         out.with_name(f"{out.name}.write-test").unlink()
     except OSError as error:
         raise OSError(
-            f"--out={out}: cannot write to {out.parent} ({error.strerror}); pass a file "
-            "in a folder that you may write to."
+            f"--out={out}: cannot write to {out.parent} ({error.strerror}); pass a "
+            "file in a folder that you may write to."
         ) from error
 
 

@@ -1,14 +1,17 @@
 """Flags of `run`: one for every setting, and how their values are read."""
 
+from typing import Any
+
 from absl import flags
 
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.experiment.experiment import FIELDS
 
 SIZES = ("paper", "small", "tiny")
-#: Flags that put settings together, and are none themselves.
+#: Flags that say how settings are put together; they are no settings themselves.
 COMPOSITION = {
-    "size": "The paper's networks and steps, minutes a row on 2 cores, or a smoke test.",
+    "size": "The paper's networks and steps, minutes a row on 2 cores, or a smoke "
+    "test.",
     "table": "Title of a table.",
     "columns": "Columns of --paper.",
     "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
@@ -44,7 +47,7 @@ class _IntegersParser(flags.ArgumentParser):
 
 def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for every setting of `Experiment`, and those of `COMPOSITION`."""
-    common = {"flag_values": flag_values}
+    common: dict[str, Any] = {"flag_values": flag_values}
     flags.DEFINE_enum("size", "paper", SIZES, COMPOSITION["size"], **common)
     flags.DEFINE_string("table", "", COMPOSITION["table"], **common)
     flags.DEFINE_list("columns", [], COMPOSITION["columns"], **common)
@@ -57,7 +60,7 @@ def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
 
 def _define_setting(name, field, flag_values):
     text, default = field.metadata["help"], field.default
-    common = {"flag_values": flag_values}
+    common: dict[str, Any] = {"flag_values": flag_values}
     if isinstance(default, bool):
         flags.DEFINE_bool(name, default, text, **common)
     elif isinstance(default, int):
@@ -77,7 +80,7 @@ def _define_setting(name, field, flag_values):
         flags.DEFINE_list(name, list(default), text, **common)
 
 
-def read(arguments: list[str]) -> tuple[dict, dict]:
+def read(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Values of command line arguments and of the flag files among them.
 
     Args:
@@ -94,13 +97,15 @@ def read(arguments: list[str]) -> tuple[dict, dict]:
     flags.DEFINE_string("flagfile", "", "File of flags.", flag_values=values)
     rest = values(["run.py", *values.read_flags_from_files(arguments)])[1:]
     if rest:
-        raise flags.Error(f"Unexpected arguments: {' '.join(rest)}; flags begin with --.")
+        raise flags.Error(
+            f"Unexpected arguments: {' '.join(rest)}; flags begin with --."
+        )
     settings = {name: values[name].value for name in FIELDS}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return settings, {name: values[name].value for name in COMPOSITION}
 
 
-def differences(recipe: dict, settings: dict) -> list[str]:
+def differences(recipe: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     """Where settings that affect the results differ from the recipe's, as texts."""
     changed = {}
     for name, field in FIELDS.items():

@@ -1,4 +1,4 @@
-"""The command `igam-tf`: one word for each of the commands of this room."""
+"""The command `igam-tf`: one word for each command."""
 
 import importlib
 import sys

@@ -55,11 +55,13 @@ def _experiment(recipe, own, size):
     recipe = [*recipe, *_overlays(recipe, size)]
     settings, _ = flags.read([*recipe, *own])
     changes = flags.differences(flags.read(recipe)[0], settings)
-    return Experiment(**settings), ([f"size {size}"] if size != "paper" else []) + changes
+    return Experiment(**settings), (
+        [f"size {size}"] if size != "paper" else []
+    ) + changes
 
 
 def _overlays(recipe, size):
-    """Flag files that cut a recipe to a size: of all recipes, its source, its target."""
+    """Flag files that cut a recipe to a size: common ones, and those of its tasks."""
     if size == "paper":
         return []
     settings, _ = flags.read(recipe)
@@ -96,7 +98,9 @@ def _row(text, numbers, own, size, columns):
     more = table_text.in_parts(more, _experiment(recipe, own, size)[0])
     experiment, changes = _experiment(recipe, [*more, *own], size)
     label = table_text.label_of(label, experiment)
-    return Row(label, experiment, tuple(changes), table_text.published(columns, numbers))
+    return Row(
+        label, experiment, tuple(changes), table_text.published(columns, numbers)
+    )
 
 
 def find_recipe(source: str, target: str) -> pathlib.Path:
@@ -112,7 +116,7 @@ def find_recipe(source: str, target: str) -> pathlib.Path:
         )
     for role, name in (("source", source), ("target", target)):
         known_dataset(name, flag=f"--{role}")
-    pairs = {}
+    pairs: dict[tuple[str, str], pathlib.Path] = {}
     for path in sorted(FLAGS_DIR.glob("*.cfg"), key=lambda path: len(path.name)):
         settings, composition = flags.read([f"--flagfile={path}"])
         if composition["row"]:
@@ -144,4 +148,6 @@ def _is_flagfile(argument):
 
 def is_dry_run(arguments: list[str]) -> bool:
     """Whether `--dry_run` is among these command line arguments."""
-    return flags.read([a for a in _joined(arguments) if not _is_flagfile(a)])[1]["dry_run"]
+    return flags.read([a for a in _joined(arguments) if not _is_flagfile(a)])[1][
+        "dry_run"
+    ]

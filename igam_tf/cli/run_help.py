@@ -1,6 +1,8 @@
-"""The text of `run.py --help`, kept in a file: its settings stand beside Keras models.
+"""The text of `run.py --help`, kept in a file so that showing it imports no TensorFlow.
 
-    python -m igam_tf.cli.run_help    # writes it anew, after a setting was changed
+The settings themselves are defined beside Keras models, which need TensorFlow.
+
+    python -m igam_tf.cli.run_help    # rewrites it after a change of the settings
 """
 
 import dataclasses
@@ -36,11 +38,13 @@ def check_names(arguments: list[str]) -> None:
             continue
         close = difflib.get_close_matches(found[0].lstrip("-"), known, n=1)
         guess = f" Did you mean --{close[0]}?" if close else ""
-        raise ValueError(f"{argument}: there is no such flag.{guess} See run.py --help.")
+        raise ValueError(
+            f"{argument}: there is no such flag.{guess} See run.py --help."
+        )
 
 
 def rendered() -> str:
-    """The help text as the settings have it now."""
+    """The help text, made from the settings as they are now."""
     from igam_tf.cli import flags, run
     from igam_tf.experiment.experiment import GROUPS
     from igam_tf.settings import flag_of
@@ -51,8 +55,10 @@ def rendered() -> str:
     for group in (*GROUPS.values(), *METHODS.values()):
         fields = dataclasses.fields(group)
         if fields:
-            parts += ["", group.__doc__.splitlines()[0]]
-        parts += [_flag(flag_of(f), f.default, f.metadata["help"], f.metadata) for f in fields]
+            parts += ["", str(group.__doc__).splitlines()[0]]
+        parts += [
+            _flag(flag_of(f), f.default, f.metadata["help"], f.metadata) for f in fields
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -63,7 +69,9 @@ def _flag(name, default, text, limits=()):
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     if default not in ("", ()):
-        shown = fraction(default) if isinstance(default, float) else str(default).lower()
+        shown = (
+            fraction(default) if isinstance(default, float) else str(default).lower()
+        )
         text += f" (default: {shown})"
     indent = " " * 6
     body = textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)

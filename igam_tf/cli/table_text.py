@@ -1,13 +1,20 @@
-"""How the flag file of a table writes a row.
+"""How the flag file of a table describes its rows.
 
-    --row=lambda_diff {difference_weight:g}: cifar10_to_cifar100 --difference_weight=0.25x
-    --paper=61.8 16.3
+--row=lambda_diff {difference_weight:g}: mnist_to_cifar10 --difference_weight=0.25x
+--paper=61.8 16.3
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
 
-def split(text):
+def split(text: str) -> tuple[str, str, list[str]]:
     """Label, recipe and flags of a row.
 
     Args:
@@ -21,8 +28,8 @@ def split(text):
     return label, recipe, flags
 
 
-def in_parts(flags, experiment):
-    """Flags with values such as 0.25x written out: that part of the experiment's.
+def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
+    """Flags with values such as 0.25x multiplied out by the experiment's own value.
 
     Args:
         flags: list such as ["--difference_weight=0.25x"].
@@ -40,11 +47,11 @@ def in_parts(flags, experiment):
     return found
 
 
-def label_of(label, experiment):
+def label_of(label: str, experiment: Experiment) -> str:
     """The label with {settings} filled in.
 
     Raises:
-        ValueError: if it names what is no setting.
+        ValueError: if it names something that is not a setting.
     """
     try:
         return label.format(**experiment.flags())
@@ -55,7 +62,7 @@ def label_of(label, experiment):
         ) from error
 
 
-def published(columns, numbers):
+def published(columns: Sequence[str], numbers: str) -> dict[str, float]:
     """The paper's numbers of a row.
 
     Args:

@@ -1,11 +1,14 @@
-"""Checks of settings that one field cannot show: pure functions of an `Experiment`.
+"""Checks of settings that concern more than one field, or look a name up.
 
-Each raises a ValueError that names the flag, the received value and the way out. No
-data is read here.
+Each is a function of an `Experiment` that raises a ValueError with the flag, the
+received value and the way out. No data is read here.
 """
+
+from __future__ import annotations
 
 import math
 import numbers
+from typing import TYPE_CHECKING
 
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import fraction
@@ -13,8 +16,11 @@ from igam_tf.data import registry
 from igam_tf.experiment import controls
 from igam_tf.training.methods import METHODS
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
-def check(experiment) -> None:
+
+def check(experiment: Experiment) -> None:
     """All checks of this file, and those of the methods.
 
     Args:
@@ -35,10 +41,12 @@ def check(experiment) -> None:
     check_steps(experiment)
     check_attacks(experiment)
     check_discriminator(experiment)
-    for method in experiment.methods_settings:
-        method.check(experiment)
+    for settings in experiment.methods_settings:
+        settings.check(experiment)
     check_depth(experiment.network("student"), experiment.student.depth, "--depth")
-    check_depth(experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth")
+    check_depth(
+        experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth"
+    )
 
 
 def known_dataset(name: str, *, flag: str) -> registry.DatasetInfo:
@@ -59,13 +67,13 @@ def check_depth(network: str, depth: int, flag: str) -> None:
         raise ValueError(f"{flag}={depth}: a preact_resnet has depth 10, 18 or 34.")
 
 
-def check_radii(experiment) -> None:
+def check_radii(experiment: Experiment) -> None:
     """Radii are distances between images in [0, 1]."""
     eps, norm = experiment.attack.eps, experiment.attack.norm
     if norm == "linf" and eps > 1:
         raise ValueError(
-            f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey levels "
-            "are 8/255."
+            f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey "
+            "levels are 8/255."
         )
     target = experiment.data.target
     longest = math.prod(registry.find(target).image_shape) ** 0.5
@@ -76,12 +84,14 @@ def check_radii(experiment) -> None:
         )
 
 
-def check_steps(experiment) -> None:
+def check_steps(experiment: Experiment) -> None:
     """A step fits into the ball that it is taken in."""
     attack, teacher = experiment.attack, experiment.teacher
     balls = [("step_size", attack.step_size, "eps", attack.eps)]
     if not teacher.checkpoint:
-        balls.append(("teacher_step_size", teacher.step_size, "teacher_eps", teacher.eps))
+        balls.append(
+            ("teacher_step_size", teacher.step_size, "teacher_eps", teacher.eps)
+        )
     for name, step, radius, eps in balls:
         # In a ball of radius 0 nothing moves, whatever the step.
         if eps and step > 2 * eps * (1 + 1e-6):
@@ -92,25 +102,27 @@ def check_steps(experiment) -> None:
             )
 
 
-def check_attacks(experiment) -> None:
+def check_attacks(experiment: Experiment) -> None:
     """Attacks have names that are known, and suit the mode of the evaluation."""
     for attack in experiment.evaluation.attacks:
         try:
             names.check(attack)
         except ValueError as error:
             raise ValueError(f"--attacks: {error}") from None
-        if experiment.evaluation.batch_norm == "batch" and attack.startswith("autoattack"):
+        if experiment.evaluation.batch_norm == "batch" and attack.startswith(
+            "autoattack"
+        ):
             raise ValueError(
                 f"--batch_norm=batch with --attacks={attack}: expected "
                 "--batch_norm=inference, because AutoAttack's parts run on the images "
-                "that are still robust, and with batch statistics each result depends on "
-                "the others; for the authors' mode take pgdK, or the parts one at a time "
-                "(apgd-ce, square)."
+                "that are still robust, and with batch statistics each result depends "
+                "on the others; for the authors' mode take pgdK, or the parts one at a "
+                "time (apgd-ce, square)."
             )
 
 
-def check_discriminator(experiment) -> None:
-    """Every layer of the discriminator has a unit at least."""
+def check_discriminator(experiment: Experiment) -> None:
+    """Every layer of the discriminator has at least one unit."""
     channels = experiment.matching.discriminator_channels
     for count in channels:
         is_whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)

@@ -1,8 +1,11 @@
-"""Control rows: a method that learns from a teacher, with something else in its place.
+"""Control rows: a method that learns from a teacher, with that teacher replaced.
 
-A row is named after its method, or after method and control, such as "igam-zero". Robustness
-comes from the teacher only as far as the method is above all of its controls.
+A row is named after its method, or after method and control, such as "igam-zero".
+Robustness comes from the teacher only as far as the method is above all of its
+controls.
 """
+
+from collections.abc import Iterable
 
 from igam_tf.training.methods import METHODS
 
@@ -13,8 +16,8 @@ CONTROLS = {
     "zero": ("zero",),
     "shuffled": ("same_class", "other_class"),
 }
-#: Controls that have a teacher of their own, which is made and finetuned as the robust
-#: one; the others change what the robust teacher's gradients are of.
+#: Controls with a teacher of their own, which is made and finetuned as the robust one
+#: is; the others use the robust teacher, and change which gradient is matched.
 OTHER_TEACHERS = ("natural_teacher", "random_teacher")
 _LABELS = {
     "natural_teacher": "natural teacher",
@@ -25,31 +28,31 @@ _LABELS = {
 }
 
 
-def split(row):
+def split(row: str) -> tuple[str, str]:
     """Method and control of a row's name; the control is "" where there is none."""
     method, _, control = row.partition("-")
     return method, control
 
 
-def rows_of(method, controls):
-    """Names of a method's rows: its own, and one for each control it is asked for."""
+def rows_of(method: str, controls: Iterable[str]) -> list[str]:
+    """Names of a method's rows: its own, and those of the requested controls."""
     if not METHODS[method].has_controls:
         return [method]
     parts = [part for control in controls for part in CONTROLS[control]]
     return [method, *(f"{method}-{part}" for part in parts)]
 
 
-def all_rows():
+def all_rows() -> list[str]:
     """Names of all rows that a run can have, in the order of a table."""
     return [row for method in METHODS for row in rows_of(method, CONTROLS)]
 
 
-def stage(name, control):
+def stage(name: str, control: str) -> str:
     """Name of a stage of the teacher, or of a control's teacher."""
     return f"{name}-{control}" if control else name
 
 
-def teacher_stages():
+def teacher_stages() -> list[str]:
     """Names of all stages that a run can train before its rows."""
     return [
         stage(name, control)
@@ -58,17 +61,17 @@ def teacher_stages():
     ]
 
 
-def label(text, control):
+def label(text: str, control: str) -> str:
     """Label of a row, from that of its method."""
     return f"{text}, {_LABELS[control]}" if control else text
 
 
-def matched_to(control):
+def matched_to(control: str) -> str:
     """The argument `matched_to` of a method for a row of this control."""
     return "teacher" if control in ("", *OTHER_TEACHERS) else control
 
 
-def check(controls):
+def check(controls: tuple[str, ...]) -> None:
     """Raises ValueError unless the controls are known and named once."""
     unknown = [name for name in controls if name not in CONTROLS]
     if unknown:

@@ -48,9 +48,9 @@ class Measured:
 def dry_run(experiment: Experiment | Table) -> str:
     """What a run would do, as a text: nothing is trained, and nothing written.
 
-    One training step of every stage is compiled and measured on noise, with the settings'
-    batch size. Times add up over all epochs; evaluations count attacks by gradient steps
-    only, on images that withstand them.
+    One training step of every stage is compiled and measured on noise, with the
+    settings' batch size. Times add up over all epochs; evaluations count attacks by
+    gradient steps only, on images that withstand them.
 
     Args:
         experiment: settings of a run, or a table.
@@ -60,10 +60,15 @@ def dry_run(experiment: Experiment | Table) -> str:
     """
     if isinstance(experiment, Experiment):
         return "\n".join(_of_run(experiment, {}))
-    lines, seen = [], {}
+    lines: list[str] = []
+    seen: dict[tuple[str, str], str] = {}
     for number, (inner, rows) in enumerate(experiment.runs()):
         labels = ", ".join(row.label for row in rows)
-        lines += [f"Run {number + 1}: {labels}", *_of_run(inner, seen, f"run {number + 1}"), ""]
+        lines += [
+            f"Run {number + 1}: {labels}",
+            *_of_run(inner, seen, f"run {number + 1}"),
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -83,7 +88,9 @@ def _of_run(experiment, seen, place=""):
             total += found.steps * found.seconds
             rows.append(_shown(stage, found))
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows
+    ]
     return [*lines, f"Together about {_duration(total)}, compilation aside."]
 
 
@@ -97,7 +104,8 @@ def _shown(stage, found):
         f"{found.parameters:,}",
         f"{found.steps:,}",
         f"{1000 * found.seconds:.1f}",
-        _duration(found.steps * found.seconds) + (f" ({found.remark})" if found.remark else ""),
+        _duration(found.steps * found.seconds)
+        + (f" ({found.remark})" if found.remark else ""),
         f"{found.memory / 2**30:.1f} GiB",
     )
 
@@ -169,7 +177,9 @@ class _Estimate:
     def _teacher(self, stage):
         settings, experiment = self.experiment.teacher, self.experiment
         model = networks.untrained_teacher(experiment)
-        if stage.control == "random_teacher" or (settings.checkpoint and not stage.control):
+        if stage.control == "random_teacher" or (
+            settings.checkpoint and not stage.control
+        ):
             return Measured(parameters=model.count_params(), remark="not trained")
         source = experiment.data.source
         task = self._noise(source, experiment.data.source_train_examples)
@@ -199,7 +209,9 @@ class _Estimate:
             # Matching, which takes the time, starts at once.
             experiment=self.experiment.replace(matching_start=0.0),
             task=self.target,
-            student=networks.student(self.experiment, stage.settings.student_normalization),
+            student=networks.student(
+                self.experiment, stage.settings.student_normalization
+            ),
             teacher=self._finetuned() if stage.teacher else None,
             targets=targets,
             matched_to=matched_to,

@@ -2,15 +2,17 @@
 
 import dataclasses
 import warnings
+from typing import Any, Self
 
 from igam_tf.data import registry
 from igam_tf.experiment import checks, controls
 from igam_tf.experiment import settings as groups
 from igam_tf.settings import Settings, flag_of
+from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.methods import METHODS
 
 #: Attribute of `Experiment` -> the class of that group of settings.
-GROUPS = {
+GROUPS: dict[str, type[Settings]] = {
     "table": groups.TableSettings,
     "data": groups.DataSettings,
     "teacher": groups.TeacherSettings,
@@ -24,7 +26,7 @@ GROUPS = {
     "run": groups.RunSettings,
 }
 #: Every setting by the name of its flag: a `dataclasses.Field`.
-FIELDS = {
+FIELDS: dict[str, dataclasses.Field] = {
     flag_of(field): field
     for group in (*GROUPS.values(), *METHODS.values())
     for field in dataclasses.fields(group)
@@ -60,10 +62,10 @@ class Experiment:
     attack: groups.AttackSettings
     evaluation: groups.EvaluationSettings
     run: groups.RunSettings
-    #: `Settings` of each method of `igam_tf.training.METHODS`, in its order.
-    methods_settings: tuple[Settings, ...]
+    #: `MethodSettings` of each method of `igam_tf.training.METHODS`, in its order.
+    methods_settings: tuple[MethodSettings, ...]
 
-    def __init__(self, **flags):
+    def __init__(self, **flags: Any) -> None:
         if unknown := sorted(flags.keys() - FIELDS.keys()):
             raise TypeError(f"{unknown[0]} is no setting; see run.py --help.")
         for name, group in GROUPS.items():
@@ -72,7 +74,7 @@ class Experiment:
         object.__setattr__(self, "methods_settings", of_methods)
         checks.check(self)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         """A setting by the name of its flag: deprecated, see the groups."""
         if name.startswith("_") or name not in FIELDS:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -84,20 +86,20 @@ class Experiment:
         )
         return self.flags()[name]
 
-    def flags(self) -> dict:
+    def flags(self) -> dict[str, Any]:
         """All settings by the names of their flags."""
         parts = (*(getattr(self, name) for name in GROUPS), *self.methods_settings)
         return {name: value for part in parts for name, value in part.flags().items()}
 
-    def fixed_flags(self) -> dict:
+    def fixed_flags(self) -> dict[str, Any]:
         """Those settings that a run which goes on may not change."""
         return {n: v for n, v in self.flags().items() if n not in RESUMABLE}
 
-    def replace(self, **flags) -> "Experiment":
+    def replace(self, **flags: Any) -> Self:
         """The same experiment with other values of some flags."""
-        return Experiment(**{**self.flags(), **flags})
+        return type(self)(**{**self.flags(), **flags})
 
-    def settings_of(self, method: str) -> Settings:
+    def settings_of(self, method: str) -> MethodSettings:
         """Settings of a method by its name."""
         return next(part for part in self.methods_settings if part.name == method)
 
@@ -122,7 +124,9 @@ class Experiment:
         name = getattr(self, role).model
         if name != "auto":
             return name
-        task = registry.find(self.data.source if role == "teacher" else self.data.target)
+        task = registry.find(
+            self.data.source if role == "teacher" else self.data.target
+        )
         height, _, channels = task.image_shape
         if channels > 1:
             return "wide_resnet"

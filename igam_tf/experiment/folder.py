@@ -1,4 +1,6 @@
-"""The run folder: what a run was, what it has finished, and where it goes on."""
+"""The run folder: a run's settings, what it has finished, and where to resume it."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -6,11 +8,19 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
 
 from igam_tf import files, locks
 from igam_tf.experiment import controls
 from igam_tf.experiment.provenance import provenance
 from igam_tf.models.loading import load_keras
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
 #: SHA-256 of each finished model; a folder of an earlier version has none.
 DIGESTS = "digests.json"
@@ -27,10 +37,10 @@ class Folder:
         OSError: if the folder cannot be made or written.
     """
 
-    def __init__(self, path, *, writes=True):
+    def __init__(self, path: str | os.PathLike, *, writes: bool = True) -> None:
         self.writes = writes
         self.path = pathlib.Path(path).expanduser()
-        self._verified = {}
+        self._verified: dict[str, tuple[int, int, int]] = {}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if writes:
@@ -44,7 +54,7 @@ class Folder:
             ) from error
 
     @contextlib.contextmanager
-    def in_use(self):
+    def in_use(self) -> Iterator[None]:
         """Keeps other processes out for the time of a block.
 
         Raises:
@@ -59,21 +69,25 @@ class Folder:
                 within = left.relative_to(self.path).parents
                 # A run inside of a table's folder has a lock of its own.
                 owners = [self.path / p for p in within if p.parts]
-                if left.is_file() and not any((p / locks.NAME).exists() for p in owners):
+                if left.is_file() and not any(
+                    (p / locks.NAME).exists() for p in owners
+                ):
                     left.unlink(missing_ok=True)
             yield
 
-    def file(self, *parts):
+    def file(self, *parts: str) -> pathlib.Path:
         """Path of a file; its folder is made."""
         path = self.path.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def write_json(self, name, value):
+    def write_json(self, name: str, value: object) -> None:
         if self.writes:
             files.write_json(self.file(name), value)
 
-    def read_json(self, name, *, way_out="restore it, or pass another --run_dir"):
+    def read_json(
+        self, name: str, *, way_out: str = "restore it, or pass another --run_dir"
+    ) -> Any:
         """Contents of a file, or None if it is not there.
 
         Raises:
@@ -81,7 +95,7 @@ class Folder:
         """
         return files.read_json(self.path / name, way_out=way_out)
 
-    def read_flags(self):
+    def read_flags(self) -> dict[str, Any] | None:
         """Contents of `flags.json`, or None.
 
         Raises:
@@ -94,15 +108,16 @@ class Folder:
         found = self.read_json("flags.json", way_out=way_out)
         if found is not None and not isinstance(found.get("settings"), dict):
             raise ValueError(
-                f"{self.path / 'flags.json'} is damaged (it has no settings): {way_out}."
+                f"{self.path / 'flags.json'} is damaged (it has no settings): "
+                f"{way_out}."
             )
         return found
 
-    def write_text(self, name, text):
+    def write_text(self, name: str, text: str) -> None:
         if self.writes:
             files.write_text(self.file(name), text)
 
-    def save_model(self, model, name):
+    def save_model(self, model: keras.Model, name: str) -> None:
         if not self.writes:
             return
         with files.replacing(self.file(name)) as temporary:
@@ -111,17 +126,17 @@ class Folder:
             # version, one with another digest is not what was written.
             self.record_digest(name, files.digest(temporary))
 
-    def digest_of(self, name):
+    def digest_of(self, name: str) -> str | None:
         """Recorded digest of a model, or None."""
         way_out = "delete it, if you trust the .keras files beside it"
         return (self.read_json(DIGESTS, way_out=way_out) or {}).get(name)
 
-    def record_digest(self, name, digest):
+    def record_digest(self, name: str, digest: str) -> None:
         way_out = "delete it, if you trust the .keras files beside it"
         recorded = self.read_json(DIGESTS, way_out=way_out) or {}
         self.write_json(DIGESTS, {**recorded, name: digest})
 
-    def is_finished(self, name):
+    def is_finished(self, name: str) -> bool:
         """Whether a model is there, and is the one that was written.
 
         Raises:
@@ -147,16 +162,18 @@ class Folder:
             raise ValueError(
                 f"{path} is not the file that this run wrote (SHA-256 {found[:16]}..., "
                 f"recorded {recorded[:16]}... in {self.path / DIGESTS}). Put the right "
-                f"file there, or delete {path} and what was made from it; it is trained "
-                "again then. To use another network, pass another --run_dir."
+                f"file there, or delete {path} and what was made from it; it is "
+                "trained again then. To use another network, pass another --run_dir."
             )
 
-    def remove(self, *parts):
+    def remove(self, *parts: str) -> None:
         """Removes a folder inside this one, if it is there."""
         if self.writes:
             shutil.rmtree(self.path.joinpath(*parts), ignore_errors=True)
 
-    def load_model(self, name, strategy):
+    def load_model(
+        self, name: str, strategy: tf.distribute.Strategy
+    ) -> keras.Model | None:
         """The model of a finished stage, or None if the stage is not finished.
 
         Raises:
@@ -181,13 +198,13 @@ class RunFolder(Folder):
         OSError: if the folder cannot be made or written.
     """
 
-    def __init__(self, experiment, *, writes=True):
+    def __init__(self, experiment: Experiment, *, writes: bool = True) -> None:
         path = experiment.run.run_dir or default_path(experiment)
         super().__init__(path, writes=writes)
         self._check_settings(experiment)
 
-    def record(self, experiment, changes):
-        """Writes what the run is; a later session adds its versions.
+    def record(self, experiment: Experiment, changes: Sequence[str] | None) -> None:
+        """Writes settings and versions of the run; a later session adds its versions.
 
         Settings that may change between sessions (attacks, rows) are those of the last.
 
@@ -199,17 +216,17 @@ class RunFolder(Folder):
         now, before = provenance(), self.read_flags()
         if changes is None:
             changes = (before or {}).get("changes", ())
-        told = {
+        described = {
             "settings": experiment.flags(),
             "changes": list(changes),
         }
-        stored = {**told, **now, **(before or {}), **told}
+        stored = {**described, **now, **(before or {}), **described}
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
         self.write_json("flags.json", stored)
 
-    def finished_rows(self):
+    def finished_rows(self) -> tuple[str, ...]:
         """Names of the rows whose students are there, in the order of a table."""
         return tuple(
             row
@@ -217,7 +234,7 @@ class RunFolder(Folder):
             if (self.path / row / "student.keras").exists()
         )
 
-    def require_space(self, num_parameters):
+    def require_space(self, num_parameters: int) -> None:
         """Checks that two checkpoints and the finished models fit on the disk.
 
         Raises:
@@ -241,14 +258,16 @@ class RunFolder(Folder):
         before = earlier["settings"]
         other = [n for n in now if n in before and before[n] != now[n]]
         if other:
-            changes = ", ".join(f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other)
+            changes = ", ".join(
+                f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other
+            )
             raise ValueError(
                 f"--run_dir: {self.path} holds a run of other settings ({changes}); "
                 "pass the same settings to go on with it, or another --run_dir."
             )
 
 
-def default_path(experiment):
+def default_path(experiment: Experiment) -> pathlib.Path:
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
     fixed = json.dumps(experiment.fixed_flags(), sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()

@@ -1,14 +1,23 @@
 """The networks and optimizers that an `Experiment` asks for."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
 from igam_tf.data import registry
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
 
-def student(experiment, normalization="zero_mean_unit_norm"):
+
+def student(
+    experiment: Experiment, normalization: str = "zero_mean_unit_norm"
+) -> keras.Model:
     """A fresh student of the target task.
 
     Args:
@@ -26,7 +35,7 @@ def student(experiment, normalization="zero_mean_unit_norm"):
     )
 
 
-def teacher(experiment):
+def teacher(experiment: Experiment) -> keras.Model:
     """A fresh teacher of the source task, as MadryLab's challenges define it."""
     task = registry.find(experiment.data.source)
     return _classifier(
@@ -39,7 +48,7 @@ def teacher(experiment):
     )
 
 
-def untrained_teacher(experiment):
+def untrained_teacher(experiment: Experiment) -> keras.Model:
     """The network of the teacher with the weights that its training starts from.
 
     Of a `--teacher_checkpoint` it is the same network, its weights drawn anew; layers
@@ -65,7 +74,7 @@ def _layers(model):
             yield layer
 
 
-def loaded_teacher(experiment):
+def loaded_teacher(experiment: Experiment) -> keras.Model:
     """The teacher of `--teacher_checkpoint`; of several networks, the teacher.
 
     Raises:
@@ -73,7 +82,8 @@ def loaded_teacher(experiment):
             has other classes, than the source task has; names the flag.
         FileNotFoundError: if there is no such file; names the flag.
     """
-    path, options = experiment.teacher.checkpoint, {}
+    path = experiment.teacher.checkpoint
+    options: dict[str, Any] = {}
     source = registry.find(experiment.data.source)
     with naming_checkpoint(path):
         if not path.endswith(".keras"):
@@ -97,7 +107,7 @@ def loaded_teacher(experiment):
 
 
 @contextlib.contextmanager
-def naming_checkpoint(path):
+def naming_checkpoint(path: str) -> Iterator[None]:
     """Lets errors about the teacher's file name its flag."""
     try:
         yield
@@ -120,7 +130,9 @@ def _options(experiment, info):
     return options
 
 
-def discriminator(experiment, teacher_shape=None):
+def discriminator(
+    experiment: Experiment, teacher_shape: tuple[int, int, int] | None = None
+) -> keras.Model:
     """The discriminator of the target's input gradients.
 
     Args:
@@ -143,8 +155,14 @@ def discriminator(experiment, teacher_shape=None):
 
 
 def optimizer(
-    name, learning_rate, total_steps, *, constant=False, clip_norm=0, ema_momentum=0
-):
+    name: str,
+    learning_rate: float,
+    total_steps: int,
+    *,
+    constant: bool = False,
+    clip_norm: float = 0,
+    ema_momentum: float = 0,
+) -> keras.optimizers.Optimizer:
     """SGD with momentum 0.9, or Adam, with two drops of the rate.
 
     Args:
@@ -155,7 +173,7 @@ def optimizer(
         clip_norm: global norm to which gradients are clipped; 0 for none.
         ema_momentum: of averaged weights, with which `fit` ends; 0 for none.
     """
-    more = {"global_clipnorm": clip_norm} if clip_norm else {}
+    more: dict[str, Any] = {"global_clipnorm": clip_norm} if clip_norm else {}
     if ema_momentum:
         more.update(use_ema=True, ema_momentum=ema_momentum)
     rate = learning_rate

@@ -3,8 +3,8 @@
     for stage in plan(experiment):
         print(stage.name, stage.inputs, stage.output)
 
-Nothing is read or built here: what can be refused by looking at settings alone was
-refused when the `Experiment` was made.
+Nothing is read or built here: whatever settings alone can show to be wrong was refused
+when the `Experiment` was made.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from igam_tf.experiment.stages import (
 )
 
 
-def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tuple[Stage, ...]:
+def plan(
+    experiment: Experiment, *, finished_rows: tuple[str, ...] = ()
+) -> tuple[Stage, ...]:
     """The stages of a run: teachers, rows, evaluations, results.
 
     Args:
         experiment: the settings.
-        finished_rows: rows that an earlier session trained in the same folder; they
-            stand in the table as well.
+        finished_rows: rows that an earlier session trained in the same folder; the
+            table shows them as well.
 
     Returns:
         Tuple of stages. Each comes after those whose names it has as `inputs`.
@@ -39,7 +41,9 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
         for stage in stages:
             found.setdefault(stage.name, stage)
 
-    methods = [experiment.settings_of(controls.split(row)[0]) for row in experiment.rows]
+    methods = [
+        experiment.settings_of(controls.split(row)[0]) for row in experiment.rows
+    ]
     if any(method.needs_teacher for method in methods):
         add(*_teacher(experiment, ""))
     for row in experiment.rows:
@@ -49,7 +53,9 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
         for row in controls.all_rows()
         if row in experiment.rows or row in finished_rows or row in found
     ]
-    add(*(Evaluation(experiment, row) for row in rows), Results(experiment, tuple(rows)))
+    add(
+        *(Evaluation(experiment, row) for row in rows), Results(experiment, tuple(rows))
+    )
     return tuple(found.values())
 
 

@@ -1,16 +1,25 @@
-"""Checks of a run that need its data, folder or networks, before anything is trained."""
+"""Checks, before anything is trained, that need the data, the folder or networks."""
+
+from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
-from igam_tf import distribution
+import tensorflow as tf
+
+from igam_tf import data, distribution
 from igam_tf.experiment import networks
 from igam_tf.experiment.setup import Setup
 from igam_tf.settings import naming
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.folder import RunFolder
+
 _SHARED = "shared_by_all_workers"
 
 
-def check_shared_folder(folder, strategy):
+def check_shared_folder(folder: RunFolder, strategy: tf.distribute.Strategy) -> None:
     """All workers need to see what the first one writes.
 
     Args:
@@ -33,7 +42,9 @@ def check_shared_folder(folder, strategy):
     distribution.wait_for_all(strategy)
 
 
-def check_batch(flag, size, split, strategy):
+def check_batch(
+    flag: str, size: int, split: data.Split, strategy: tf.distribute.Strategy
+) -> None:
     """Every replica needs an image of every batch: batch norm of none is NaN.
 
     Args:
@@ -55,7 +66,9 @@ def check_batch(flag, size, split, strategy):
             )
 
 
-def check_rows(experiment, task, strategy):
+def check_rows(
+    experiment: Experiment, task: data.Task, strategy: tf.distribute.Strategy
+) -> None:
     """Everything that a late row needs, before the first one trains.
 
     The networks that the rows train are built once and thrown away; the teacher, which

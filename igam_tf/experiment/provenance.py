@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import subprocess
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 import igam_tf
 
 
-def provenance():
+def provenance() -> dict[str, Any]:
     """Versions and git revision, for the results of a run."""
     return {
         "git_revision": git_revision(),
@@ -30,7 +31,7 @@ def provenance():
     }
 
 
-def git_revision(file=__file__):
+def git_revision(file: str = __file__) -> str | None:
     """Revision of this package's checkout; None without git or outside of one.
 
     A checkout around site-packages that does not track this file is another project's.

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.folder import Folder
+    from igam_tf.experiment.runner import Run
+
 FIGURE_EXAMPLES = 8
 
 
-def is_evaluated(run, row: str) -> bool:
+def is_evaluated(run: Run, row: str) -> bool:
     """Whether the row was evaluated with the settings of this run."""
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
     return found.get("settings") == _asked(run.experiment)
 
 
-def evaluate(run, row: str) -> None:
-    """Writes `evaluation.json` of a row; what is kept meanwhile goes after that."""
+def evaluate(run: Run, row: str) -> None:
+    """Writes `evaluation.json` of a row, and then removes intermediate results."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
     student = run.folder.load_model(f"{row}/student.keras", run.local_strategy)
     if settings.batch_norm == "batch":
-        # The frozen layers of FT would keep to their moving statistics.
+        # The frozen layers of FT would otherwise use their moving statistics.
         models.freeze(student, batch_norm="batch")
 
     def save(found):
         found["robustbench"]["dataset"] = experiment.data.target
-        told = {**found, "settings": _asked(experiment)}
-        run.folder.write_json(f"{row}/evaluation.json", told)
+        written = {**found, "settings": _asked(experiment)}
+        run.folder.write_json(f"{row}/evaluation.json", written)
 
     evaluation.evaluate(
         student,
@@ -51,10 +60,10 @@ def evaluate(run, row: str) -> None:
     )
 
 
-def transfer_sources(run) -> dict:
+def transfer_sources(run: Run) -> dict[str, keras.Model]:
     """Models whose adversarial images the masking panel tries on every row.
 
-    The plainly trained student, and the finetuned teacher: that of IGAM, else FT.
+    The plainly trained student, and the finetuned teacher: IGAM's, or else that of FT.
     """
     places = {
         "standard": ("standard/student.keras",),
@@ -71,7 +80,7 @@ def transfer_sources(run) -> dict:
     return found
 
 
-def collect(run, rows: tuple[str, ...]) -> dict:
+def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
     """Writes `results.json`.
 
     Args:
@@ -82,10 +91,10 @@ def collect(run, rows: tuple[str, ...]) -> dict:
         Its contents.
     """
     experiment, folder = run.experiment, run.folder
-    told = {}
+    described = {}
     for row in rows:
         method, control = controls.split(row)
-        told[row] = {
+        described[row] = {
             "label": experiment.label(row),
             "method": method,
             **({"control_of": method} if control else {}),
@@ -94,7 +103,7 @@ def collect(run, rows: tuple[str, ...]) -> dict:
         }
     results = {
         "title": f"{experiment.data.source} -> {experiment.data.target}",
-        "rows": told,
+        "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)
             for stage in controls.teacher_stages()
@@ -107,7 +116,12 @@ def collect(run, rows: tuple[str, ...]) -> dict:
     return results
 
 
-def report(results, folder, target, strategy):
+def report(
+    results: dict[str, Any],
+    folder: Folder,
+    target: data.Task,
+    strategy: tf.distribute.Strategy,
+) -> None:
     """Writes the table, the figures and a card of each student, and prints the table.
 
     Args:

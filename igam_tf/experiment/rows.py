@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import keras
 
 from igam_tf import data, distribution, models
@@ -10,8 +12,12 @@ from igam_tf.experiment.fitting import fit
 from igam_tf.experiment.setup import Setup, augmentation
 from igam_tf.training import matched
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.runner import Run
+    from igam_tf.experiment.stages import Row
 
-def train(run, stage) -> keras.Model:
+
+def train(run: Run, stage: Row) -> keras.Model:
     """The trained student of a row.
 
     Args:

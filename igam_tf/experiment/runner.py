@@ -1,10 +1,13 @@
-"""Runs the stages of a plan: devices, seeds, folder and resume; it names no method."""
+"""Runs the stages of a plan: devices, seeds, folder, resume. It knows no method."""
 
 from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 from igam_tf import data, distribution
@@ -14,17 +17,22 @@ from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
 from igam_tf.settings import naming
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.stages import Stage
 
-def run(experiment: Experiment, *, changes: tuple[str, ...] | None = None) -> dict:
+
+def run(
+    experiment: Experiment, *, changes: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     """Runs an experiment to its table.
 
     Args:
         experiment: `igam_tf.experiment.Experiment`.
         changes: where the settings differ from the recipe, such as "width 1 (recipe:
-            10)"; they stand in the results. None: what an earlier session said.
+            10)"; they are recorded in the results. None: those of an earlier session.
 
     Returns:
-        The contents of `results.json`, and under "run_dir" where it lies.
+        The contents of `results.json`, and the run folder under "run_dir".
 
     Raises:
         ValueError: if data, checkpoint, transform or folder do not fit the settings;
@@ -45,7 +53,7 @@ def run(experiment: Experiment, *, changes: tuple[str, ...] | None = None) -> di
 
 
 class Run:
-    """A run under way: what its stages work with.
+    """A run in progress: what its stages work with.
 
     Args:
         experiment: the settings.
@@ -55,11 +63,15 @@ class Run:
         strategy: the `tf.distribute` strategy that trains.
         is_chief: whether this process writes and prints.
         folder: `RunFolder`.
-        target: `igam_tf.data.Task` of the target, once it was read.
+        target: `igam_tf.data.Task` of the target, after `read_target`.
         models: models that stages made in this session, by the names of the stages.
     """
 
-    def __init__(self, experiment: Experiment, changes: tuple[str, ...] | None = None):
+    target: data.Task
+
+    def __init__(
+        self, experiment: Experiment, changes: tuple[str, ...] | None = None
+    ) -> None:
         self.experiment = experiment
         self.changes = changes
         # First of all: TensorFlow connects to other workers before it does anything.
@@ -69,8 +81,7 @@ class Run:
             )
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
-        self.target: data.Task | None = None
-        self.models = {}
+        self.models: dict[str, keras.Model] = {}
 
     def read_target(self) -> None:
         """Reads the data of the target task."""
@@ -93,11 +104,11 @@ class Run:
             download=settings.download,
         )
 
-    def execute(self, stages) -> None:
-        """Runs what is not finished of a plan, in order."""
+    def execute(self, stages: Sequence[Stage]) -> None:
+        """Runs the unfinished stages of a plan, in order."""
         for number, stage in enumerate(stages):
             if stage.chief_only:
-                # Where every training was finished before, nothing has recorded the run.
+                # No stage has recorded the run if all trainings were finished before.
                 self.record()
                 if not self.is_chief:
                     continue
@@ -110,7 +121,7 @@ class Run:
             self.models = {k: m for k, m in self.models.items() if k in needed}
         distribution.wait_for_all(self.strategy)
 
-    def model(self, stage: str, output: str):
+    def model(self, stage: str, output: str) -> keras.Model:
         """The model of a finished stage: that of this session, or from the folder.
 
         Args:
@@ -127,7 +138,7 @@ class Run:
         return distribution.local(self.strategy)
 
     @functools.cached_property
-    def transfer_sources(self) -> dict:
+    def transfer_sources(self) -> dict[str, keras.Model]:
         """Models whose adversarial images the evaluation tries on every row."""
         return results.transfer_sources(self)
 
@@ -136,7 +147,7 @@ class Run:
         self.folder.record(self.experiment, self.changes)
 
     def seed(self, purpose: str) -> int:
-        """A seed for each purpose, so that a resumed run draws what it would have."""
+        """A seed for each purpose, so that a resumed run draws the same numbers."""
         text = f"{self.experiment.run.seed} {purpose}"
         return zlib.crc32(text.encode()) % 2**31
 
@@ -145,8 +156,8 @@ class Run:
         if self.is_chief:
             print(text, flush=True)
 
-    def finish(self, stage: str, model, output: str) -> None:
-        """Saves the model of a stage; its checkpoints are needed no longer."""
+    def finish(self, stage: str, model: keras.Model, output: str) -> None:
+        """Saves the model of a stage and removes its checkpoints."""
         self.record()
         self.folder.save_model(model, output)
         self.folder.remove(stage, "checkpoints")

@@ -1,11 +1,13 @@
-"""What the row of a method is built from, and the arguments that all methods share."""
+"""What a method's row is built from, and the arguments that all methods share."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from igam_tf import attacks, data, training
+from igam_tf.attacks.attack import GraphAttack
 from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
@@ -38,7 +40,7 @@ class Setup:
         """The target task's, with the noise of the settings."""
         return augmentation(self.experiment, self.task.name)
 
-    def arguments(self, *, shapes_gradients: bool = False) -> dict:
+    def arguments(self, *, shapes_gradients: bool = False) -> dict[str, Any]:
         """Arguments of every method, and of those that shape input gradients.
 
         Args:
@@ -46,7 +48,7 @@ class Setup:
                 whether the penalty of the settings is added.
         """
         experiment = self.experiment
-        found = {
+        found: dict[str, Any] = {
             "weight_decay": experiment.training.weight_decay,
             "micro_batch": experiment.run.micro_batch or None,
             "seed": experiment.run.seed,
@@ -57,7 +59,7 @@ class Setup:
             found["penalty"] = self.penalty(experiment.penalty.weight)
         return found
 
-    def matching_arguments(self) -> dict:
+    def matching_arguments(self) -> dict[str, Any]:
         """Arguments of methods with a discriminator."""
         matching = self.experiment.matching
         return {
@@ -65,7 +67,7 @@ class Setup:
             "discriminator_input": matching.discriminator_input,
         }
 
-    def attack(self, num_steps: int):
+    def attack(self, num_steps: int) -> GraphAttack:
         """PGD in the ball of the evaluation."""
         return attacks.pgd(
             eps=self.experiment.attack.eps,
@@ -85,17 +87,25 @@ class Setup:
             batch_norm=penalty.batch_norm,
         )
 
-    def discriminator(self, teacher_shape: tuple | None = None) -> keras.Model:
+    def discriminator(
+        self, teacher_shape: tuple[int, int, int] | None = None
+    ) -> keras.Model:
         """The discriminator of input gradients of the target task.
 
         Args:
             teacher_shape: (height, width, channels) of the teacher's input; a transform
-                that crops to it hides the rest from the discriminator. None: no teacher.
+                that crops to it hides the rest from the discriminator. None: no
+                teacher.
         """
         return networks.discriminator(self.experiment, teacher_shape)
 
     def compiled(
-        self, method, *, clip_norm: float = 0, ema_momentum: float = 0, **kwargs
+        self,
+        method: training.TrainingMethod,
+        *,
+        clip_norm: float = 0,
+        ema_momentum: float = 0,
+        **kwargs: Any,
     ) -> training.TrainingMethod:
         """The method, compiled with the optimizer of the settings.
 
@@ -115,8 +125,10 @@ class Setup:
         method.compile(optimizer, jit_compile=jit_compile(self.experiment), **kwargs)
         return method
 
-    def compiled_with_discriminator(self, method) -> training.TrainingMethod:
-        """With the discriminator's own rate, or the student's optimizer and schedule."""
+    def compiled_with_discriminator(
+        self, method: training.TrainingMethod
+    ) -> training.TrainingMethod:
+        """`compiled`, with the discriminator's own rate or the student's optimizer."""
         rate, second = self.experiment.matching.discriminator_learning_rate, None
         if rate:
             second = networks.optimizer("adam", rate, self.total_steps, constant=True)

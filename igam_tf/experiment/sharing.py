@@ -1,6 +1,7 @@
-"""What another run has finished with the same settings is linked, not trained again."""
+"""Links what another run has finished with the same settings, to train it only once."""
 
 import os
+from typing import Any
 
 from igam_tf import files
 from igam_tf.experiment import stages
@@ -9,7 +10,9 @@ from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
 
 
-def deciding_flags(stage: stages.Stage, by_name: dict) -> frozenset[str]:
+def deciding_flags(
+    stage: stages.Stage, by_name: dict[str, stages.Stage]
+) -> frozenset[str]:
     """Flags that decide a stage's output: its own, and those of its inputs.
 
     Args:
@@ -20,8 +23,8 @@ def deciding_flags(stage: stages.Stage, by_name: dict) -> frozenset[str]:
     return stage.own_flags.union(*inputs)
 
 
-def trained_stages(experiment: Experiment) -> list:
-    """Stages of an experiment that train a model, each with the settings that decide it.
+def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str, Any]]]:
+    """Stages of an experiment that make a model, with the settings that decide it.
 
     Returns:
         List of tuples (stage, dict of the deciding flags).
@@ -39,8 +42,8 @@ def share_finished(experiment: Experiment) -> None:
     """Links what other experiments have finished with the same settings.
 
     Args:
-        experiment: `Experiment` whose run folder lies in that of a table; looked
-            through are its neighbours there, and those of the tables beside.
+        experiment: `Experiment` whose run folder is inside that of a table. Searched
+            are the other runs of that table, and those of the tables beside it.
 
     Raises:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
@@ -54,11 +57,13 @@ def share_finished(experiment: Experiment) -> None:
             continue
         # What an earlier version did not know, it did as by default.
         defaults = {name: field.default for name, field in FIELDS.items()}
-        theirs = {**defaults, **other.read_flags()["settings"]}
+        theirs = {**defaults, **(other.read_flags() or {})["settings"]}
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue
-            if (own.path / stage.output).exists() or not other.is_finished(stage.output):
+            if (own.path / stage.output).exists() or not other.is_finished(
+                stage.output
+            ):
                 continue
             _link_stage(stage, other, own)
 

@@ -1,14 +1,15 @@
 """The stages of a run, and what each needs, writes and depends on.
 
-A stage whose output is in the run folder is not run again; an interrupted training goes on
-at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and `results.py`.
+A stage whose output is in the run folder is not run again; an interrupted training goes
+on at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and
+`results.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from igam_tf.experiment import controls, results, rows, teacher
 from igam_tf.experiment.experiment import FIELDS, GROUPS, RESUMABLE, Experiment
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from igam_tf.experiment.runner import Run
 
-_OF_METHODS = frozenset().union(*(m.flag_names() for m in METHODS.values()))
+_OF_METHODS: frozenset[str] = frozenset().union(
+    *(m.flag_names() for m in METHODS.values())
+)
 _SOURCE = frozenset({"source", "source_train_examples"})
 _TARGET = frozenset({"target", "train_examples", "image_noise"})
 
@@ -44,23 +47,32 @@ class Stage:
 
     experiment: Experiment = dataclasses.field(repr=False)
 
-    name = ""
-    output = ""
-    inputs = ()
-    chief_only = False
+    chief_only: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        raise TypeError(f"{type(self).__name__} does not define its name.")
+
+    @property
+    def output(self) -> str:
+        return ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def independent_of(self) -> frozenset[str]:
-        """Flags that change nothing of the output, those of its inputs aside.
+        """Flags that the output does not depend on, except through its inputs.
 
-        A setting that is new decides every stage until it is listed here.
+        Every stage depends on a new setting until it is listed here.
         """
         return RESUMABLE
 
     @property
     def own_flags(self) -> frozenset[str]:
-        """Flags that decide the output, those that decide its inputs aside."""
-        return FIELDS.keys() - self.independent_of
+        """Flags that the output depends on other than through its inputs."""
+        return frozenset(FIELDS) - self.independent_of
 
     def is_finished(self, run: Run) -> bool:
         """Whether the output is there, and is what this stage wrote."""
@@ -73,34 +85,36 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Teacher(Stage):
-    """The robust teacher of the source task, loaded or trained, or that of a control."""
+    """The robust teacher of the source task, or the teacher of a control."""
 
     control: str = ""
 
     @property
-    def name(self):
+    def name(self) -> str:
         return controls.stage("teacher", self.control)
 
     @property
-    def output(self):
+    def output(self) -> str:
         return f"{self.name}.keras"
 
     @property
-    def independent_of(self):
+    def independent_of(self) -> frozenset[str]:
         others = ("finetuning", "student", "training", "matching", "penalty", "attack")
         return RESUMABLE | _OF_METHODS | _TARGET | _flags_of(*others)
 
-    def run(self, run):
+    def run(self, run: Run) -> keras.Model:
         return teacher.make(run, self.name, self.control)
 
 
 @dataclasses.dataclass(frozen=True)
 class TeacherAccuracy(Stage):
-    """The accuracy of a teacher that was brought along, on its own task."""
+    """The accuracy of a `--teacher_checkpoint` on its own task."""
 
-    name = "teacher accuracy"
+    @property
+    def name(self) -> str:
+        return "teacher accuracy"
 
-    def run(self, run):
+    def run(self, run: Run) -> None:
         teacher.measure(run)
 
 
@@ -112,17 +126,17 @@ class Finetuning(Stage):
     is_row: bool = False
 
     @property
-    def name(self):
+    def name(self) -> str:
         if self.is_row:
             return next(name for name, m in METHODS.items() if m.is_teacher)
         return controls.stage("finetuned", self.control)
 
     @property
-    def output(self):
+    def output(self) -> str:
         return f"{self.name}/student.keras" if self.is_row else f"{self.name}.keras"
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[str, ...]:
         return (controls.stage("teacher", self.control),)
 
     @property
@@ -131,12 +145,12 @@ class Finetuning(Stage):
         return settings.baseline_epochs if self.is_row else settings.epochs
 
     @property
-    def independent_of(self):
+    def independent_of(self) -> frozenset[str]:
         others = _flags_of("student", "training", "matching", "penalty", "attack")
         epochs = {"finetune_epochs" if self.is_row else "baseline_finetune_epochs"}
         return RESUMABLE | _OF_METHODS | others - {"batch_size"} | epochs
 
-    def run(self, run):
+    def run(self, run: Run) -> keras.Model:
         return teacher.finetuned(run, self)
 
 
@@ -147,11 +161,11 @@ class Row(Stage):
     row: str = ""
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.row
 
     @property
-    def output(self):
+    def output(self) -> str:
         return f"{self.row}/student.keras"
 
     @functools.cached_property
@@ -170,18 +184,18 @@ class Row(Stage):
         )
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[str, ...]:
         needed = (self.teacher, self.settings.starts_from())
         return tuple(name for name in needed if name)
 
     @property
-    def independent_of(self):
+    def independent_of(self) -> frozenset[str]:
         unused = method_settings.GROUPS - self.settings.uses
         found = RESUMABLE | _flags_of(*unused) | {"baseline_finetune_epochs"}
         found |= _OF_METHODS - self.settings.flag_names()
         return found if self.settings.needs_teacher else found | _SOURCE
 
-    def run(self, run):
+    def run(self, run: Run) -> keras.Model:
         return rows.train(run, self)
 
 
@@ -190,24 +204,24 @@ class Evaluation(Stage):
     """A row's student under the attacks of the settings."""
 
     row: str = ""
-    chief_only = True
+    chief_only: ClassVar[bool] = True
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"evaluation of {self.row}"
 
     @property
-    def output(self):
+    def output(self) -> str:
         return f"{self.row}/evaluation.json"
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[str, ...]:
         return (self.row,)
 
-    def is_finished(self, run):
+    def is_finished(self, run: Run) -> bool:
         return results.is_evaluated(run, self.row)
 
-    def run(self, run):
+    def run(self, run: Run) -> None:
         results.evaluate(run, self.row)
 
 
@@ -216,13 +230,16 @@ class Results(Stage):
     """`results.json`, the table, the figures, and a card of each student."""
 
     rows: tuple[str, ...] = ()
-    name = "results"
-    chief_only = True
+    chief_only: ClassVar[bool] = True
 
     @property
-    def inputs(self):
+    def name(self) -> str:
+        return "results"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
         return tuple(f"evaluation of {row}" for row in self.rows)
 
-    def run(self, run):
+    def run(self, run: Run) -> None:
         found = results.collect(run, self.rows)
         results.report(found, run.folder, run.target, run.local_strategy)

@@ -20,15 +20,15 @@ class Row:
 
     label: str
     experiment: Experiment
-    changes: tuple = ()
-    paper: dict = dataclasses.field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    paper: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
-    def method(self):
+    def method(self) -> str:
         return self.experiment.methods[0]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The label as a key of `results.json`: "IGAM, Pad" is "igam-pad"."""
         return re.sub(r"[^a-z0-9.]+", "-", self.label.lower()).strip("-")
 
@@ -51,11 +51,11 @@ class Table:
 
     name: str
     title: str
-    rows: tuple
+    rows: tuple[Row, ...]
     size: str = "paper"
     run_dir: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for row in self.rows:
             if len(row.experiment.methods) != 1:
                 raise ValueError(
@@ -72,13 +72,13 @@ class Table:
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: rows of the same label among {names}.")
 
-    def runs(self):
+    def runs(self) -> list[tuple[Experiment, tuple[Row, ...]]]:
         """The experiments to run: rows that differ in their method only are one.
 
         Returns:
             List of tuples (experiment, rows).
         """
-        groups = {}
+        groups: dict[Experiment, list[Row]] = {}
         for row in self.rows:
             alone = row.experiment.replace(methods=tuple(METHODS)[:1])
             groups.setdefault(alone, []).append(row)

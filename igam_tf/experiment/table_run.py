@@ -5,8 +5,11 @@ with the same settings, in this table or in one beside it, is linked and not tra
 again: teachers, finetuned teachers, plain and adversarial students.
 """
 
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -16,15 +19,18 @@ from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.table import Table
 
-def run_table(table):
+
+def run_table(table: Table) -> dict[str, Any]:
     """Runs a table of the paper.
 
     Args:
         table: `igam_tf.experiment.table.Table`.
 
     Returns:
-        The contents of `results.json`, and under "run_dir" where it lies.
+        The contents of `results.json`, and the run folder under "run_dir".
 
     Raises:
         ValueError, OSError: as `igam_tf.experiment.run`; data that is missing is found
@@ -32,7 +38,8 @@ def run_table(table):
     """
     if "TF_CONFIG" in os.environ:
         raise ValueError(
-            "A table runs on one machine: unset TF_CONFIG, or run its recipes one by one."
+            "A table runs on one machine: unset TF_CONFIG, or run its recipes one by "
+            "one."
         )
     folder = Folder(table.run_dir or f"runs/{table.name}-{table.size}")
     runs = [
@@ -96,8 +103,11 @@ def _together(table, folder, found):
         row["settings"] = {name: value for name, value in own if name not in common}
     last = found[-1][-1]
     together = {
-        "title": table.title + (f" (size {table.size})" if table.size != "paper" else ""),
-        "rows": {name: rows[name] for row in table.rows for name in _own_and_controls(row)},
+        "title": table.title
+        + (f" (size {table.size})" if table.size != "paper" else ""),
+        "rows": {
+            name: rows[name] for row in table.rows for name in _own_and_controls(row)
+        },
         "paper": {name: numbers for name, numbers in paper.items() if numbers},
         "size": table.size,
         "settings": common,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import keras
 
 from igam_tf import attacks, data, distribution, models, training
@@ -12,8 +14,12 @@ from igam_tf.experiment.fitting import fit
 from igam_tf.experiment.setup import Setup, augmentation, jit_compile
 from igam_tf.settings import naming
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.runner import Run
+    from igam_tf.experiment.stages import Finetuning
 
-def make(run, stage: str, control: str) -> keras.Model:
+
+def make(run: Run, stage: str, control: str) -> keras.Model:
     """The robust teacher of the source task, loaded or trained, or that of a control.
 
     Args:
@@ -37,8 +43,8 @@ def make(run, stage: str, control: str) -> keras.Model:
     return teacher
 
 
-def measure(run) -> None:
-    """Checks that a teacher of a file fits, and measures it on its own task, once."""
+def measure(run: Run) -> None:
+    """Checks that a teacher from a file fits, and measures it once on its own task."""
     if teacher_check.is_recorded(run):
         return
     with run.strategy.scope():
@@ -47,7 +53,7 @@ def measure(run) -> None:
     teacher_check.record(run, teacher)
 
 
-def finetuned(run, stage) -> keras.Model:
+def finetuned(run: Run, stage: Finetuning) -> keras.Model:
     """The teacher with new logits, trained on natural images of the target task.
 
     Args:
@@ -75,7 +81,9 @@ def finetuned(run, stage) -> keras.Model:
     return model
 
 
-def with_new_logits(experiment: Experiment, teacher: keras.Model, task) -> keras.Model:
+def with_new_logits(
+    experiment: Experiment, teacher: keras.Model, task: data.Task
+) -> keras.Model:
     """The frozen teacher behind the input transform of the settings, with new logits.
 
     Args:
@@ -93,12 +101,12 @@ def with_new_logits(experiment: Experiment, teacher: keras.Model, task) -> keras
         )
 
 
-def finetuning(experiment: Experiment, model: keras.Model, seed: int):
+def finetuning(
+    experiment: Experiment, model: keras.Model, seed: int
+) -> training.TrainingMethod:
     """The compiled method that trains the new logits of a teacher."""
     method = training.StandardTraining(model, seed=seed)
-    method.compile(
-        training.finetuning_optimizer(), jit_compile=jit_compile(experiment)
-    )
+    method.compile(training.finetuning_optimizer(), jit_compile=jit_compile(experiment))
     return method
 
 
@@ -109,7 +117,7 @@ def adversarial_training(
     total_steps: int,
     *,
     is_robust: bool = True,
-):
+) -> training.TrainingMethod:
     """The compiled method that trains a teacher; unless robust, on natural images."""
     settings, attack = experiment.teacher, None
     if is_robust:

@@ -1,4 +1,8 @@
-"""What a teacher of a file is worth: measured on its own task before it is used."""
+"""Measures the accuracy of a teacher from a file on its own task, before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,13 +13,17 @@ from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.transforms import seen_pixels
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.runner import Run
+
 EXAMPLES = 200
 _BATCH = 100
 #: Under this part of its clean accuracy a teacher counts as not robust.
 _ROBUST_PART = 0.2
 
 
-def is_recorded(run) -> bool:
+def is_recorded(run: Run) -> bool:
     """Whether an earlier session of the run has measured its teacher.
 
     Raises:
@@ -28,11 +36,11 @@ def is_recorded(run) -> bool:
     return earlier is not None
 
 
-def record(run, teacher: keras.Model) -> None:
+def record(run: Run, teacher: keras.Model) -> None:
     """Measures the teacher of `--teacher_checkpoint`, prints and records the figures.
 
-    They stand in `flags.json` and so in the results, with the digest of the file. Every
-    process measures by itself.
+    They are recorded in `flags.json`, and so in the results, with the digest of the
+    file. Every process measures by itself.
 
     Args:
         run: the run.
@@ -49,13 +57,15 @@ def record(run, teacher: keras.Model) -> None:
         teacher = models.in_float32(teacher)
     found.update(measure(run.experiment, teacher))
     run.record()
-    folder.write_json("flags.json", {**folder.read_json("flags.json"), "teacher": found})
-    run.say(_told(found))
+    folder.write_json(
+        "flags.json", {**folder.read_json("flags.json"), "teacher": found}
+    )
+    run.say(_summary(found))
     for warning in found["warnings"]:
         run.say(f"Warning: {warning}")
 
 
-def measure(experiment, teacher):
+def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
     """Accuracy of a teacher on test images of its source, clean and under PGD-20.
 
     Args:
@@ -108,9 +118,12 @@ def measure(experiment, teacher):
     return {"measured": True, **figures, "warnings": warnings}
 
 
-def seen(experiment, finetuned):
-    """Text for the run's output: the input transform, and a warning of what it drops."""
-    name, transform = experiment.finetuning.input_transform, finetuned.get_layer("input_transform")
+def seen(experiment: Experiment, finetuned: keras.Model) -> str:
+    """Text that explains the input transform, and warns of the pixels that it drops."""
+    name, transform = (
+        experiment.finetuning.input_transform,
+        finetuned.get_layer("input_transform"),
+    )
     lines = [f"Input transform: {seen_pixels.explain(name, transform)}."]
     warning = seen_pixels.warning(name, transform)
     return "\n".join(lines + ([f"Warning: {warning}"] if warning else []))
@@ -120,14 +133,14 @@ def _not_measured(reason):
     return {"measured": False, "reason": reason, "warnings": []}
 
 
-def _told(found):
+def _summary(found):
     text = f"Teacher {found['file']} (sha256 {found['sha256'][:12]}): "
     if not found["measured"]:
         return f"{text}its accuracy could not be measured: {found['reason']}"
     return (
-        f"{text}{100 * found['clean']:.1f} % clean and {100 * found['pgd20']:.1f} % under "
-        f"PGD-20 (Linf, eps {fraction(found['eps'])}) of {found['num_examples']} test "
-        "images of its source."
+        f"{text}{100 * found['clean']:.1f} % clean and {100 * found['pgd20']:.1f} % "
+        f"under PGD-20 (Linf, eps {fraction(found['eps'])}) of {found['num_examples']} "
+        "test images of its source."
     )
 
 
@@ -135,19 +148,20 @@ def _warnings(source, found):
     n, chance = found["num_examples"], 1 / source.num_classes
     noise = 3 * np.sqrt(chance * (1 - chance) / n)
     accuracies = (
-        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under PGD-20 at "
-        f"eps {fraction(found['eps'])}, of {n} test images of {source.name}"
+        f"{100 * found['clean']:.1f} % clean, {100 * found['pgd20']:.1f} % under "
+        f"PGD-20 at eps {fraction(found['eps'])}, of {n} test images of {source.name}"
     )
     if found["clean"] <= chance + noise:
         yield (
-            f"the teacher is at chance on its own source ({accuracies}): it was trained "
-            "on other data, on other preprocessing, or with the classes in another order."
+            f"the teacher is at chance on its own source ({accuracies}): it was "
+            "trained on other data, on other preprocessing, or with the classes in "
+            "another order."
         )
     elif found["pgd20"] < _ROBUST_PART * found["clean"]:
         yield (
             f"the teacher is not robust ({accuracies}): a student has no robustness to "
-            "learn from it. Take an adversarially trained one, or pass the --teacher_eps "
-            "that it was trained for."
+            "learn from it. Take an adversarially trained one, or pass the "
+            "--teacher_eps that it was trained for."
         )
 
 
@@ -178,14 +192,15 @@ def _check_range(experiment, teacher, images, labels):
         return []
     before, after = (100 * found.mean() for found in (right, better[scale]))
     found = (
-        f"classifies {before:.1f} % of {len(images)} test images of {experiment.data.source} "
-        f"in [0, 1], and {after:.1f} % of the same images {scale}"
+        f"classifies {before:.1f} % of {len(images)} test images of "
+        f"{experiment.data.source} in [0, 1], and {after:.1f} % of the same images "
+        f"{scale}"
     )
     way_out = (
-        "Networks take images in [0, 1] here; put it in front (with the numbers that the "
-        f"teacher was trained with) and save: images = keras.Input({images.shape[1:]}); "
-        f"keras.Model(images, teacher(keras.layers.{others[scale][1]}(images)))"
-        ".save('teacher.keras')."
+        "Networks take images in [0, 1] here; put it in front (with the numbers that "
+        "the teacher was trained with) and save: images = "
+        f"keras.Input({images.shape[1:]}); keras.Model(images, "
+        f"teacher(keras.layers.{others[scale][1]}(images))).save('teacher.keras')."
     )
     if gain < 0.2 * len(images):
         return [f"the teacher {found}: is its preprocessing inside of it? {way_out}"]
@@ -196,9 +211,11 @@ def _check_range(experiment, teacher, images, labels):
 
 
 def _right(teacher, images, labels):
-    """Which images it classifies rightly, bool."""
+    """Which images it classifies correctly: bool (images,)."""
     parts = range(0, len(images), _BATCH)
-    logits = [np.asarray(teacher(images[i : i + _BATCH], training=False)) for i in parts]
+    logits = [
+        np.asarray(teacher(images[i : i + _BATCH], training=False)) for i in parts
+    ]
     return np.concatenate(logits).argmax(-1) == labels
 
 
@@ -212,6 +229,6 @@ def _check_digest(earlier, folder):
     if now != earlier["sha256"]:
         raise ValueError(
             f"the file is not the one that the run of {folder.path} began with (sha256 "
-            f"{now[:12]} now, {earlier['sha256'][:12]} then): put that one back, or pass "
-            "another --run_dir."
+            f"{now[:12]} now, {earlier['sha256'][:12]} then): put that one back, or "
+            "pass another --run_dir."
         )

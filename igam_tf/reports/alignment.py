@@ -87,7 +87,7 @@ def plot_alignment(
             for column, title in enumerate(group):
                 left = _LEFT + column * (panel + _GAP)
                 box = [left, bottom + _FOOT, panel, panel]
-                axis = figure.add_axes(np.divide(box, [width, height] * 2))
+                axis = figure.add_axes(tuple(np.divide(box, [width, height] * 2)))
                 if number == 0:
                     axis.set_title(filled[title], pad=13)
                 colour = PALETTE[titles.index(title) % len(PALETTE)]

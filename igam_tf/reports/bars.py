@@ -65,7 +65,7 @@ def plot_bars(
     longest = max(len(line) for name in names for line in name.splitlines())
     left = (0.12 + 0.065 * longest) / COLUMN
     figure = new_figure(COLUMN, height)
-    box = [left, _FOOT / height, 0.97 - left, 1 - (_HEAD + _FOOT) / height]
+    box = (left, _FOOT / height, 0.97 - left, 1 - (_HEAD + _FOOT) / height)
     axis = figure.add_axes(box)
     end = _end(rows, attacks)
     for place, attack in enumerate(attacks):

@@ -1,11 +1,20 @@
 """Adversarial training: the rows PGD-k of the paper's tables."""
 
-import dataclasses
-from typing import ClassVar
+from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+
+from igam_tf.attacks.attack import GraphAttack
 from igam_tf.settings import setting
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.standard import StandardTraining
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
+    from igam_tf.training.base import TrainingMethod
 
 
 class AdversarialTraining(StandardTraining):
@@ -17,7 +26,9 @@ class AdversarialTraining(StandardTraining):
         **kwargs: `weight_decay`, `seed` of `TrainingMethod`.
     """
 
-    def __init__(self, student, attack, **kwargs):
+    def __init__(
+        self, student: keras.Model, attack: GraphAttack, **kwargs: Any
+    ) -> None:
         super().__init__(student, attack=attack, **kwargs)
 
 
@@ -33,10 +44,10 @@ class Settings(MethodSettings):
         7, "PGD steps of the row pgd.", flag="adversarial_steps", at_least=1
     )
 
-    def label(self):
+    def label(self) -> str:
         return f"{self.title}{self.num_steps}"
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         attack = setup.attack(self.num_steps)
         method = AdversarialTraining(setup.student, attack, **setup.arguments())
         return setup.compiled(method)

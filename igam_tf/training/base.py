@@ -6,19 +6,26 @@ replica, and `replicas.py`, with all of them, know about `tf.distribute` and XLA
 `fitting.py` has Keras' interface around them.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from igam_tf import distribution, streams, transforms
-from igam_tf.attacks.attack import check_in_graph
+from igam_tf import streams, transforms
+from igam_tf.attacks.attack import GraphAttack, check_in_graph
 from igam_tf.data import check_count
-from igam_tf.derivatives import moments
 from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
 from igam_tf.training.fitting import Fitting
-from igam_tf.training.optimizers import reported_norm, with_loss_scale
+from igam_tf.training.optimizers import reported_norm
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.training.gradient_norm import GradientNormPenalty
 
 
 class TrainingMethod(Fitting):
@@ -43,28 +50,28 @@ class TrainingMethod(Fitting):
     """
 
     #: Branches of `train_step`; `phase` picks one of them by the step.
-    phases = ("train",)
+    phases: tuple[str, ...] = ("train",)
     #: Names of the running means reported beside the total loss.
-    reports = ("cross_entropy", "grad_norm")
+    reports: tuple[str, ...] = ("cross_entropy", "grad_norm")
     #: Names that `loss_terms` reports for `second_update`, and not for the log.
-    kept = ()
+    kept: tuple[str, ...] = ()
     #: Whether `student_check` looks at the student's second derivatives beforehand.
-    check_gradients = True
+    check_gradients: bool = True
     #: Mode of the student (True: batch statistics) in which `loss_terms` trains on its
     #: input gradient; None if it does not.
-    input_gradient_mode = None
+    input_gradient_mode: bool | None = None
 
     def __init__(
         self,
-        student,
+        student: keras.Model,
         *,
-        attack=None,
-        penalty=None,
-        weight_decay=0.0,
-        micro_batch=None,
-        seed=0,
-        name=None,
-    ):
+        attack: GraphAttack | None = None,
+        penalty: GradientNormPenalty | None = None,
+        weight_decay: float = 0.0,
+        micro_batch: int | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
         if micro_batch is not None:
             check_count("micro_batch", micro_batch)
@@ -85,7 +92,9 @@ class TrainingMethod(Fitting):
 
     # What a method defines.
 
-    def prepare(self, images, labels, *, phase, seed):
+    def prepare(
+        self, images: tf.Tensor, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
+    ) -> tuple[Any, Any]:
         """Computes, outside of the gradient tape, what the losses need.
 
         Returns:
@@ -98,7 +107,15 @@ class TrainingMethod(Fitting):
             images = self.attack.perturb(self.student, images, labels, seed=seed)
         return images, ()
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         """The losses, image by image, under the student's gradient tape.
 
         Args:
@@ -115,16 +132,17 @@ class TrainingMethod(Fitting):
         """
         raise TypeError(f"{type(self).__name__} does not define its loss_terms.")
 
-    def phase(self, step):
+    def phase(self, step: tf.Tensor) -> tf.Tensor:
         """Index into `phases` of a step, an int32 tensor."""
         del step
         return tf.constant(0)
 
-    def second_update_due(self, step):
+    def second_update_due(self, step: tf.Tensor) -> tf.Tensor | None:
         """Whether `second_update` follows the student's update; None for never."""
         del step
+        return None
 
-    def second_update(self, prepared, step):
+    def second_update(self, prepared: tuple, step: tf.Tensor) -> None:
         """The discriminator's update, on one replica.
 
         Args:
@@ -135,18 +153,20 @@ class TrainingMethod(Fitting):
         raise TypeError(f"{type(self).__name__} does not define its second_update.")
 
     @property
-    def trained_variables(self):
+    def trained_variables(self) -> list[keras.Variable]:
         """What the first optimizer updates: a list of variables."""
         return self.student.trainable_variables
 
-    def input_gradient_modes(self):
+    def input_gradient_modes(self) -> set[bool]:
         """Modes of the student in which its input gradient is trained on: a set."""
-        modes = {self.input_gradient_mode, getattr(self.penalty, "training", None)}
-        return modes - {None}
+        modes = (self.input_gradient_mode, getattr(self.penalty, "training", None))
+        return {mode for mode in modes if mode is not None}
 
     # The step, on one replica.
 
-    def train_step(self, data, step, phase="train"):
+    def train_step(
+        self, data: Any, step: tf.Tensor, phase: str = "train"
+    ) -> tuple[tuple, tuple]:
         """Updates the student on this replica's share of the batch.
 
         Returns:
@@ -200,7 +220,13 @@ class TrainingMethod(Fitting):
         sums["loss"] = (loss, share)
         return (gradients, sums), (logits, images, labels, targets, kept)
 
-    def total(self, terms, variables, global_batch, own=0.0):
+    def total(
+        self,
+        terms: Terms,
+        variables: Sequence[keras.Variable],
+        global_batch: tf.Tensor,
+        own: tf.Tensor | float = 0.0,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """These images' share of the loss: mean over the global batch, and decay.
 
         Keras' optimizers sum gradients over replicas, `micro_batches` over parts.
@@ -223,7 +249,7 @@ class TrainingMethod(Fitting):
         decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
         return loss + self.weight_decay * share * decay, share
 
-    def test_step(self, data, step):
+    def test_step(self, data: Any, step: tf.Tensor) -> tuple[tuple, tuple]:
         """Cross entropy in inference mode; same outputs as `train_step`."""
         del step
         images, labels, _ = self.unpack(data)
@@ -232,7 +258,7 @@ class TrainingMethod(Fitting):
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         return ({"loss": (tf.reduce_sum(loss), count)}, logits, labels), ()
 
-    def unpack(self, data):
+    def unpack(self, data: Any) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """Images, labels, and the number of images over all replicas."""
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
@@ -244,18 +270,18 @@ class TrainingMethod(Fitting):
         labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
         return images, labels, self.global_batch(images)
 
-    def global_batch(self, images):
+    def global_batch(self, images: tf.Tensor) -> tf.Tensor:
         """Number of images over all replicas, from this replica's images."""
         count = tf.cast(tf.shape(images)[0], images.dtype)
         return tf.distribute.get_replica_context().all_reduce("SUM", count)
 
-    def step_seed(self, step):
+    def step_seed(self, step: tf.Tensor) -> tf.Tensor:
         """This replica's seed of this step: int32 tensor [2]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         draw = tf.cast(step, tf.int32) * self.num_replicas
         return tf.stack([self.seed, draw + replica])
 
-    def maybe_xla(self, function, **kwargs):
+    def maybe_xla(self, function: Callable, **kwargs: Any) -> Callable:
         """`function`, compiled by XLA if asked for: once for each `kwargs`."""
         bound = functools.partial(function, **kwargs)
         if not self._use_xla:
@@ -264,40 +290,3 @@ class TrainingMethod(Fitting):
         if key not in self._xla_functions:
             self._xla_functions[key] = tf.function(bound, jit_compile=True)
         return self._xla_functions[key]
-
-    def compile(self, optimizer, *, jit_compile="auto", metrics=("accuracy",), **kwargs):
-        """Configures training; call it under the strategy that trains.
-
-        Args:
-            optimizer: optimizer of the student; of a float16 one it scales the loss.
-            jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
-            metrics: Keras metrics of (labels, logits), or None.
-            **kwargs: `steps_per_execution`, `run_eagerly`.
-
-        Raises:
-            ValueError: if a loss is given, if the optimizer gathers gradients over
-                steps, or if the student computes probabilities.
-        """
-        if kwargs.keys() & {"loss", "loss_weights"}:
-            raise ValueError(
-                f"compile got {sorted(kwargs)}: {type(self).__name__} defines its loss; "
-                "leave loss and loss_weights out."
-            )
-        moments.check()
-        optimizer = with_loss_scale(optimizer, self.student)
-        checks.check_optimizer(optimizer)
-        checks.check_no_probabilities(self.student)
-        super().compile(
-            optimizer=optimizer,
-            metrics=checks.checked_metrics(metrics),
-            jit_compile=False,
-            **{**kwargs, "auto_scale_loss": False},
-        )
-        self._use_xla = distribution.resolve_jit_compile(jit_compile)
-        self._xla_functions = {}
-        # Built now, over its own variables, so that a checkpoint holds its state.
-        self.optimizer.build(self.trained_variables)
-        # So are the metrics: a step that makes variables is traced twice.
-        classes = self.student.output_shape[-1]
-        self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
-        self.reset_metrics()

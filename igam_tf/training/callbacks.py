@@ -1,15 +1,22 @@
 """Callbacks of long trainings: checkpoints, history, divergence, time left."""
 
+from __future__ import annotations
+
 import csv
 import math
+import os
 import pathlib
 import re
 import sys
 import time
+from typing import TYPE_CHECKING, Any, TextIO
 
 import keras
 
 from igam_tf import files
+
+if TYPE_CHECKING:
+    from igam_tf.training.base import TrainingMethod
 
 #: SHA-256 of each checkpoint.
 DIGESTS = "digests.json"
@@ -30,11 +37,11 @@ class Checkpoint(keras.callbacks.Callback):
         folder: where `epoch-0007.weights.h5` goes; the last two are kept.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike) -> None:
         super().__init__()
         self.folder = pathlib.Path(folder)
 
-    def restore(self, method):
+    def restore(self, method: TrainingMethod) -> int:
         """Loads the newest readable checkpoint into a compiled method.
 
         Args:
@@ -64,7 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
             )
         return 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
@@ -104,19 +111,19 @@ class History(keras.callbacks.Callback):
         path: the file; rows of epochs that are trained again are replaced.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         super().__init__()
         self.path = pathlib.Path(path)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._epoch_start = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         seconds = time.monotonic() - self._epoch_start
-        told = {_column(name): value for name, value in (logs or {}).items()}
-        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **told}
+        metrics = {_column(name): value for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 3), **metrics}
         rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]
         names = list(dict.fromkeys(name for r in rows for name in r))
         with files.replacing(self.path) as temporary:
@@ -125,7 +132,7 @@ class History(keras.callbacks.Callback):
                 writer.writeheader()
                 writer.writerows(rows)
 
-    def rows(self):
+    def rows(self) -> list[dict[str, str]]:
         """The rows so far, as dicts of strings.
 
         Raises:
@@ -164,21 +171,23 @@ class StopOnDivergence(keras.callbacks.Callback):
         TrainingDivergedError: with the epoch and the step.
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # The norm tells of an update that made the weights NaN, before they are saved.
         values = {n: float((logs or {}).get(n, 0.0)) for n in ("loss", "grad_norm")}
         bad = [f"{n} became {v}" for n, v in values.items() if not math.isfinite(v)]
         if bad:
             raise TrainingDivergedError(
                 f"The {' and '.join(bad)} in epoch {self._epoch + 1}, step {batch + 1} "
-                f"of the epoch (optimizer step {int(self.model.optimizer.iterations)}). "
-                "The checkpoint of the last finished epoch is kept. Lower the learning "
-                "rate or the weights of the matching terms, and train again in "
-                "another run folder."
+                "of the epoch (optimizer step "
+                f"{int(self.model.optimizer.iterations)}). The checkpoint of the last "
+                "finished epoch is kept. Lower the learning rate or the weights of the "
+                "matching terms, and train again in another run folder."
             )
 
 
@@ -193,30 +202,34 @@ class Progress(keras.callbacks.Callback):
         log_seconds: seconds between two lines of a log file.
     """
 
-    def __init__(self, label, *, log_seconds=15.0, stream=None):
+    def __init__(
+        self, label: str, *, log_seconds: float = 15.0, stream: TextIO | None = None
+    ) -> None:
         super().__init__()
         self.label = label
         self.log_seconds = log_seconds
         self.stream = stream or sys.stdout
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._start = self._last = time.monotonic()
-        self._first_epoch = None
+        self._first_epoch: int | None = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._epoch = epoch
         if self._first_epoch is None:
             self._first_epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         interval = 0.2 if self.stream.isatty() else self.log_seconds
         if time.monotonic() - self._last >= interval:
             steps = self.params["steps"] or batch + 1
             self._write(self._epoch + (batch + 1) / steps, logs or {})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch + 1 == self.params["epochs"]:
             self._write(epoch + 1, logs or {}, last=True)
 
@@ -247,4 +260,6 @@ class Progress(keras.callbacks.Callback):
 def _minutes(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return (
+        f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    )

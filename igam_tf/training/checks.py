@@ -1,6 +1,8 @@
-"""What a method cannot be made, compiled or fitted with is refused before any work."""
+"""Refuses what a method cannot be made, compiled or fitted with, before any work."""
 
 import importlib.util
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ from igam_tf.attacks.classifier import check_not_probabilities
 _NUM_TRIED = 4
 
 
-def check_classifier(network, role="student"):
+def check_classifier(network: object, role: str = "student") -> None:
     """Raises ValueError unless a network is from images to logits, one for each class.
 
     Args:
@@ -48,8 +50,8 @@ def check_classifier(network, role="student"):
     if role == "student" and outputs[0].dtype in ("float16", "bfloat16"):
         raise ValueError(
             f"{name} returns logits in {outputs[0].dtype}: expected "
-            f"{keras.config.floatx()}, in which losses are computed; give its last layer "
-            f"dtype={keras.config.floatx()!r}, the others may stay as they are."
+            f"{keras.config.floatx()}, in which losses are computed; give its last "
+            f"layer dtype={keras.config.floatx()!r}, the others may stay as they are."
         )
     _check_activation(network, name)
 
@@ -63,12 +65,12 @@ def _check_activation(network, name):
         )
     if found in ("sigmoid", "hard_sigmoid"):
         raise ValueError(
-            f"{name} ends in a {found} of each class: expected logits, from which every "
-            "loss here is computed; end it in a Dense layer without activation."
+            f"{name} ends in a {found} of each class: expected logits, from which "
+            "every loss here is computed; end it in a Dense layer without activation."
         )
 
 
-def check_no_probabilities(student):
+def check_no_probabilities(student: keras.Model) -> None:
     """Raises ValueError if a student computes probabilities, by whatever layer.
 
     Args:
@@ -85,7 +87,7 @@ def check_no_probabilities(student):
         raise ValueError(f"student: {error}") from None
 
 
-def check_optimizer(optimizer):
+def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises ValueError if an optimizer gathers gradients over several steps.
 
     Args:
@@ -95,12 +97,12 @@ def check_optimizer(optimizer):
     if steps:
         raise ValueError(
             f"gradient_accumulation_steps={steps} of the optimizer: expected None; "
-            "make the batch as much larger, and pass micro_batch=... to the method: the "
-            "same update, with the activations of one part in memory."
+            "make the batch as much larger, and pass micro_batch=... to the method: "
+            "the same update, with the activations of one part in memory."
         )
 
 
-def checked_metrics(metrics):
+def checked_metrics(metrics: Any) -> list:
     """The metrics of `compile` as a list.
 
     Args:
@@ -111,15 +113,15 @@ def checked_metrics(metrics):
     """
     if isinstance(metrics, dict):
         raise ValueError(
-            f"metrics={metrics}: expected a list such as ['accuracy']; a method has one "
-            "output, the student's logits."
+            f"metrics={metrics}: expected a list such as ['accuracy']; a method has "
+            "one output, the student's logits."
         )
     if isinstance(metrics, str) or callable(metrics):
         return [metrics]
     return list(metrics or ())
 
 
-def check_weights(**weights):
+def check_weights(**weights: Any) -> None:
     """Raises ValueError if one of `class_weight` and `sample_weight` is given."""
     given = [name for name, value in weights.items() if value is not None]
     if given:
@@ -129,7 +131,7 @@ def check_weights(**weights):
         )
 
 
-def check_callbacks(callbacks):
+def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Raises ValueError if a callback cannot work here.
 
     Args:
@@ -138,8 +140,9 @@ def check_callbacks(callbacks):
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TensorBoard) and not _has_tensorboard():
             raise ValueError(
-                "keras.callbacks.TensorBoard is given, and tensorboard is not installed: "
-                "pip install tensorboard, or write keras.callbacks.CSVLogger('log.csv')."
+                "keras.callbacks.TensorBoard is given, and tensorboard is not "
+                "installed: pip install tensorboard, or write "
+                "keras.callbacks.CSVLogger('log.csv')."
             )
 
 

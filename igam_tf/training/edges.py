@@ -1,9 +1,12 @@
 """Input gradients on the edges of the image (EdgeReg)."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +17,10 @@ from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
 
 _BLUR_RADIUS = 3
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
@@ -38,18 +45,23 @@ class EdgeReg(TrainingMethod):
             `TrainingMethod`.
     """
 
-    input_gradient_mode = True
-    reports = ("cross_entropy", "edges", "gradient_cosine", "grad_norm")
+    input_gradient_mode: bool | None = True
+    reports: tuple[str, ...] = (
+        "cross_entropy",
+        "edges",
+        "gradient_cosine",
+        "grad_norm",
+    )
 
     def __init__(
         self,
-        student,
+        student: keras.Model,
         *,
-        edge_weights=(1.0, 10.0),
-        total_steps=None,
-        temperature=0.5,
-        **kwargs,
-    ):
+        edge_weights: tuple[float, float] = (1.0, 10.0),
+        total_steps: int | None = None,
+        temperature: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, **kwargs)
         first, last = edge_weights
         teachers.check_numbers(**{"edge_weights[0]": first, "edge_weights[1]": last})
@@ -61,7 +73,9 @@ class EdgeReg(TrainingMethod):
         self.total_steps = total_steps
         self.temperature = temperature
 
-    def prepare(self, images, labels, *, phase, seed):
+    def prepare(
+        self, images: tf.Tensor, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
+    ) -> tuple[Any, Any]:
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         shape = [tf.shape(images)[0], self.student.output_shape[-1]]
         seed = streams.seed_of(seed, streams.Purpose.SAMPLED_CLASS)
@@ -70,7 +84,15 @@ class EdgeReg(TrainingMethod):
         gumbel = -tf.math.log(-tf.math.log(uniform))
         return images, (edge_energy(images), tf.cast(gumbel, images.dtype))
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del phase, global_batch
         edges, gumbel = targets
 
@@ -90,7 +112,7 @@ class EdgeReg(TrainingMethod):
         cosine = gradients.per_image_cosine(gradient, edges)
         return terms, logits, {"gradient_cosine": cosine}
 
-    def weight(self):
+    def weight(self) -> tf.Tensor | float:
         """The weight of this step."""
         first, last = self.edge_weights
         if self.total_steps is None:
@@ -100,7 +122,7 @@ class EdgeReg(TrainingMethod):
         return first + (last - first) * tf.minimum(done, 1.0)
 
 
-def edge_energy(images):
+def edge_energy(images: tf.Tensor) -> tf.Tensor:
     """Edge energy of images: blurred Sobel magnitude over all channels, blurred again.
 
     Args:
@@ -168,7 +190,7 @@ class Settings(MethodSettings):
         at_least=0,
     )
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         method = EdgeReg(
             setup.student,
             edge_weights=(self.weight_start, self.weight),

@@ -1,14 +1,16 @@
-"""Data given to `fit`, `evaluate` and `predict`: every batch is looked at before it is used.
+"""Data given to `fit`, `evaluate` and `predict`: every batch is checked before its use.
 
-Arrays are looked at as a whole, before the first step; the batches of a data set, of a
+Arrays are checked as a whole, before the first step; the batches of a data set, of a
 PyDataset or of a generator one by one, on the host and ahead of the step, so that the
-accelerator does nothing for it. Labels become class numbers on the way.
+accelerator need not wait. Labels become class numbers on the way.
 """
 
 import contextlib
 import dataclasses
 import re
 import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,8 +29,8 @@ _RAISED_INSIDE = re.compile(f"{BadBatchError.__name__}: (.*)")
 
 
 @contextlib.contextmanager
-def in_plain_words(where=lambda: ""):
-    """Raises the ValueError of a bad batch where TensorFlow wraps it in pages of its own.
+def in_plain_words(where: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """Raises a plain ValueError for a bad batch, without TensorFlow's pages around it.
 
     Args:
         where: function without arguments that says which batch it is, for errors that
@@ -49,7 +51,7 @@ def in_plain_words(where=lambda: ""):
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What a batch has to be.
+    """What every batch has to look like.
 
     Args:
         image_shape: (height, width, channels); None fits any size.
@@ -65,11 +67,11 @@ class Expected:
     labels: bool = True
     name: str = ""
 
-    def batch(self, number, of):
-        """How an error begins that is about one batch."""
+    def batch(self, number: int, of: str) -> str:
+        """The beginning of an error about one batch."""
         return f"batch {number} of {self.name or of}: "
 
-    def checked(self, batch, where=""):
+    def checked(self, batch: Any, where: str = "") -> tuple:
         """A batch of arrays with its labels as int32 class numbers [n].
 
         Args:
@@ -100,8 +102,8 @@ class Expected:
             raise BadBatchError(f"{where}{error}") from None
         return x, labels.astype(np.int32)
 
-    def parts(self, batch):
-        """The parts (x, labels) of a batch; labels are None where none are asked for."""
+    def parts(self, batch: Any) -> tuple[Any, Any]:
+        """The parts (x, labels) of a batch; labels are None if none are expected."""
         if not isinstance(batch, (tuple, list)):
             batch = (batch,)
         x, labels, weights, *more = (*batch, None, None)[: max(3, len(batch))]
@@ -118,12 +120,12 @@ class Expected:
             raise ValueError("images come without labels: expected (images, labels).")
         return x, labels if self.labels else None
 
-    def images(self, x):
+    def images(self, x: Any) -> Any:
         """The images of what comes first in a batch."""
         if isinstance(x, dict) or (isinstance(x, (tuple, list)) and not self.targets):
             raise ValueError(
-                f"images are a {type(x).__name__} of {len(x)} parts: expected one array "
-                "[n, height, width, channels]."
+                f"images are a {type(x).__name__} of {len(x)} parts: expected one "
+                "array [n, height, width, channels]."
             )
         return x[0] if isinstance(x, (tuple, list)) else x
 
@@ -137,8 +139,8 @@ class Expected:
             )
 
 
-def checked(x, y, expected):
-    """Data whose every batch is looked at.
+def checked(x: Any, y: Any, expected: Expected) -> tuple[Any, Any]:
+    """The data, with a check of every batch.
 
     Args:
         x: images, an array; or batches, a tf.data.Dataset, keras.utils.PyDataset or
@@ -157,8 +159,8 @@ def checked(x, y, expected):
     """
     if y is not None and _is_batches(x):
         raise ValueError(
-            f"y is given beside a {type(x).__name__}: expected batches (images, labels) "
-            "and no y."
+            f"y is given beside a {type(x).__name__}: expected batches (images, "
+            "labels) and no y."
         )
     with in_plain_words():
         if isinstance(x, tf.data.Dataset):
@@ -178,7 +180,7 @@ def checked(x, y, expected):
     return images, (labels or [None])[0]
 
 
-def check_shares(count, batch_size, replicas):
+def check_shares(count: int, batch_size: int, replicas: int) -> None:
     """Raises ValueError if a batch leaves a replica without images.
 
     Args:
@@ -194,7 +196,7 @@ def check_shares(count, batch_size, replicas):
             )
 
 
-def too_few(replicas):
+def too_few(replicas: int) -> str:
     """The sentence about a batch that leaves a replica without images."""
     return (
         f"One of the {replicas} replicas gets no images of a batch, and statistics of "
@@ -204,9 +206,7 @@ def too_few(replicas):
 
 
 def _is_batches(x):
-    return isinstance(
-        x, (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType)
-    )
+    return isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType))
 
 
 def _data_set(dataset, expected):
@@ -227,7 +227,9 @@ def _data_set(dataset, expected):
         else:
             parts = [images, labels]
             labels, right = _numbers(tf.ensure_shape(labels, [None] * rank))
-            fine &= right & tf.reduce_all((labels >= 0) & (labels < expected.num_classes))
+            fine &= right & tf.reduce_all(
+                (labels >= 0) & (labels < expected.num_classes)
+            )
         checked = tf.cond(
             fine,
             lambda: True,
@@ -242,7 +244,7 @@ def _data_set(dataset, expected):
         only.checked((images, labels), expected.batch(number + 1, "the data set"))
         return True
 
-    # Looked at while the step before it runs.
+    # Checked while the step before it runs.
     return dataset.enumerate().map(look).prefetch(1)
 
 
@@ -264,7 +266,7 @@ def _generator(batches, expected):
 
 
 class _CheckedPyDataset(keras.utils.PyDataset):
-    """Another PyDataset, whose batches are looked at."""
+    """Another PyDataset, whose batches are checked."""
 
     def __init__(self, batches, expected):
         super().__init__(

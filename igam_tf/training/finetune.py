@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -15,19 +15,19 @@ from igam_tf.transforms import seen_pixels
 
 
 def finetune(
-    teacher,
-    train,
+    teacher: keras.Model,
+    train: Any,
     *,
-    num_classes,
-    input_transform="auto",
-    epochs=6,
-    optimizer=None,
-    batch_norm="inference",
-    weight_decay=0.0,
-    jit_compile="auto",
-    seed=0,
-    **fit_kwargs,
-):
+    num_classes: int,
+    input_transform: str = "auto",
+    epochs: int = 6,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    batch_norm: str = "inference",
+    weight_decay: float = 0.0,
+    jit_compile: bool | str = "auto",
+    seed: int = 0,
+    **fit_kwargs: Any,
+) -> keras.Model:
     """Fits a teacher to the target task: its weights frozen, its logits anew.
 
     Args:
@@ -68,19 +68,24 @@ def finetune(
         print(f"Input transform: {seen_pixels.explain(input_transform, transform)}.")
     method = StandardTraining(model, weight_decay=weight_decay, seed=seed)
     method.compile(optimizer or finetuning_optimizer(), jit_compile=jit_compile)
-    arrays = train if isinstance(train, tuple) else (train,)
-    method.fit(*arrays, epochs=epochs, **fit_kwargs)
+    x, y = train if isinstance(train, tuple) else (train, None)
+    method.fit(x, y, epochs=epochs, **fit_kwargs)
     return model
 
 
-def finetuning_optimizer():
+def finetuning_optimizer() -> keras.optimizers.Optimizer:
     """Adam as TensorFlow 1 had it by default: rate 1e-3, epsilon 1e-8."""
     return keras.optimizers.Adam(1e-3, epsilon=1e-8)
 
 
 def with_new_logits(
-    teacher, *, num_classes, image_shape, input_transform="auto", batch_norm="inference"
-):
+    teacher: keras.Model,
+    *,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    input_transform: str = "auto",
+    batch_norm: str = "inference",
+) -> keras.Model:
     """The frozen teacher behind an input transform, with a new logit layer.
 
     Trainable are the new layer and, if there is one, the transpose convolution of the
@@ -144,8 +149,9 @@ def _image_shape(train):
         )
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
-            f"train has images of shape {tuple(shape)}: expected batches (batch, height, "
-            "width, channels) of one fixed size; resize them, and batch a Dataset."
+            f"train has images of shape {tuple(shape)}: expected batches (batch, "
+            "height, width, channels) of one fixed size; resize them, and batch a "
+            "Dataset."
         )
     return tuple(int(side) for side in shape[1:])
 

@@ -1,48 +1,105 @@
-"""Keras' interface of a training method: `fit` and its kin, metrics, saving."""
+"""Keras' interface of a training method: `compile`, `fit`, `evaluate`, saving."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from igam_tf import compat
+from igam_tf import compat, distribution
+from igam_tf.derivatives import moments
 from igam_tf.training import checks, feeding, replicas, student_check
+from igam_tf.training.optimizers import with_loss_scale
 from igam_tf.training.representation import represented
-from igam_tf.training.watch import with_watch
+from igam_tf.training.watch import Watch, with_watch
 
 
 class Fitting(compat.OwnLoop, keras.Model):
-    """What Keras documents of `keras.Model`, for a method that trains a `student`.
+    """The documented interface of `keras.Model`, for a method that trains a `student`.
 
     `fit`, `evaluate`, `train_on_batch` and `test_on_batch` take arrays, a
     tf.data.Dataset, a keras.utils.PyDataset or a generator of (images, labels): images
     float32 in [0, 1], labels class numbers (n,) or (n, 1), or rows that are exactly
-    one-hot. Every batch is looked at before it is used. Metrics get class numbers.
+    one-hot. Every batch is checked before it is used. Metrics get class numbers.
     """
 
     #: Whether images may come in a pair (images, targets).
-    takes_targets = False
-    _watch = None
+    takes_targets: bool = False
+    #: Given by the method, see `TrainingMethod`.
+    student: keras.Model
+    #: What Keras calls with an iterator of batches; made by `fit` and `evaluate`.
+    train_function: Callable | None
+    test_function: Callable | None
+    _watch: Watch | None = None
+    _xla_functions: dict[tuple, Callable]
 
     def __repr__(self) -> str:
         return represented(self)
 
-    def call(self, images, training=False):
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str,
+        *,
+        jit_compile: bool | str = "auto",
+        metrics: Any = ("accuracy",),
+        **kwargs: Any,
+    ) -> None:
+        """Configures training; call it under the strategy that trains.
+
+        Args:
+            optimizer: optimizer of the student; of a float16 one it scales the loss.
+            jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
+            metrics: Keras metrics of (labels, logits), or None.
+            **kwargs: `steps_per_execution`, `run_eagerly`.
+
+        Raises:
+            ValueError: if a loss is given, if the optimizer gathers gradients over
+                steps, or if the student computes probabilities.
+        """
+        if kwargs.keys() & {"loss", "loss_weights"}:
+            raise ValueError(
+                f"compile got {sorted(kwargs)}: {type(self).__name__} defines its "
+                "loss; leave loss and loss_weights out."
+            )
+        moments.check()
+        optimizer = with_loss_scale(optimizer, self.student)
+        checks.check_optimizer(optimizer)
+        checks.check_no_probabilities(self.student)
+        super().compile(
+            optimizer=optimizer,
+            metrics=checks.checked_metrics(metrics),
+            jit_compile=False,
+            **{**kwargs, "auto_scale_loss": False},
+        )
+        self._use_xla = distribution.resolve_jit_compile(jit_compile)
+        self._xla_functions = {}
+        # Built now, over its own variables, so that a checkpoint holds its state.
+        self.optimizer.build(self.trained_variables)
+        # So are the metrics: a step that makes variables is traced twice.
+        classes = self.student.output_shape[-1]
+        self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
+        self.reset_metrics()
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.student(images, training=training)
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Keras' `fit`; no class or sample weights.
 
         Raises:
@@ -80,8 +137,15 @@ class Fitting(compat.OwnLoop, keras.Model):
         finally:
             self._watch = None
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto",
-                 sample_weight=None, **kwargs):  # fmt: skip
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Keras' `evaluate`: the cross entropy as "loss", and the metrics.
 
         Raises:
@@ -95,23 +159,23 @@ class Fitting(compat.OwnLoop, keras.Model):
                 x, y, batch_size=batch_size, verbose=verbose, **kwargs
             )
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Keras' `predict`: the student's logits, an array (n, classes)."""
         x, _ = feeding.checked(x, None, self._expected(labels=False))
         with feeding.in_plain_words():
             return super().predict(x, *args, **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> np.ndarray:
         """The student's logits for an array of images."""
         # Keras would let every replica look at all of them.
         return self.predict(x, batch_size=len(x), verbose=0)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `train_on_batch`; no class or sample weights."""
         with feeding.in_plain_words():
             return super().train_on_batch(*args, **kwargs)
 
-    def test_on_batch(self, *args, **kwargs):
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `test_on_batch`; no sample weights."""
         with feeding.in_plain_words():
             return super().test_on_batch(*args, **kwargs)
@@ -131,17 +195,19 @@ class Fitting(compat.OwnLoop, keras.Model):
         return x if y is None else (x, y)
 
     def _iterator(self, batches):
-        """What the compiled step reads: of `train_on_batch`, its one batch of arrays."""
+        """What the compiled step reads; `train_on_batch` gives it one batch."""
         if isinstance(batches, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             return batches
         (batch,) = batches
         images, labels = self._expected().checked(batch)
         feeding.check_shares(len(labels), len(labels), self.num_replicas)
         # Slices, so that the size of the batch is no part of what is traced.
-        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(len(labels))
+        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(
+            len(labels)
+        )
         return iter(self.distribute_strategy.experimental_distribute_dataset(batches))
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         if self.train_function is not None and not force:
             return
         student_check.check_student(self)
@@ -155,43 +221,45 @@ class Fitting(compat.OwnLoop, keras.Model):
 
         self.train_function = train
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> None:
         if self.test_function is None or force:
             step = replicas.over_iterator(self, replicas.test_on_batch)
             self.test_function = lambda batches: step(self._iterator(batches))
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         return self.distribute_strategy.num_replicas_in_sync
 
     @property
-    def metrics(self):
-        # Without Keras' own mean of the loss, in whose place the method's stands: first.
+    def metrics(self) -> list[keras.metrics.Metric]:
+        # The method's mean of the loss comes first, and replaces Keras' own.
         own = getattr(self, "means", [])[:1]
         return own + [m for m in super().metrics if m.name != "loss"]
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[keras.Variable]:
         # What the first optimizer, Keras' optimizer, updates and averages.
         return list(self.trained_variables)
 
     # Saving.
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """Saves the student as a plain Keras model, which is what a method is for.
+    def save(
+        self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
+    ) -> None:
+        """Saves the student as a plain Keras model.
 
-        So does `keras.callbacks.ModelCheckpoint("student.keras")`. The whole state of the
-        training, discriminator included, is saved by `save_weights`,
+        So does `keras.callbacks.ModelCheckpoint("student.keras")`. The whole state of
+        the training, discriminator included, is saved by `save_weights`,
         `ModelCheckpoint("state.weights.h5", save_weights_only=True)` and
         `keras.callbacks.BackupAndRestore`.
         """
         self.student.save(filepath, overwrite=overwrite, **kwargs)
 
-    def export(self, filepath, *args, **kwargs):
+    def export(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> Any:
         """Exports the student; see `keras.Model.export`."""
         return self.student.export(filepath, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> NoReturn:
         raise ValueError(
             f"{type(self).__name__} has no configuration to save or copy: expected its "
             "student; save method.student, and the state of the training by "

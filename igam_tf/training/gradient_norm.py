@@ -1,8 +1,11 @@
 """Gradient norm regularisation (GradNorm), and double backpropagation."""
 
-import dataclasses
-from typing import ClassVar
+from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
 import tensorflow as tf
 
 from igam_tf import gradients
@@ -11,6 +14,10 @@ from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.teachers import check_choice
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
 
 NORMS = ("l1", "squared_l2")
 BATCH_NORM = ("inference", "batch")
@@ -46,9 +53,9 @@ class GradientNormPenalty:
     batch_norm: str = "inference"
 
     #: Name of the term in the logs.
-    name = "input_gradient_norm"
+    name: ClassVar[str] = "input_gradient_norm"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("norm", self.norm, NORMS)
         check_choice("batch_norm", self.batch_norm, BATCH_NORM)
         teachers.check_numbers(
@@ -56,11 +63,13 @@ class GradientNormPenalty:
         )
 
     @property
-    def training(self):
+    def training(self) -> bool:
         """Mode of the network: whether batch norm takes the batch's statistics."""
         return self.batch_norm == "batch"
 
-    def terms(self, method, images, labels):
+    def terms(
+        self, method: TrainingMethod, images: tf.Tensor, labels: tf.Tensor
+    ) -> Terms:
         """The penalty of each image, by a gradient of its own.
 
         Args:
@@ -73,13 +82,15 @@ class GradientNormPenalty:
         gradient, _ = self.gradient_and_logits(method.student, images, labels)
         return {self.name: self.of(gradient, method.optimizer.iterations)}
 
-    def gradient_and_logits(self, model, images, labels):
+    def gradient_and_logits(
+        self, model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The penalised gradient, and the logits of the same pass."""
         return gradients.input_gradient_and_logits(
             model, images, labels, of="loss", training=self.training
         )
 
-    def of(self, gradient, step):
+    def of(self, gradient: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """The penalty of input gradients (batch, ...) at a step: (batch,)."""
         axes = list(range(1, gradient.shape.rank))
         if self.norm == "l1":
@@ -88,7 +99,7 @@ class GradientNormPenalty:
             size = tf.reduce_sum(tf.square(gradient), axis=axes)
         return self.weight * self.ramp(step) * size
 
-    def ramp(self, step):
+    def ramp(self, step: tf.Tensor) -> tf.Tensor | float:
         """Factor between 0 and 1: the first step has 1 / ramp_steps of the weight."""
         if not self.ramp_steps:
             return 1.0
@@ -114,23 +125,31 @@ class GradNorm(TrainingMethod):
             whose `penalty` has the name of this one and is refused.
     """
 
-    reports = ("cross_entropy", GradientNormPenalty.name, "grad_norm")
+    reports: tuple[str, ...] = ("cross_entropy", GradientNormPenalty.name, "grad_norm")
 
     def __init__(
         self,
-        student,
+        student: keras.Model,
         *,
-        cross_entropy_weight=0.8,
-        gradient_norm=GradientNormPenalty(),
-        **kwargs,
-    ):
+        cross_entropy_weight: float = 0.8,
+        gradient_norm: GradientNormPenalty = GradientNormPenalty(),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, **kwargs)
         teachers.check_numbers(cross_entropy_weight=cross_entropy_weight)
         self.cross_entropy_weight = cross_entropy_weight
         self.gradient_norm = gradient_norm
         self.input_gradient_mode = gradient_norm.training
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del targets, phase, global_batch
         penalty = self.gradient_norm
         gradient, logits = penalty.gradient_and_logits(self.student, images, labels)
@@ -171,10 +190,10 @@ class Settings(MethodSettings):
         below=1,
     )
 
-    def starts_from(self):
+    def starts_from(self) -> str:
         return "" if self.start == "scratch" else self.start
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         arguments = setup.arguments(shapes_gradients=True)
         # Its own penalty has the name of the one beside other methods.
         arguments["penalty"] = None

@@ -1,8 +1,11 @@
 """Input gradient adversarial matching (IGAM)."""
 
-import dataclasses
-from typing import ClassVar
+from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
 import tensorflow as tf
 
 from igam_tf import gradients, models
@@ -13,6 +16,11 @@ from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_matc
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
 from igam_tf.training.method_settings import GROUPS, MethodSettings
 from igam_tf.training.teachers import check_choice
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
+    from igam_tf.training.base import TrainingMethod
 
 
 class IGAM(MatchedMethod, AdversarialMatching):
@@ -23,14 +31,15 @@ class IGAM(MatchedMethod, AdversarialMatching):
     L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
     the two input gradients. Once in `discriminator_every` steps, the discriminator is
     updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (README, "Choices where paper and code differ"), but for the teacher's batch norm, the
-    moving variance, and weight decay and schedule, which `training.reference` has.
+    authors' code (README, "Choices where paper and code differ"), but for the teacher's
+    batch norm, the moving variance, and weight decay and schedule, which
+    `training.reference` has.
 
     Args:
         student: keras.Model from target images to logits.
         teacher: robust keras.Model from the same images to the same classes, input
-            transform included; see `igam_tf.finetune`. Its
-            weights are never changed, and stay as trainable as they were.
+            transform included; see `igam_tf.finetune`. Its weights are never changed,
+            and stay as trainable as they were.
         discriminator: keras.Model from input gradients to two logits, see
             `igam_tf.models.discriminator`.
         adversarial_weight: lambda_adv.
@@ -59,7 +68,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         ValueError: if a choice is unknown or the three networks do not fit together.
     """
 
-    reports = (
+    reports: tuple[str, ...] = (
         "cross_entropy",
         "adversarial",
         "difference",
@@ -71,20 +80,20 @@ class IGAM(MatchedMethod, AdversarialMatching):
 
     def __init__(
         self,
-        student,
-        teacher,
-        discriminator,
+        student: keras.Model,
+        teacher: keras.Model,
+        discriminator: keras.Model,
         *,
-        adversarial_weight=2.0,
-        difference_weight=10.0,
-        pixel_range=255.0,
-        input_gradient_of="probability",
-        difference_reduction="sum",
-        teacher_batch_norm="inference",
-        moving_variance="biased",
-        matched_to="teacher",
-        **kwargs,
-    ):
+        adversarial_weight: float = 2.0,
+        difference_weight: float = 10.0,
+        pixel_range: float = 255.0,
+        input_gradient_of: str = "probability",
+        difference_reduction: str = "sum",
+        teacher_batch_norm: str = "inference",
+        moving_variance: str = "biased",
+        matched_to: str = "teacher",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, discriminator, **kwargs)
         check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
         check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
@@ -108,17 +117,27 @@ class IGAM(MatchedMethod, AdversarialMatching):
         self.matched_to = matched_to
 
     @property
-    def teacher(self):
+    def teacher(self) -> keras.Model:
         return self._teacher.value
 
-    def prepare(self, images, labels, *, phase, seed):
+    def prepare(
+        self, images: Any, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
+    ) -> tuple[Any, Any]:
         images, partners = self.images_and_partners(images)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         if phase == PLAIN:
             return images, ()
         return images, self.teacher_gradient(images, labels, partners)
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         if phase == PLAIN:
             logits = self.student(images, training=True)
             return {"cross_entropy": cross_entropy(labels, logits)}, logits, {}
@@ -147,7 +166,14 @@ class IGAM(MatchedMethod, AdversarialMatching):
         }
         return terms, logits, report
 
-    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
+    def discriminator_inputs(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        student_input: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if student_input is not None:
             return student_input, targets
         student_gradient, _ = self.student_gradient(images, labels)
@@ -156,8 +182,13 @@ class IGAM(MatchedMethod, AdversarialMatching):
             targets = self.teacher_gradient(images, labels)
         return student_gradient, targets
 
-    def discriminate(self, first, second):
-        """Of gradients per grey level, where its floor lies, whatever the range."""
+    def discriminate(
+        self, first: tf.Tensor, second: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`AdversarialMatching.discriminate`, of gradients per grey level.
+
+        Its floor for small gradients is meant for that unit, whatever the pixel range.
+        """
         if self.pixel_range != GREY_LEVELS:
             factor = self.pixel_range / GREY_LEVELS
             first, second = first * factor, second * factor
@@ -165,7 +196,12 @@ class IGAM(MatchedMethod, AdversarialMatching):
 
     # Both input gradients.
 
-    def teacher_gradient(self, images, labels, partners=None):
+    def teacher_gradient(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        partners: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """J_t, through the input transform (Eq. 17), or what a control has for it."""
         gradient, _ = gradient_to_match(
             self.matched_to,
@@ -178,7 +214,9 @@ class IGAM(MatchedMethod, AdversarialMatching):
         )
         return gradient / self.pixel_range
 
-    def student_gradient(self, images, labels):
+    def student_gradient(
+        self, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """J_s, and the student's logits."""
         gradient, logits = gradients.input_gradient_and_logits(
             self.student, images, labels, of=self.input_gradient_of, training=True
@@ -227,7 +265,7 @@ class Settings(MethodSettings):
         5, "Student steps for each step of the discriminator.", at_least=1
     )
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         method = IGAM(
             setup.student,
             setup.teacher,

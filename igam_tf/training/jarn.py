@@ -1,7 +1,9 @@
 """Jacobian adversarially regularised networks (JARN)."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -12,6 +14,11 @@ from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
 from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
+    from igam_tf.training.base import TrainingMethod
 
 
 class JARN(AdversarialMatching):
@@ -21,10 +28,12 @@ class JARN(AdversarialMatching):
 
     The discriminator tells natural images from adaptor(J), J the input gradient of the
     true class' probability; the adaptor, one 1x1 convolution and tanh of the centred,
-    L2-normalised J, helps the student to deceive it. Chan et al., ICLR 2020. There
-    student and adaptor have a weight each (lambda, gamma), both 1; here one for both.
+    L2-normalised J, is trained with the student to fool it. Chan et al., ICLR 2020.
+    There student and adaptor have a weight each (lambda, gamma), both 1; here they
+    share one.
 
-    Its published robustness did not last: 15.5 % as reported, 0.26 % under AutoAttack.
+    Its published robustness did not hold up: 15.5 % as reported, 0.26 % under
+    AutoAttack.
 
     Args:
         student: keras.Model from images to logits.
@@ -38,7 +47,7 @@ class JARN(AdversarialMatching):
         ValueError: if the two networks do not fit together.
     """
 
-    reports = (
+    reports: tuple[str, ...] = (
         "cross_entropy",
         "adversarial",
         "discriminator_loss",
@@ -46,7 +55,14 @@ class JARN(AdversarialMatching):
         "grad_norm",
     )
 
-    def __init__(self, student, discriminator, *, adversarial_weight=1.0, **kwargs):
+    def __init__(
+        self,
+        student: keras.Model,
+        discriminator: keras.Model,
+        *,
+        adversarial_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("discriminator_every", 20)
         super().__init__(student, discriminator, **kwargs)
         teachers.check_numbers(adversarial_weight=adversarial_weight)
@@ -55,10 +71,18 @@ class JARN(AdversarialMatching):
         self.adaptor = make_adaptor(student.input_shape[1:])
 
     @property
-    def trained_variables(self):
+    def trained_variables(self) -> list[keras.Variable]:
         return self.student.trainable_variables + self.adaptor.trainable_variables
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del targets, global_batch
         if phase == PLAIN:
             logits = self.student(images, training=True)
@@ -76,13 +100,22 @@ class JARN(AdversarialMatching):
         }
         return terms, logits, report
 
-    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
+    def discriminator_inputs(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        student_input: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         del targets
         if student_input is not None:
             return student_input, images
         return self.gradient_as_image(images, labels)[0], images
 
-    def gradient_as_image(self, images, labels):
+    def gradient_as_image(
+        self, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """adaptor(J), and the student's logits."""
         gradient, logits = gradients.input_gradient_and_logits(
             self.student, images, labels, of="probability", training=True
@@ -90,7 +123,7 @@ class JARN(AdversarialMatching):
         return tf.cast(self.adaptor(gradient), gradient.dtype), logits
 
 
-def make_adaptor(image_shape):
+def make_adaptor(image_shape: tuple[int, int, int]) -> keras.Model:
     """The adaptor: centred, L2-normalised gradients -> 1x1 convolution -> tanh.
 
     Args:
@@ -125,11 +158,11 @@ class Settings(MethodSettings):
         at_least=1,
     )
 
-    def check_row(self, setup):
+    def check_row(self, setup: Setup) -> None:
         with naming("--discriminator, --discriminator_channels"):
             setup.discriminator()
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         method = JARN(
             setup.student,
             setup.discriminator(),

@@ -1,8 +1,11 @@
 """Knowledge distillation with input gradient alignment (KDIGA)."""
 
-import dataclasses
-from typing import ClassVar
+from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
 import tensorflow as tf
 
 from igam_tf import gradients
@@ -11,6 +14,10 @@ from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.method_settings import GROUPS, MethodSettings
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
 
 
 class KDIGA(MatchedMethod, TrainingMethod):
@@ -38,8 +45,8 @@ class KDIGA(MatchedMethod, TrainingMethod):
         ValueError: if alpha is not a fraction or the networks do not fit together.
     """
 
-    input_gradient_mode = True
-    reports = (
+    input_gradient_mode: bool | None = True
+    reports: tuple[str, ...] = (
         "cross_entropy",
         "distillation",
         "difference",
@@ -49,15 +56,15 @@ class KDIGA(MatchedMethod, TrainingMethod):
 
     def __init__(
         self,
-        student,
-        teacher,
+        student: keras.Model,
+        teacher: keras.Model,
         *,
-        alpha=0.5,
-        temperature=1.0,
-        gradient_weight=10.0,
-        matched_to="teacher",
-        **kwargs,
-    ):
+        alpha: float = 0.5,
+        temperature: float = 1.0,
+        gradient_weight: float = 10.0,
+        matched_to: str = "teacher",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, **kwargs)
         teachers.check_choice("matched_to", matched_to, MATCHED_TO)
         if not 0 <= alpha <= 1 or temperature <= 0:
@@ -74,17 +81,27 @@ class KDIGA(MatchedMethod, TrainingMethod):
         self.matched_to = matched_to
 
     @property
-    def teacher(self):
+    def teacher(self) -> keras.Model:
         return self._teacher.value
 
-    def prepare(self, images, labels, *, phase, seed):
+    def prepare(
+        self, images: Any, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
+    ) -> tuple[Any, Any]:
         images, partners = self.images_and_partners(images)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         return images, gradient_to_match(
             self.matched_to, self.teacher, images, labels, partners, of="loss"
         )
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del phase, global_batch
         teacher_gradient, teacher_logits = targets
         gradient, logits = gradients.input_gradient_and_logits(
@@ -134,7 +151,7 @@ class Settings(MethodSettings):
         1.0, "kdiga's temperature.", flag="kdiga_temperature", above=0
     )
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         method = KDIGA(
             setup.student,
             setup.teacher,

@@ -1,8 +1,10 @@
 """What the student's input gradients are matched to: the teacher's, or a control's.
 
-A student that reaches as much without its own teacher's gradients did not learn its
+A student that is as robust without its own teacher's gradients did not learn its
 robustness from them. The controls keep everything of a method but these gradients.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -23,20 +25,23 @@ class MatchedMethod:
     partners), labels); of the others, (images, labels).
     """
 
+    matched_to: str
     #: Partners come beside the images, as the targets of other methods do.
-    takes_targets = True
+    takes_targets: bool = True
 
-    def unpack(self, data):
+    def unpack(self, data: Any) -> tuple[Any, tf.Tensor, tf.Tensor]:
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not isinstance(x, (tuple, list)):
-            return super().unpack(data)
+            return super().unpack(data)  # type: ignore[misc]  # of the method beside it
         images, partners, partner_labels = x
-        images, labels, global_batch = super().unpack((images, labels, weights))
+        images, labels, global_batch = super().unpack(  # type: ignore[misc]  # likewise
+            (images, labels, weights)
+        )
         partners = tf.cast(partners, images.dtype)
         partner_labels = tf.cast(partner_labels, tf.int32)
         return (images, partners, partner_labels), labels, global_batch
 
-    def images_and_partners(self, images):
+    def images_and_partners(self, images: Any) -> tuple[tf.Tensor, Any]:
         """The images of `unpack` alone, and (partners, their labels) or None.
 
         Raises:
@@ -53,7 +58,14 @@ class MatchedMethod:
         return (images[0], images[1:]) if brings_partners else (images, None)
 
 
-def gradient_to_match(matched_to, teacher, images, labels, partners, **kwargs):
+def gradient_to_match(
+    matched_to: str,
+    teacher: keras.Model,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    partners: Any,
+    **kwargs: Any,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradient to match, and the teacher's logits of the images themselves.
 
     Args:

@@ -1,5 +1,8 @@
-"""What methods with a discriminator share: its loss, its input, and when it is updated."""
+"""What methods with a discriminator share: its loss, input and updates."""
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from igam_tf import transforms
@@ -15,10 +18,11 @@ DISCRIMINATOR_INPUTS = ("after_update", "before_update")
 
 
 class AdversarialMatching(TrainingMethod):
-    """Plain training up to a step, then a game between student and discriminator.
+    """Plain training up to a step, then adversarial training against a discriminator.
 
-    A subclass says in `discriminator_inputs` what the discriminator tells apart. Once in
-    `discriminator_every` steps, it is updated after the student, on the same batch.
+    A subclass defines in `discriminator_inputs` what the discriminator tells apart.
+    Once in `discriminator_every` steps, it is updated after the student, on the same
+    batch.
 
     Args:
         student: keras.Model from images to logits.
@@ -36,21 +40,21 @@ class AdversarialMatching(TrainingMethod):
         ValueError: if a number is out of range.
     """
 
-    phases = (PLAIN, MATCHING)
+    phases: tuple[str, ...] = (PLAIN, MATCHING)
 
-    kept = ("student_input",)
-    input_gradient_mode = True
+    kept: tuple[str, ...] = ("student_input",)
+    input_gradient_mode: bool | None = True
 
     def __init__(
         self,
-        student,
-        discriminator,
+        student: keras.Model,
+        discriminator: keras.Model,
         *,
-        matching_start=0,
-        discriminator_every=5,
-        discriminator_input="after_update",
-        **kwargs,
-    ):
+        matching_start: int = 0,
+        discriminator_every: int = 5,
+        discriminator_input: str = "after_update",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, **kwargs)
         check_choice("discriminator_input", discriminator_input, DISCRIMINATOR_INPUTS)
         check_count("discriminator_every", discriminator_every)
@@ -60,7 +64,12 @@ class AdversarialMatching(TrainingMethod):
         self.discriminator_every = discriminator_every
         self.discriminator_input = discriminator_input
 
-    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str,
+        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training with two optimizers.
 
         Args:
@@ -82,7 +91,14 @@ class AdversarialMatching(TrainingMethod):
         checks.check_optimizer(self.discriminator_optimizer)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def discriminator_inputs(self, images, labels, targets, *, student_input=None):
+    def discriminator_inputs(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        student_input: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """What the discriminator sees of the student, and the reference.
 
         Args:
@@ -93,16 +109,18 @@ class AdversarialMatching(TrainingMethod):
         Returns:
             Tuple of two tensors (batch, ...) of one shape.
         """
-        raise TypeError(f"{type(self).__name__} does not define its discriminator_inputs.")
+        raise TypeError(
+            f"{type(self).__name__} does not define its discriminator_inputs."
+        )
 
-    def phase(self, step):
+    def phase(self, step: tf.Tensor) -> tf.Tensor:
         return tf.cast(step >= self.matching_start, tf.int32)
 
-    def second_update_due(self, step):
+    def second_update_due(self, step: tf.Tensor) -> tf.Tensor | None:
         matching = step >= self.matching_start
         return matching & (step % self.discriminator_every == 0)
 
-    def second_update(self, prepared, step):
+    def second_update(self, prepared: tuple, step: tf.Tensor) -> None:
         images = prepared[0]
         (discriminator_gradients,), _ = micro_batches.accumulate_gradients(
             self.maybe_xla(self._discriminator_gradients),
@@ -130,7 +148,9 @@ class AdversarialMatching(TrainingMethod):
             scaled = self.discriminator_optimizer.scale_loss(total)
         return (tape.gradient(scaled, variables),), ()
 
-    def discriminate(self, first, second):
+    def discriminate(
+        self, first: tf.Tensor, second: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Cross entropy and accuracy of the discriminator, averaged over each pair.
 
         Both halves go through it as one batch, whose statistics they share.
@@ -149,7 +169,7 @@ class AdversarialMatching(TrainingMethod):
         )
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Softmax cross entropy of each image."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 

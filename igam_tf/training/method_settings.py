@@ -1,17 +1,21 @@
-"""What a method tells of itself, so that a run can make a row of it.
+"""What a method declares about itself, so that a run can make a row of it.
 
-Each method's file has a `Settings` of this kind beside its class; `methods.METHODS` lists
-them, and flags, tables, cards and pages are made from that list.
+Each method's file has a `Settings` of this kind beside its class; `methods.METHODS`
+lists them, and flags, tables, cards and pages are made from that list.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from igam_tf.settings import Settings
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.runner import Run
+    from igam_tf.experiment.setup import Setup
     from igam_tf.training.base import TrainingMethod
 
 #: Groups of an experiment's settings that a method may read beside `data`, `student`,
@@ -23,8 +27,9 @@ GROUPS = frozenset({"teacher", "finetuning", "matching", "penalty", "attack"})
 class MethodSettings(Settings):
     """Base of a method's settings: its own flags, what it needs, how it is built.
 
-    A subclass is a frozen dataclass whose fields are made by `igam_tf.settings.setting`;
-    its flags need names of their own (`flag="curvature_weight"`).
+    A subclass is a frozen dataclass whose fields are made by
+    `igam_tf.settings.setting`; its flags need names of their own
+    (`flag="curvature_weight"`).
     """
 
     #: The method's name in `--methods`, in run folders and in `results.json`.
@@ -52,37 +57,37 @@ class MethodSettings(Settings):
         return False
 
     def starts_from(self) -> str:
-        """Name of the method whose trained student this one starts from; "" for none."""
+        """Name of the method whose student this one starts from; "" for none."""
         return ""
 
-    def check(self, experiment) -> None:
+    def check(self, experiment: Experiment) -> None:
         """Raises ValueError if a setting does not suit the others; reads no data.
 
         It is called for every experiment, whether it has this row or not.
         """
 
-    def check_row(self, setup) -> None:
+    def check_row(self, setup: Setup) -> None:
         """Raises ValueError if the row could not be trained.
 
         It is called before anything is trained. `setup` has the data of the target, and
         neither teacher nor targets.
         """
 
-    def prepare(self, run):
+    def prepare(self, run: Run) -> tuple[Callable | None, Callable | None]:
         """What is made before the row is trained, such as PAG's target gradients.
 
         Args:
             run: `igam_tf.experiment.runner.Run`, for its data, folder, strategy, seeds.
 
         Returns:
-            Tuple (targets, batches): what `build` finds as `setup.targets`; and a function
-            (batch_size, seed, first_epoch) to the training batches, or None for those of
-            the task.
+            Tuple (targets, batches): what `build` finds as `setup.targets`; and a
+            function (batch_size, seed, first_epoch) to the training batches, or None
+            for those of the task.
         """
         del run
         return None, None
 
-    def build(self, setup) -> TrainingMethod:
+    def build(self, setup: Setup) -> TrainingMethod:
         """The compiled method of a row.
 
         Args:

@@ -2,6 +2,8 @@
 
 import importlib
 
+from igam_tf.training.method_settings import MethodSettings
+
 #: Files of this folder, in the order of the rows of a table.
 _FILES = (
     "standard",
@@ -14,8 +16,10 @@ _FILES = (
     "pag",
     "adversarial",
 )
-_SETTINGS = [
+_SETTINGS: list[type[MethodSettings]] = [
     importlib.import_module(f"igam_tf.training.{name}").Settings for name in _FILES
 ]
 #: Name in `--methods` -> the class of the method's settings.
-METHODS = {settings.name: settings for settings in _SETTINGS}
+METHODS: dict[str, type[MethodSettings]] = {
+    settings.name: settings for settings in _SETTINGS
+}

@@ -1,12 +1,21 @@
 """Gradients of a batch in parts, so that the activations of one part are in memory."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 # Between the seeds of two parts: far from the steps, which count up in the same number.
 _STRIDE = 0x3C6EF372
 
 
-def accumulate_gradients(function, tensors, seed, *args, size=None):
+def accumulate_gradients(
+    function: Callable[..., tuple],
+    tensors: Any,
+    seed: tf.Tensor,
+    *args: Any,
+    size: int | None = None,
+) -> tuple[Any, Any]:
     """Calls a function on parts of a batch, and puts its results together.
 
     A batch of known size that `size` divides has parts of known size, as XLA needs

@@ -1,5 +1,8 @@
 """Optimizers and schedules of the TF1 originals."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -25,10 +28,18 @@ class Momentum(keras.optimizers.SGD):
         **kwargs: further arguments of `keras.optimizers.SGD`, such as `clipnorm`.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, nesterov=False, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, momentum, nesterov, **kwargs)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
         if not self.momentum:
             # Keras makes no accumulators then.
             super().update_step(gradient, variable, learning_rate)
@@ -41,7 +52,9 @@ class Momentum(keras.optimizers.SGD):
         self.assign_sub(variable, rate * step)
 
 
-def piecewise_constant(learning_rate, total_steps, *, drops_at=(0.5, 0.75)):
+def piecewise_constant(
+    learning_rate: float, total_steps: int, *, drops_at: Sequence[float] = (0.5, 0.75)
+) -> keras.optimizers.schedules.LearningRateSchedule | float:
     """Divides the learning rate by 10 at fractions of the training (the authors').
 
     Args:
@@ -70,15 +83,15 @@ class EverySteps(keras.optimizers.schedules.LearningRateSchedule):
         every: its steps for each step of the second optimizer.
     """
 
-    def __init__(self, schedule, start, every):
+    def __init__(self, schedule: Callable, start: int, every: int) -> None:
         self.schedule = schedule
         self.start = start
         self.every = every
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         return self.schedule(self.start + step * self.every)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "schedule": keras.saving.serialize_keras_object(self.schedule),
             "start": self.start,
@@ -86,12 +99,14 @@ class EverySteps(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         schedule = keras.saving.deserialize_keras_object(config["schedule"])
         return cls(schedule, config["start"], config["every"])
 
 
-def with_loss_scale(optimizer, network):
+def with_loss_scale(
+    optimizer: keras.optimizers.Optimizer | str, network: keras.Model
+) -> keras.optimizers.Optimizer:
     """The optimizer, made to scale the loss if the network computes in float16.
 
     Args:
@@ -105,7 +120,11 @@ def with_loss_scale(optimizer, network):
     return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
-def reported_norm(optimizer, gradients, share):
+def reported_norm(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    share: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Norm of gradients, and its weight in a running mean.
 
     The sum over replicas bounds the norm of their sum; for one replica it is equal.
@@ -126,7 +145,9 @@ def reported_norm(optimizer, gradients, share):
     return tf.where(finite, norm, 0.0), tf.where(finite, share, 0.0)
 
 
-def following(optimizer, *, start, every):
+def following(
+    optimizer: keras.optimizers.Optimizer, *, start: int, every: int
+) -> keras.optimizers.Optimizer:
     """A new optimizer with the settings of another, whose schedule it follows.
 
     In the authors' code student and discriminator read the learning rate off one

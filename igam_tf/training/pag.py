@@ -1,24 +1,30 @@
 """Training towards perceptually aligned gradients (PAG)."""
 
+from __future__ import annotations
+
 import dataclasses
-import math
 import pathlib
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from igam_tf import models, streams
+from igam_tf import data, models, streams
 from igam_tf.data import check_count, registry
 from igam_tf.data.batches import crop_and_flip
-from igam_tf.derivatives import directions, moments, resizing
 from igam_tf.settings import naming, setting
 from igam_tf.training import pag_alignment, teachers
 from igam_tf.training.base import TrainingMethod
+from igam_tf.training.class_gradients import class_gradients, per_class_cosine
 from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.terms import Terms
 
-# Targets come in any unit, and are not differentiated.
-_SMALLEST_TARGET = 1e-12
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.runner import Run
+    from igam_tf.experiment.setup import Setup
+
 _PURPOSES = (
     streams.Purpose.PAG_NOISE,
     streams.Purpose.PAG_CLASSES,
@@ -34,8 +40,8 @@ class PAG(TrainingMethod):
 
     J_t is the gradient of log softmax_t(f(A x)) w.r.t. the natural image x, through
     the random crop and flip A, so that target and gradient share coordinates. Natural
-    images only; Ganz, Kawar, Elad, ICML 2023 (code: GitHub `royg27/PAG-ROB`). Batch norm is in
-    training mode, and its moving statistics see each batch once.
+    images only; Ganz, Kawar, Elad, ICML 2023 (code: GitHub `royg27/PAG-ROB`). Batch
+    norm is in training mode, and its moving statistics see each batch once.
 
     The paper's formula sums over the C classes of a task, its released code takes the
     mean, as here: weight = C * lambda. The released weights 15 (ResNet-18) and 30 (ViT)
@@ -63,20 +69,25 @@ class PAG(TrainingMethod):
         ValueError: if the number of classes is not one the student has.
     """
 
-    takes_targets = True
-    input_gradient_mode = True
-    reports = ("cross_entropy", "alignment", "gradient_cosine", "grad_norm")
+    takes_targets: bool = True
+    input_gradient_mode: bool | None = True
+    reports: tuple[str, ...] = (
+        "cross_entropy",
+        "alignment",
+        "gradient_cosine",
+        "grad_norm",
+    )
 
     def __init__(
         self,
-        student,
-        targets,
+        student: keras.Model,
+        targets: Callable | None,
         *,
-        weight=15.0,
-        augmentation=None,
-        classes=None,
-        **kwargs,
-    ):
+        weight: float = 15.0,
+        augmentation: data.Augmentation | None = None,
+        classes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(student, **kwargs)
         teachers.check_numbers(weight=weight)
         if classes is not None:
@@ -91,7 +102,7 @@ class PAG(TrainingMethod):
         self.augmentation = augmentation
         self.classes = classes
 
-    def unpack(self, data):
+    def unpack(self, data: Any) -> tuple[Any, tf.Tensor, tf.Tensor]:
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not _is_pair(x):
             return super().unpack(data)
@@ -99,12 +110,14 @@ class PAG(TrainingMethod):
         images, labels, global_batch = super().unpack((images, labels, weights))
         return (images, tf.cast(targets, images.dtype)), labels, global_batch
 
-    def test_step(self, data, step):
+    def test_step(self, data: Any, step: tf.Tensor) -> tuple[tuple, tuple]:
         x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         images = x[0] if _is_pair(x) else x
         return super().test_step((images, labels, weights), step)
 
-    def prepare(self, images, labels, *, phase, seed):
+    def prepare(
+        self, images: Any, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
+    ) -> tuple[Any, Any]:
         natural, targets = self._natural_and_targets(images, labels)
         # A part of a batch comes without its shape, which crops and attacks need.
         natural = tf.ensure_shape(natural, self.student.input_shape)
@@ -118,7 +131,15 @@ class PAG(TrainingMethod):
         targets = tf.gather(targets, classes, axis=1, batch_dims=1)
         return images, (targets, classes, *self._draw_crops(count, offsets, flips))
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del phase, global_batch
         targets, classes, *crops = targets
         found, logits = class_gradients(
@@ -126,7 +147,7 @@ class PAG(TrainingMethod):
             images,
             classes,
         )
-        cosine = tf.reduce_mean(_cosine(found, targets), axis=1)
+        cosine = tf.reduce_mean(per_class_cosine(found, targets), axis=1)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         terms = {"cross_entropy": loss, "alignment": self.weight * (1.0 - cosine)}
         return terms, logits, {"gradient_cosine": cosine}
@@ -167,50 +188,6 @@ class PAG(TrainingMethod):
 
     def _augmented(self, images, *crops):
         return crop_and_flip(images, *crops, self.augmentation.pad) if crops else images
-
-
-def class_gradients(model, images, classes):
-    """Directions of the gradients of log softmax, for several classes an image.
-
-    They are the gradients of log(p / (1 - p)): those of log p times 1 / (1 - p), so
-    that they keep their direction in float32 where p is 1 but for rounding. One forward
-    pass, and a backward pass for each class, vectorised.
-
-    Args:
-        model: function of images to logits.
-        images: float tensor (batch, height, width, channels).
-        classes: int32 tensor (batch, k).
-
-    Returns:
-        Tuple (gradients, logits): (batch, k, height, width, channels) and
-        (batch, classes).
-    """
-    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
-        tape.watch(images)
-        with moments.twice_differentiable(), resizing.twice_differentiable():
-            logits = model(images)
-        logits = tf.cast(logits, keras.config.floatx())
-        # A sum over images keeps each image's gradient its own.
-        objectives = tf.reduce_sum(_log_odds(logits, classes), axis=0)
-    found = tape.jacobian(objectives, images)
-    return tf.transpose(found, [1, 0, 2, 3, 4]), logits
-
-
-def _log_odds(logits, classes):
-    """log(p / (1 - p)) of some classes: their logit, less the others' logsumexp."""
-    one_hot = tf.one_hot(classes, logits.shape[-1], on_value=True, off_value=False)
-    nothing = tf.constant(-math.inf, logits.dtype)
-    others = tf.where(one_hot, nothing, logits[:, None])
-    chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
-    return chosen - tf.reduce_logsumexp(others, axis=-1)
-
-
-def _cosine(found, targets):
-    """Cosine of (batch, k, ...) tensors: (batch, k); 0 where either vanishes."""
-    axes = list(range(2, found.shape.rank))
-    ours = directions.direction(found, axes, smallest=directions.SMALLEST_GRADIENT)
-    theirs = directions.direction(targets, axes, smallest=_SMALLEST_TARGET)
-    return tf.reduce_sum(ours * theirs, axes)
 
 
 def _is_pair(images):
@@ -258,7 +235,7 @@ class Settings(MethodSettings):
     )
     score_draws: int = setting(1, "Draws of noise that sbg averages.", at_least=1)
 
-    def check(self, experiment):
+    def check(self, experiment: Experiment) -> None:
         target = experiment.data.target
         num_classes = registry.find(target).num_classes
         if self.classes > num_classes:
@@ -269,11 +246,11 @@ class Settings(MethodSettings):
         path = self.score_model
         if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):
             raise ValueError(
-                f"--score_model={path}: expected a .keras file that exists; leave it out "
-                "to train a score network here."
+                f"--score_model={path}: expected a .keras file that exists; leave it "
+                "out to train a score network here."
             )
 
-    def check_row(self, setup):
+    def check_row(self, setup: Setup) -> None:
         if self.targets == "sbg" and not self.score_model:
             task = setup.task
             with naming("--pag_targets=sbg"):
@@ -282,13 +259,13 @@ class Settings(MethodSettings):
                 )
         pag_alignment.check(self, setup.task)
 
-    def trains_first(self):
+    def trains_first(self) -> bool:
         return self.targets == "sbg" and not self.score_model
 
-    def prepare(self, run):
+    def prepare(self, run: Run) -> tuple[Callable | None, Callable | None]:
         return pag_alignment.prepare(self, run)
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         method = PAG(
             setup.student,
             setup.targets,

@@ -1,6 +1,10 @@
 """Target gradients of the row pag, and the batches that it trains on."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +13,12 @@ from igam_tf.models.loading import load_keras
 from igam_tf.training import pag_targets
 from igam_tf.training.score_matching import train_score_network
 
+if TYPE_CHECKING:
+    from igam_tf.experiment.runner import Run
+    from igam_tf.training import pag
 
-def prepare(settings, run):
+
+def prepare(settings: pag.Settings, run: Run) -> tuple[Callable | None, Callable]:
     """Makes the target gradients that the settings of PAG ask for.
 
     Args:
@@ -39,7 +47,9 @@ def prepare(settings, run):
     if network is None:
         # Without crop and flip, which PAG does inside of the gradient.
         plain = data.Augmentation()
-        return targets, functools.partial(data.training_batches, train, augmentation=plain)
+        return targets, functools.partial(
+            data.training_batches, train, augmentation=plain
+        )
     # The first worker writes the file, the others read it.
     if not run.folder.writes:
         distribution.wait_for_all(run.strategy)
@@ -49,7 +59,7 @@ def prepare(settings, run):
     return None, functools.partial(pag_targets.batches, stored, train)
 
 
-def check(settings, task):
+def check(settings: pag.Settings, task: data.Task) -> None:
     """Target gradients of a class need images of it; scores need their network.
 
     Args:
@@ -67,10 +77,10 @@ def check(settings, task):
     counts = np.bincount(task.train.labels, minlength=task.num_classes)
     if counts.min() < needed:
         raise ValueError(
-            f"--train_examples={len(task.train)}: class {counts.argmin()} of {task.name} "
-            f"has {counts.min()} of these training images, and the row pag needs "
-            f"{needed} or more of each class (--pag_targets={settings.targets}); take "
-            "more, or leave pag out of --methods."
+            f"--train_examples={len(task.train)}: class {counts.argmin()} of "
+            f"{task.name} has {counts.min()} of these training images, and the row pag "
+            f"needs {needed} or more of each class (--pag_targets={settings.targets}); "
+            "take more, or leave pag out of --methods."
         )
 
 
@@ -85,7 +95,7 @@ def _check_score_model(path, image_shape):
 
 
 def _score_network(settings, run, seed):
-    """The denoiser that was brought along, found in the folder, or trained here."""
+    """The denoiser of `--score_model`, that of the run folder, or one trained here."""
     if settings.score_model:
         return load_keras(settings.score_model)
     local = distribution.local(run.strategy)

@@ -1,7 +1,9 @@
 """Target gradients on disk, and the data set that hands them out with their images."""
 
+import os
 import pathlib
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,13 @@ from igam_tf import data, files
 _STORED = np.float16
 
 
-def cached(targets, split, path, *, batch_size=100):
+def cached(
+    targets: Callable,
+    split: data.Split,
+    path: str | os.PathLike,
+    *,
+    batch_size: int = 100,
+) -> np.ndarray:
     """Targets of all images of a split, computed once and kept in a file.
 
     The file is written under another name and renamed when it is whole; a second one,
@@ -49,7 +57,15 @@ def cached(targets, split, path, *, batch_size=100):
     return np.load(path, mmap_mode="r")
 
 
-def batches(targets, split, batch_size, *, seed, first_epoch=0, repeat=True):
+def batches(
+    targets: np.ndarray,
+    split: data.Split,
+    batch_size: int,
+    *,
+    seed: int,
+    first_epoch: int = 0,
+    repeat: bool = True,
+) -> tf.data.Dataset:
     """Training batches with targets, in the order of `data.training_batches`.
 
     Args:

@@ -4,11 +4,13 @@ Made by `make`, called as `targets(images, labels)`; only directions matter.
 """
 
 import zlib
+from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import streams
+from igam_tf import data, streams
 from igam_tf.data import check_count
 from igam_tf.training.pag_cache import batches, cached
 from igam_tf.training.teachers import check_choice
@@ -27,16 +29,16 @@ NAMES = ("oi", "cm", "nn", "sbg")
 
 
 def make(
-    name,
-    split,
-    num_classes,
+    name: str,
+    split: data.Split,
+    num_classes: int,
     *,
-    per_class=200,
-    score_network=None,
-    sigma=0.25,
-    num_draws=1,
-    seed=0,
-):
+    per_class: int = 200,
+    score_network: keras.Model | None = None,
+    sigma: float = 0.25,
+    num_draws: int = 1,
+    seed: int = 0,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Targets of a task by their name in the paper.
 
     Args:
@@ -90,7 +92,7 @@ class OneImage(_Representatives):
         seed: of the draw.
     """
 
-    def __init__(self, split, num_classes, *, seed=0):
+    def __init__(self, split: data.Split, num_classes: int, *, seed: int = 0) -> None:
         super().__init__(_drawn(split, num_classes, 1, seed)[:, 0])
 
 
@@ -102,7 +104,7 @@ class ClassMean(_Representatives):
         num_classes: number of classes.
     """
 
-    def __init__(self, split, num_classes):
+    def __init__(self, split: data.Split, num_classes: int) -> None:
         indices = _indices(split, num_classes, 1)
         super().__init__([_floats(split.images[i]).mean(axis=0) for i in indices])
 
@@ -120,14 +122,21 @@ class NearestNeighbor:
         seed: of their choice.
     """
 
-    def __init__(self, split, num_classes, *, per_class=200, seed=0):
+    def __init__(
+        self,
+        split: data.Split,
+        num_classes: int,
+        *,
+        per_class: int = 200,
+        seed: int = 0,
+    ) -> None:
         check_count("per_class", per_class, at_least=2)
         images = _drawn(split, num_classes, per_class, seed)
         self.images = tf.constant(images)
         self.flat = tf.constant(images.reshape(*images.shape[:2], -1))
         self.squares = tf.reduce_sum(tf.square(self.flat), axis=-1)
 
-    def __call__(self, images, labels):
+    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         del labels
         flat = tf.reshape(images, [tf.shape(images)[0], self.flat.shape[-1]])
         # |r - x|^2 less |x|^2. It is rounded, so the two best are compared exactly.
@@ -141,7 +150,7 @@ class NearestNeighbor:
         chosen = tf.argmin(squares, axis=2, output_type=tf.int32)
         return tf.gather(steps, chosen, axis=2, batch_dims=2)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"NearestNeighbor(per_class={self.images.shape[1]})"
 
 
@@ -166,7 +175,15 @@ class ScoreBased:
         ValueError: if the network does not take images, classes and noise levels.
     """
 
-    def __init__(self, network, num_classes, *, sigma=0.25, num_draws=1, seed=0):
+    def __init__(
+        self,
+        network: keras.Model | None,
+        num_classes: int,
+        *,
+        sigma: float = 0.25,
+        num_draws: int = 1,
+        seed: int = 0,
+    ) -> None:
         check_count("num_draws", num_draws)
         if network is None or len(network.inputs) != 3:
             raise ValueError(
@@ -181,7 +198,7 @@ class ScoreBased:
         self.num_draws = num_draws
         self.seed = seed
 
-    def __call__(self, images, labels):
+    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         del labels
         # Noise that belongs to the image: in any batch it has the same target.
         seeds = streams.seeds_of_images(self.seed, images)
@@ -210,7 +227,7 @@ class ScoreBased:
         gap = denoised[:, :-1] - denoised[:, -1:]
         return gap / (self.num_draws * self.sigma**2)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         weights = 0
         for array in self.network.get_weights():
             weights = zlib.crc32(array.tobytes(), weights)

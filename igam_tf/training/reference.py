@@ -7,13 +7,15 @@
 float64 agree to 1e-5. Where the defaults of `IGAM` differ, the README says why.
 """
 
+from typing import Any
+
 from igam_tf.training.optimizers import Momentum, piecewise_constant
 
 TOTAL_STEPS = 320_000
 LEARNING_RATE = 0.1
 
 
-def arguments(total_steps=TOTAL_STEPS):
+def arguments(total_steps: int = TOTAL_STEPS) -> dict[str, Any]:
     """Named arguments of `IGAM`: those of CIFAR-10 -> CIFAR-100 in `train_igam.py`.
 
     Args:
@@ -38,7 +40,7 @@ def arguments(total_steps=TOTAL_STEPS):
     }
 
 
-def optimizer(total_steps=TOTAL_STEPS):
+def optimizer(total_steps: int = TOTAL_STEPS) -> Momentum:
     """Momentum with their schedule; the discriminator follows it by default.
 
     Args:

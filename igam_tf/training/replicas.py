@@ -4,14 +4,22 @@ Control flow stands outside of `strategy.run`: inside of it, a `tf.cond` around 
 optimizer fails under MirroredStrategy.
 """
 
-import functools
+from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
 import tensorflow as tf
 
 from igam_tf.training import feeding
 
+if TYPE_CHECKING:
+    from igam_tf.training.base import TrainingMethod
 
-def train_on_batch(method, data):
+
+def train_on_batch(method: TrainingMethod, data: Any) -> dict[str, tf.Tensor]:
     """The updates of student and discriminator, as the step asks for them.
 
     Args:
@@ -34,7 +42,7 @@ def train_on_batch(method, data):
     return _update_metrics(method, *outputs)
 
 
-def test_on_batch(method, data):
+def test_on_batch(method: TrainingMethod, data: Any) -> dict[str, tf.Tensor]:
     """Loss and metrics in inference mode; see `train_on_batch`."""
     step = tf.identity(method.optimizer.iterations.value)
     outputs, _ = method.distribute_strategy.run(method.test_step, (data, step))
@@ -89,7 +97,7 @@ def _update_metrics(method, sums, logits, labels):
     return {name: value for name, value in logs.items() if name not in absent}
 
 
-def over_iterator(model, on_batch):
+def over_iterator(model: keras.Model, on_batch: Callable) -> Callable:
     """`steps_per_execution` batches of an iterator, in one compiled call.
 
     Args:

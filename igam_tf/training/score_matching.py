@@ -1,5 +1,7 @@
 """Training of the denoiser whose scores are targets of PAG."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,19 +18,19 @@ _PURPOSES = (
 
 
 def train_score_network(
-    split,
+    split: data.Split,
     *,
-    num_classes,
-    network=None,
-    sigma=(0.05, 1.0),
-    epochs=20,
-    batch_size=128,
-    learning_rate=1e-3,
-    label_dropout=0.1,
-    augmentation=None,
-    seed=0,
-    **fit_kwargs,
-):
+    num_classes: int,
+    network: keras.Model | None = None,
+    sigma: float | tuple[float, float] = (0.05, 1.0),
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    label_dropout: float = 0.1,
+    augmentation: data.Augmentation | None = None,
+    seed: int = 0,
+    **fit_kwargs: Any,
+) -> keras.Model:
     """Trains a class-conditional denoiser on the images of a task.
 
     Minimises |denoised - image|^2 / c(sigma)^2 over images, noise and noise levels,
@@ -57,7 +59,8 @@ def train_score_network(
     Raises:
         ValueError: if a noise level is not positive or the dropout is no share.
     """
-    low, high = (sigma, sigma) if np.isscalar(sigma) else sigma
+    bounds: Any = (sigma, sigma) if np.isscalar(sigma) else sigma
+    low, high = bounds
     _check(low, high, label_dropout)
     network = network or models.score_network(
         num_classes=num_classes,
@@ -78,7 +81,7 @@ def train_score_network(
     return network
 
 
-def pixel_deviation(split):
+def pixel_deviation(split: data.Split) -> float:
     """Standard deviation of the pixels, as a fraction of their range."""
     images = split.images[:_DEVIATION_IMAGES]
     return float(images.std() / (255.0 if images.dtype == np.uint8 else 1.0))

@@ -1,12 +1,18 @@
 """Plain training: the row Standard of the paper's tables."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
+from igam_tf.training.terms import Terms
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.setup import Setup
 
 
 class StandardTraining(TrainingMethod):
@@ -17,7 +23,15 @@ class StandardTraining(TrainingMethod):
         **kwargs: `attack`, `weight_decay`, `seed` of `TrainingMethod`.
     """
 
-    def loss_terms(self, images, labels, targets, *, phase, global_batch):
+    def loss_terms(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: Any,
+        *,
+        phase: str,
+        global_batch: tf.Tensor,
+    ) -> tuple[Terms, tf.Tensor, Terms]:
         del targets, phase, global_batch
         logits = self.student(images, training=True)
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -32,5 +46,5 @@ class Settings(MethodSettings):
     title: ClassVar[str] = "Standard"
     uses: ClassVar[frozenset[str]] = frozenset()
 
-    def build(self, setup):
+    def build(self, setup: Setup) -> TrainingMethod:
         return setup.compiled(StandardTraining(setup.student, **setup.arguments()))

@@ -1,20 +1,29 @@
 """The check of a student's second derivatives, once before its first step."""
 
-import weakref
+from __future__ import annotations
 
+import weakref
+from typing import TYPE_CHECKING
+
+import keras
 import tensorflow as tf
 
 from igam_tf.derivatives import second_derivatives
 
-# Students that were found well, and in which modes; it goes with them.
-_checked = weakref.WeakKeyDictionary()
+if TYPE_CHECKING:
+    from igam_tf.training.base import TrainingMethod
+
+# Students that passed, and in which modes; an entry goes with its student.
+_checked: weakref.WeakKeyDictionary[keras.Model, set[bool]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def check_student(method):
+def check_student(method: TrainingMethod) -> None:
     """Refuses a student that the method's input-gradient terms cannot train.
 
     Nothing is done for methods without such terms, for a training that goes on, and for
-    a student that was looked at in the same mode.
+    a student that was checked in the same mode.
 
     Args:
         method: compiled `TrainingMethod`.

@@ -1,7 +1,10 @@
 """Frozen teachers of methods that learn from one."""
 
 import math
+from collections.abc import Collection
+from typing import Any
 
+import keras
 import numpy as np
 
 from igam_tf import models, transforms
@@ -15,27 +18,27 @@ class Untracked:
         value: the model.
     """
 
-    def __init__(self, value):
+    def __init__(self, value: keras.Model) -> None:
         self.value = value
 
 
-def held(teacher, *, batch_norm="inference"):
-    """The teacher as no part of the method that holds it, which never trains it.
+def held(teacher: keras.Model, *, batch_norm: str = "inference") -> Untracked:
+    """The teacher, hidden from the method that holds it, which never trains it.
 
-    It stays as trainable as it was. Frozen batch norm layers ignore the batch, so
-    those are woken for "batch", and their weights frozen in their place.
+    It stays as trainable as it was. Frozen batch norm layers ignore the batch, so for
+    "batch" these layers are made trainable again, and their weights frozen instead.
     """
     if batch_norm == "batch":
         models.wake_batch_norm(teacher)
     return Untracked(transforms.randomize(teacher))
 
 
-def input_shape(finetuned):
-    """(height, width, channels) that the teacher inside of a finetuned one takes."""
+def input_shape(finetuned: keras.Model) -> tuple[int, int, int]:
+    """(height, width, channels) of the input of the teacher inside a finetuned one."""
     return tuple(finetuned.get_layer("frozen_teacher").input_shape[1:])
 
 
-def check_numbers(**values):
+def check_numbers(**values: Any) -> None:
     """Raises ValueError unless each value is a finite number, 0 or more."""
     for name, value in values.items():
         number = isinstance(value, (int, float, np.number))
@@ -43,13 +46,17 @@ def check_numbers(**values):
             raise ValueError(f"{name}={value!r}: expected a finite number, 0 or more.")
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: object, choices: Collection) -> None:
     """Raises ValueError unless the value is one of the choices."""
     if value not in choices:
         raise ValueError(f"{name}={value!r}: expected one of {choices}.")
 
 
-def check_networks(student, teacher=None, discriminator=None):
+def check_networks(
+    student: keras.Model,
+    teacher: keras.Model | None = None,
+    discriminator: keras.Model | None = None,
+) -> None:
     """Same images, same classes, and a discriminator of what it is to see.
 
     Raises:
@@ -59,7 +66,10 @@ def check_networks(student, teacher=None, discriminator=None):
     if teacher is not None:
         checks.check_classifier(teacher, "teacher")
         expected["teacher input"] = (teacher.input_shape[1:], student.input_shape[1:])
-        expected["teacher classes"] = (teacher.output_shape[1:], student.output_shape[1:])
+        expected["teacher classes"] = (
+            teacher.output_shape[1:],
+            student.output_shape[1:],
+        )
     if discriminator is not None:
         checks.check_classifier(discriminator, "discriminator")
         expected["discriminator input"] = (

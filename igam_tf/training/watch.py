@@ -1,6 +1,7 @@
-"""What a bare `fit` watches: where it is, and whether the loss is a number."""
+"""Keeps track of a `fit`: which batch it is at, and whether the loss is finite."""
 
 import math
+from typing import Any
 
 import keras
 
@@ -10,8 +11,9 @@ from igam_tf.training.callbacks import StopOnDivergence, TrainingDivergedError
 class Watch(keras.callbacks.Callback):
     """Knows which batch a `fit` is at, and stops it at a loss that is not finite.
 
-    A step is looked at when the next one has been started, so that the accelerator never
-    waits for the host (`StopOnDivergence`, which asks Keras for numbers, makes it wait).
+    A step is checked when the next one has been started, so that the accelerator never
+    waits for the host, as it does with `StopOnDivergence`, which asks Keras for
+    numbers.
 
     Args:
         stops: whether to raise.
@@ -20,36 +22,41 @@ class Watch(keras.callbacks.Callback):
         TrainingDivergedError: with the epoch and the batch.
     """
 
-    def __init__(self, *, stops=True):
+    def __init__(self, *, stops: bool = True) -> None:
         super().__init__()
         self.stops = stops
         self._place = (0, 0)
-        self._started = None
+        self._started: tuple[str, dict[str, Any]] | None = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._place = epoch, 0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         del logs
         self._place = self._place[0], batch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch, logs
         self.look({})
 
-    def where(self):
-        """The batch that is being trained on, as the begin of an error."""
+    def where(self) -> str:
+        """The batch that is being trained on, as the beginning of an error."""
         epoch, batch = self._place
         return f"epoch {epoch + 1}, batch {batch + 1}: "
 
-    def look(self, logs):
-        """Keeps what a step returned, and looks at the step before.
+    def look(self, logs: dict[str, Any]) -> None:
+        """Keeps what a step returned, and checks the step before.
 
         Args:
-            logs: dict of scalar tensors, whose "loss" is a mean since the epoch's begin.
+            logs: dict of scalar tensors, whose "loss" is a mean since the beginning of
+                the epoch.
         """
-        values = {n: logs[n] for n in ("loss", "grad_norm") if n in logs}
+        values: dict[str, Any] = {
+            n: logs[n] for n in ("loss", "grad_norm") if n in logs
+        }
         before, self._started = self._started, (self.where(), values)
         if before is None or not self.stops:
             return
@@ -57,14 +64,14 @@ class Watch(keras.callbacks.Callback):
         bad = [f"{n} became {float(v)}" for n, v in values.items() if not _finite(v)]
         if bad:
             raise TrainingDivergedError(
-                f"{where}the {' and '.join(bad)}, and the student is of no use from here "
-                "on. Lower the learning rate or the weights of the added terms; "
+                f"{where}the {' and '.join(bad)}, and the student is of no use from "
+                "here on. Lower the learning rate or the weights of the added terms; "
                 "keras.callbacks.BackupAndRestore or ModelCheckpoint keeps what was "
                 "before."
             )
 
 
-def with_watch(given):
+def with_watch(given: Any) -> tuple[Any, Watch]:
     """The callbacks of a `fit` with a `Watch` before them.
 
     Args:

@@ -65,8 +65,8 @@ def test_read_images_are_those_that_were_prepared(shared_dir, tfds_dir):
     spec.loader.exec_module(prepare)
     images, labels = prepare.load("cifar10", "test", 200)
     split = data.read("cifar10", tfds_dir, train_examples=1).test
-    found = {(i.tobytes(), int(l)) for i, l in zip(split.images, split.labels)}
-    assert found == {(i.tobytes(), int(l)) for i, l in zip(images, labels)}
+    found = {(i.tobytes(), int(n)) for i, n in zip(split.images, split.labels)}
+    assert found == {(i.tobytes(), int(n)) for i, n in zip(images, labels)}
 
 
 def test_a_cut_is_the_beginning_and_is_told(tfds_dir):

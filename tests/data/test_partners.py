@@ -1,4 +1,4 @@
-"""Partners of shuffled controls: never the image itself, of the class that was asked for."""
+"""Partners of shuffled controls: never the image itself, of the requested class."""
 
 import numpy as np
 import pytest

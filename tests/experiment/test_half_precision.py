@@ -2,7 +2,8 @@
 
 Some ten minutes on 2 CPU cores, so only on request:
 
-    IGAM_TF_LONG_TESTS=runs/precision python -m pytest tests/experiment/test_half_precision.py
+    IGAM_TF_LONG_TESTS=runs/precision python -m pytest \\
+        tests/experiment/test_half_precision.py
 
 The folder keeps the run folders: interrupted, the same command goes on.
 """
@@ -44,8 +45,8 @@ def rows():
 def test_within_one_point_of_float32(rows, half, row, attack):
     """The mean of three seeds.
 
-    Rounding sends the training of IGAM elsewhere: for one seed PGD-20 differs by up to 4
-    points either way. Each run has one thread, and repeats itself on one machine.
+    Rounding sends the training of IGAM elsewhere: for one seed PGD-20 differs by up to
+    4 points either way. Each run has one thread, and repeats itself on one machine.
     """
     found, expected = (
         np.array(rows[f"{row}, {precision}"]["attacks"][attack]["values"])

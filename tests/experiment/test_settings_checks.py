@@ -25,9 +25,15 @@ def _parse(*arguments):
         (["--eps=8"], "--eps=8"),
         (["--norm=l2", "--eps=128"], "--eps=128.*divide by 255"),
         (["--pag_classes=99"], "--pag_classes=99: digits_parity has 2 classes"),
-        (["--score_model=/nope.keras", "--pag_targets=sbg"], "--score_model=/nope.keras"),
+        (
+            ["--score_model=/nope.keras", "--pag_targets=sbg"],
+            "--score_model=/nope.keras",
+        ),
         (["--batch_norm=batch", "--attacks=autoattack"], "--batch_norm=batch"),
-        (["--batch_norm=batch", "--attacks=clean,autoattack-rand"], "--batch_norm=batch"),
+        (
+            ["--batch_norm=batch", "--attacks=clean,autoattack-rand"],
+            "--batch_norm=batch",
+        ),
         (["--discriminator_channels=0"], "--discriminator_channels=0"),
         (["--discriminator_channels=16,-1"], "--discriminator_channels=16,-1"),
         (["--epochs=99999999999999999999"], "--epochs=9+: expected at most 2147483647"),
@@ -61,7 +67,8 @@ def test_other_types_are_refused(settings, message):
 
 def test_what_is_right_is_taken():
     assert Experiment(**BASE, methods=["igam", "pag"]).methods == ("igam", "pag")
-    # The whole ball in one step, a ball of radius 0, a teacher that is not trained here.
+    # The whole ball in one step, a ball of radius 0, a teacher that is not trained
+    # here.
     Experiment(**{**BASE, "step_size": 0.3})
     Experiment(**{**BASE, "eps": 0.0})
     Experiment(**BASE, teacher_checkpoint="x.keras", teacher_step_size=1.0)

@@ -160,7 +160,7 @@ def add_losses(found, name, history, golden, folder, num_steps):
 
 
 def step0(found, name, folder, golden, gradients, **arguments):
-    """Input gradients, what the discriminator says of them, and all gradients, at the checkpoint."""
+    """Input gradients, discriminator outputs and all gradients at the checkpoint."""
     run = Run(folder, **arguments)
     method, images, labels = run.method, tf.constant(run.images[0]), run.labels[0]
     teacher_gradient = method.teacher_gradient(images, labels)
@@ -217,9 +217,9 @@ def discriminator_transition(found, folder, run, steps, gradients, after):
     """The discriminator's step from the golden student, on golden input gradients.
 
     It sees directions, and where the student is sure of an image, float32 leaves of its
-    input gradient little more than rounding: one processor's direction is not another's.
-    So our passes run (they move statistics), and theirs are what is looked at. That ours
-    are the same is what `step0` compares, and twelve steps of float64.
+    input gradient little more than rounding: one processor's direction is not
+    another's. So our passes run (they move statistics), and theirs are what is looked
+    at. That ours are the same is what `step0` compares, and twelve steps of float64.
     """
     found.add_weights("after 1 student", run.values("student"), after, trainable=True)
     run.set("student", {k: v for k, v in after.items() if "/moving_" not in k})
@@ -266,9 +266,7 @@ def float64(folder):
     """Twelve steps in a row, student and discriminator, through `fit`."""
     found = Differences()
     run = Run(folder)
-    after = {
-        epoch: arrays(folder / f"f64/after{epoch + 1}.npz") for epoch in (0, 11)
-    }
+    after = {epoch: arrays(folder / f"f64/after{epoch + 1}.npz") for epoch in (0, 11)}
 
     def compare(epoch, logs=None):
         del logs

@@ -1,4 +1,4 @@
-"""The convolutional network of small real tasks: size, derivatives, student, teacher."""
+"""The convolutional network of small tasks: size, derivatives, student, teacher."""
 
 import numpy as np
 import pytest

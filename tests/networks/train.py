@@ -2,7 +2,8 @@
 
     python tests/networks/train.py
 
-Tests assert what these networks do, so that a new training may need new numbers in them.
+Tests assert what these networks do, so that a new training may need new numbers in
+them.
 """
 
 import pathlib

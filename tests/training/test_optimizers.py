@@ -12,7 +12,8 @@ def test_momentum_keeps_the_gradient_not_its_product_with_the_rate():
     optimizer = training.Momentum(rates, momentum=0.9)
     variable = keras.Variable([1.0])
     optimizer.build([variable])
-    # By hand: accumulators 2, 3.8, 5.42; rates 0.1, 0.1 (boundaries are inclusive), 0.01.
+    # By hand: accumulators 2, 3.8, 5.42; rates 0.1, 0.1 (boundaries are inclusive),
+    # 0.01.
     expected = [1 - 0.2, 1 - 0.2 - 0.38, 1 - 0.2 - 0.38 - 0.0542]
     for value in expected:
         optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])

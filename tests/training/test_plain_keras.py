@@ -1,4 +1,4 @@
-"""Finetuned teachers are files that any Keras loads: no code of this package is asked."""
+"""Finetuned teachers are files that any Keras loads, without code of this package."""
 
 import os
 import subprocess

@@ -40,8 +40,9 @@ def test_igam_trains(digits, precision):
     for name, values in history.items():
         assert np.isfinite(values).all(), name
     assert history["grad_norm"][-1] > 0
-    # The same training, up to rounding, which student and discriminator then amplify: in the first
-    # epoch by 2 % over two seeds, and by 5 % where the discriminator has a say.
+    # The same training, up to rounding, which student and discriminator then amplify:
+    # in the first epoch by 2 % over two seeds, and by 5 % where the discriminator has a
+    # say.
     for name, first in (("loss", 0.25), ("cross_entropy", 0.1), ("difference", 0.1)):
         np.testing.assert_allclose(history[name][0], expected[name][0], rtol=first)
         np.testing.assert_allclose(history[name], expected[name], rtol=0.5)
@@ -67,7 +68,9 @@ def test_gradients_of_confident_images(digits, precision):
         logits.kernel.assign(logits.kernel * 10.0)
         logits.bias.assign([0.0, 12.0])
         images = tf.constant(digits.test.images[:8])
-        images = tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1)
+        images = tf.cast(images, tf.float32) / (
+            255.0 if images.dtype == tf.uint8 else 1
+        )
         labels = tf.ones([8], tf.int32)
         return gradients.input_gradient(model, images, labels)
 
@@ -111,9 +114,7 @@ def test_a_copy_in_float32(digits, precision, tmp_path):
     """Also of a network inside of a network, as finetuned teachers are."""
     with distribution.precision(precision):
         teacher = models.wide_resnet(depth=8, width=1, image_shape=(8, 8, 1))
-        model = training.with_new_logits(
-            teacher, num_classes=2, image_shape=(8, 8, 1)
-        )
+        model = training.with_new_logits(teacher, num_classes=2, image_shape=(8, 8, 1))
     images, _ = next(iter(data.evaluation_batches(digits.test, 8)))
     # Loaded under another policy, it computes as it was saved.
     model.save(tmp_path / "half.keras")

@@ -1,7 +1,7 @@
 """The settings of an experiment in groups of what belongs together.
 
-`run.py` makes a flag of every field of every group; those of a method stand beside its
-class, in `igam_tf.training`.
+`run.py` makes a flag of every field of every group; those of a method are defined
+beside its class, in `igam_tf.training`.
 """
 
 from igam_tf.experiment.settings.networks import (

@@ -14,8 +14,8 @@ class TeacherSettings(Settings):
 
     checkpoint: str = setting(
         "",
-        "Robust teacher: a MadryLab TensorFlow 1 checkpoint (folder, prefix, .index file "
-        "or zip) or a .keras file; trained here by PGD if left out.",
+        "Robust teacher: a MadryLab TensorFlow 1 checkpoint (folder, prefix, .index "
+        "file or zip) or a .keras file; trained here by PGD if left out.",
         flag="teacher_checkpoint",
     )
     model: str = setting(
@@ -29,9 +29,9 @@ class TeacherSettings(Settings):
     )
     width: int = setting(
         10,
-        "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 16 k and on "
-        "of a preact_resnet and a conv_net, 48 k units of a vit, 32 k hidden units of a "
-        "small_cnn.",
+        "Width k of the teacher: 16 k, 32 k, 64 k filters of a Wide-ResNet, 16 k and "
+        "on of a preact_resnet and a conv_net, 48 k units of a vit, 32 k hidden units "
+        "of a small_cnn.",
         flag="teacher_width",
         at_least=1,
     )

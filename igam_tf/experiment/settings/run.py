@@ -106,13 +106,11 @@ class RunSettings(Settings):
 
     run_dir: str = setting(
         "",
-        "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if left "
-        "out.",
+        "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if "
+        "left out.",
         resumable=True,
     )
-    seed: int = setting(
-        0, "Seed of everything random.", at_least=0, at_most=2**31 - 1
-    )
+    seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)
     strategy: str = setting(
         "auto",
         "mirrored over local devices, multiworker (machines in TF_CONFIG), one device, "

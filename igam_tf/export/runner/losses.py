@@ -5,6 +5,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Losses(collections.abc.Mapping):
@@ -18,7 +19,7 @@ class Losses(collections.abc.Mapping):
         sums, counts: arrays (names,) on the device.
     """
 
-    def __init__(self, names: Sequence[str], sums: np.ndarray, counts: np.ndarray):
+    def __init__(self, names: Sequence[str], sums: ArrayLike, counts: ArrayLike):
         self.names, self._sums, self._counts = names, sums, counts
 
     @classmethod

@@ -100,7 +100,7 @@ def wide_integers() -> contextlib.AbstractContextManager:
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     # Before JAX 0.8.
-    from jax.experimental import enable_x64
+    from jax.experimental import enable_x64  # type: ignore[attr-defined]  # gone since
 
     return enable_x64(True)
 

@@ -117,8 +117,8 @@ class ExportedStep:
         length = self.manifest["programs"][folder.SCHEDULE]["results"][0]["shape"][0]
         first = step - step % length
         if first not in self._plans:
-            plan = program({"first_step": np.int64(first)}, {})
-            self._plans = {first: {name: np.asarray(a) for name, a in plan.items()}}
+            found = program({"first_step": np.int64(first)}, {})
+            self._plans = {first: {name: np.asarray(a) for name, a in found.items()}}
         plan, index = self._plans[first], step - first
         phase = self.manifest["phases"][plan["phase"][index]]
         return phase, bool(plan["second_due"][index])
