@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import resource
-import time
-
-import keras
-import numpy as np
-
-from igam_tf import attacks, data, distribution
-from igam_tf.attacks import names
-from igam_tf.data import registry
-from igam_tf.experiment import controls, networks, teacher
-from igam_tf.experiment import stages as stage_kinds
+from igam_tf import distribution
+from igam_tf.experiment.estimate import Estimate, Measured
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.plan import plan
-from igam_tf.experiment.setup import Setup
 from igam_tf.experiment.sharing import trained_stages
+from igam_tf.experiment.stages import Stage
 from igam_tf.experiment.table import Table
-from igam_tf.training.matched import WITH_PARTNERS
 
-_TIMED_STEPS = 3
 _COLUMNS = ("stage", "from", "parameters", "steps", "ms a step", "time", "memory")
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """One stage, measured.
-
-    Attributes:
-        parameters: weights of the network that it trains or evaluates.
-        steps: training steps, or batches of the evaluation.
-        seconds: of one of them, after compilation.
-        memory: peak of this process so far, in bytes.
-        remark: what the estimate leaves out.
-    """
-
-    parameters: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    memory: int = 0
-    remark: str = ""
 
 
 def dry_run(experiment: Experiment | Table) -> str:
@@ -75,7 +43,7 @@ def dry_run(experiment: Experiment | Table) -> str:
 def _of_run(experiment, seen, place=""):
     """Lines of one run; a stage that an earlier run of the table makes is named so."""
     with distribution.precision(experiment.run.precision):
-        estimate = _Estimate(experiment)
+        estimate = Estimate(experiment)
         deciding = {stage.name: flags for stage, flags in trained_stages(experiment)}
         rows, total = [_COLUMNS], 0.0
         for stage in plan(experiment):
@@ -94,7 +62,7 @@ def _of_run(experiment, seen, place=""):
     return [*lines, f"Together about {_duration(total)}, compilation aside."]
 
 
-def _shown(stage, found):
+def _shown(stage: Stage, found: Measured) -> tuple[str, ...]:
     inputs = ", ".join(stage.inputs) if len(stage.inputs) < 3 else "all of these"
     if not found.parameters:
         return (stage.name, inputs, "", "", "", found.remark, "")
@@ -114,190 +82,3 @@ def _duration(seconds):
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Estimate:
-    """Measures the stages of one experiment; to a method's `prepare` it is the run."""
-
-    experiment: Experiment
-
-    @functools.cached_property
-    def strategy(self):
-        settings = self.experiment.run
-        return distribution.strategy(settings.strategy, devices=settings.devices)
-
-    @functools.cached_property
-    def target(self):
-        settings = self.experiment.data
-        return self._noise(settings.target, settings.train_examples)
-
-    def seed(self, purpose):
-        del purpose
-        return 0
-
-    def _noise(self, name, num_train):
-        """A task of a few images of noise, that knows how many images a run has."""
-        settings, info = self.experiment.data, registry.find(name)
-        found = data.read(
-            name,
-            settings.data_dir or None,
-            train_examples=1,
-            test_examples=1,
-            download=settings.download,
-            progress=False,
-        )
-        count = max(2 * info.num_classes, self.experiment.training.batch_size)
-        noise = np.random.default_rng(0).integers(0, 256, (count, *info.image_shape))
-        labels = np.arange(count, dtype=np.int32) % info.num_classes
-        split = data.Split(noise.astype(np.uint8), labels)
-        num_test = self.experiment.evaluation.num_examples
-        return dataclasses.replace(
-            found,
-            train=split,
-            test=split,
-            train_total=min(num_train or found.train_total, found.train_total),
-            test_total=min(num_test or found.test_total, found.test_total),
-        )
-
-    def of(self, stage):
-        """The `Measured` of a stage."""
-        kinds = {
-            stage_kinds.Teacher: self._teacher,
-            stage_kinds.Finetuning: self._finetuning,
-            stage_kinds.Row: self._row,
-            stage_kinds.Evaluation: self._evaluation,
-        }
-        if type(stage) not in kinds:
-            return Measured()
-        keras.utils.clear_session(free_memory=False)
-        with self.strategy.scope():
-            return kinds[type(stage)](stage)
-
-    def _teacher(self, stage):
-        settings, experiment = self.experiment.teacher, self.experiment
-        model = networks.untrained_teacher(experiment)
-        if stage.control == "random_teacher" or (
-            settings.checkpoint and not stage.control
-        ):
-            return Measured(parameters=model.count_params(), remark="not trained")
-        source = experiment.data.source
-        task = self._noise(source, experiment.data.source_train_examples)
-        steps = settings.epochs * _batches(task.train_total, settings.batch_size)
-        method = teacher.adversarial_training(
-            experiment, model, 0, steps, is_robust=not stage.control
-        )
-        return _measured(method, task, settings.batch_size, steps)
-
-    def _finetuned(self):
-        model = networks.untrained_teacher(self.experiment)
-        return teacher.with_new_logits(self.experiment, model, self.target)
-
-    def _finetuning(self, stage):
-        batch_size = self.experiment.training.batch_size
-        method = teacher.finetuning(self.experiment, self._finetuned(), 0)
-        steps = stage.epochs * _batches(self.target.train_total, batch_size)
-        return _measured(method, self.target, batch_size, steps)
-
-    def _row(self, stage):
-        settings = self.experiment.training
-        if stage.settings.trains_first():
-            return Measured(remark="not estimated: trains a network of its own first")
-        targets, batches = stage.settings.prepare(self)
-        matched_to = controls.matched_to(controls.split(stage.row)[1])
-        setup = Setup(
-            # Matching, which takes the time, starts at once.
-            experiment=self.experiment.replace(matching_start=0.0),
-            task=self.target,
-            student=networks.student(
-                self.experiment, stage.settings.student_normalization
-            ),
-            teacher=self._finetuned() if stage.teacher else None,
-            targets=targets,
-            matched_to=matched_to,
-            total_steps=1,
-        )
-        method = stage.settings.build(setup)
-        steps = settings.epochs * _batches(self.target.train_total, settings.batch_size)
-        partners = matched_to if matched_to in WITH_PARTNERS else None
-        return _measured(
-            method, self.target, settings.batch_size, steps, batches, partners
-        )
-
-    def _evaluation(self, stage):
-        settings, experiment = self.experiment.evaluation, self.experiment
-        is_teacher = experiment.settings_of(controls.split(stage.row)[0]).is_teacher
-        model = self._finetuned() if is_teacher else networks.student(experiment)
-        count = min(settings.batch_size, len(self.target.test))
-        images = self.target.test.images[:count].astype("float32") / 255
-        labels = self.target.test.labels[:count]
-        attack = attacks.pgd(eps=1 / 255, step_size=1 / 255, num_steps=1)
-        seconds = _seconds(lambda: attack(model, images, labels)) / count
-        steps, others = 0, []
-        for name in settings.attacks:
-            form, numbers = names.match(name)
-            if form.place.startswith("gradient_attack"):
-                restarts = numbers.get("num_restarts", 1)
-                steps += numbers.get("num_steps", 1) * restarts
-            elif form.place:
-                others.append(name)
-        return Measured(
-            parameters=model.count_params(),
-            steps=steps * self.target.test_total,
-            seconds=seconds,
-            memory=_peak_memory(),
-            remark=f"without {', '.join(others)}" if others else "",
-        )
-
-
-def _measured(method, task, batch_size, steps, batches=None, partners=None):
-    batches = batches or functools.partial(
-        data.training_batches,
-        task.train,
-        augmentation=data.Augmentation(),
-        partners=partners,
-    )
-    size = min(batch_size, len(task.train))
-    clock = _Clock()
-    method.fit(
-        batches(size, seed=0, first_epoch=0),
-        steps_per_epoch=_TIMED_STEPS,
-        verbose=0,
-        callbacks=[clock],
-    )
-    return Measured(
-        parameters=method.student.count_params(),
-        steps=steps,
-        seconds=min(clock.seconds[1:]),
-        memory=_peak_memory(),
-    )
-
-
-class _Clock(keras.callbacks.Callback):
-    """Seconds of each training step; the first one compiles."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seconds.append(time.perf_counter() - self._start)
-
-
-def _seconds(work):
-    """Of the second of two calls: the first one compiles."""
-    work()
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _peak_memory():
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _batches(count, batch_size):
-    return -(-count // batch_size)
