@@ -46,7 +46,7 @@ class Measured:
 
 
 def dry_run(experiment: Experiment | Table) -> str:
-    """What a run would do, as a text: nothing is trained, and nothing written.
+    """Describes what a run would do: nothing is trained, and nothing written.
 
     One training step of every stage is compiled and measured on noise, with the
     settings' batch size. Times add up over all epochs; evaluations count attacks by
@@ -62,9 +62,10 @@ def dry_run(experiment: Experiment | Table) -> str:
         return "\n".join(_of_run(experiment, {}))
     lines: list[str] = []
     seen: dict[tuple[str, str], str] = {}
-    for number, (inner, rows) in enumerate(experiment.runs()):
+    for number, (inner, rows) in enumerate(experiment.runs(), start=1):
         labels = ", ".join(row.label for row in rows)
-        lines += [f"Run {number + 1}: {labels}", *_of_run(inner, seen, f"run {number + 1}"), ""]
+        own = _of_run(inner, seen, f"run {number}")
+        lines += [f"Run {number}: {labels}", *own, ""]
     return "\n".join(lines)
 
 
@@ -84,8 +85,9 @@ def _of_run(experiment, seen, place=""):
             total += found.steps * found.seconds
             rows.append(_shown(stage, found))
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
-    return [*lines, f"Together about {_duration(total)}, compilation aside."]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths)) for row in rows)
+    summary = f"Together about {_duration(total)}, compilation aside."
+    return [*(line.rstrip() for line in lines), summary]
 
 
 def _shown(stage, found):
@@ -98,7 +100,8 @@ def _shown(stage, found):
         f"{found.parameters:,}",
         f"{found.steps:,}",
         f"{1000 * found.seconds:.1f}",
-        _duration(found.steps * found.seconds) + (f" ({found.remark})" if found.remark else ""),
+        _duration(found.steps * found.seconds)
+        + (f" ({found.remark})" if found.remark else ""),
         f"{found.memory / 2**30:.1f} GiB",
     )
 
@@ -111,7 +114,7 @@ def _duration(seconds):
 
 @dataclasses.dataclass(frozen=True)
 class _Estimate:
-    """Measures the stages of one experiment; to a method's `prepare` it is the run."""
+    """Measures the stages of an experiment; a method's `prepare` takes it for a run."""
 
     experiment: Experiment
 
@@ -130,7 +133,7 @@ class _Estimate:
         return 0
 
     def _noise(self, name, num_train):
-        """A task of a few images of noise, that knows how many images a run has."""
+        """A task of a few images of noise that knows how many images a run has."""
         settings, info = self.experiment.data, registry.find(name)
         found = data.read(
             name,
@@ -170,7 +173,9 @@ class _Estimate:
     def _teacher(self, stage):
         settings, experiment = self.experiment.teacher, self.experiment
         model = networks.untrained_teacher(experiment)
-        if stage.control == "random_teacher" or (settings.checkpoint and not stage.control):
+        if stage.control == "random_teacher" or (
+            settings.checkpoint and not stage.control
+        ):
             return Measured(parameters=model.count_params(), remark="not trained")
         source = experiment.data.source
         task = self._noise(source, experiment.data.source_train_examples)
@@ -200,7 +205,9 @@ class _Estimate:
             # Matching, which takes the time, starts at once.
             experiment=self.experiment.replace(matching_start=0.0),
             task=self.target,
-            student=networks.student(self.experiment, stage.settings.student_normalization),
+            student=networks.student(
+                self.experiment, stage.settings.student_normalization
+            ),
             teacher=self._finetuned() if stage.teacher else None,
             targets=targets,
             matched_to=matched_to,
