@@ -71,7 +71,12 @@ setup(
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
         # notebooks. JAX runs exported steps. pdoc builds the API pages.
         "tests": [
-            "pytest", "pytest-xdist", "nbclient", "nbformat", "ipykernel", "jax>=0.5",
+            "pytest",
+            "pytest-xdist",
+            "nbclient",
+            "nbformat",
+            "ipykernel",
+            "jax>=0.5",
             "pdoc>=16",
         ],
         # What .ci/run checks beside the tests; one version of each, so that it decides

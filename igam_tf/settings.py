@@ -107,7 +107,9 @@ def check_type(field: dataclasses.Field, value: Any) -> None:
     kind = type(field.default)
     fits = {
         bool: lambda: isinstance(value, bool),
-        int: lambda: isinstance(value, numbers.Integral) and not isinstance(value, bool),
+        int: lambda: (
+            isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        ),
         float: lambda: isinstance(value, numbers.Real) and not isinstance(value, bool),
         str: lambda: isinstance(value, str),
         tuple: lambda: isinstance(value, tuple),

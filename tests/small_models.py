@@ -64,7 +64,12 @@ def new_perceptron():
     """Two hidden layers without convolution or batch norm, not trained."""
     layers = [keras.layers.Dense(96, "gelu"), keras.layers.Dense(48, "gelu")]
     return keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers, keras.layers.Dense(10)]
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            *layers,
+            keras.layers.Dense(10),
+        ]
     )
 
 

@@ -79,7 +79,10 @@ def test_wrap_call():
 
 def test_recorded_calls():
     inputs = keras.Input((2,))
-    model, found = keras.Model(inputs, keras.ops.relu(keras.layers.Dense(3)(inputs))), []
+    model, found = (
+        keras.Model(inputs, keras.ops.relu(keras.layers.Dense(3)(inputs))),
+        [],
+    )
     before = keras.Operation.__call__
     with compat.recorded_calls(lambda operation, args, kwargs: found.append(operation)):
         model(np.ones((1, 2), "float32"))
@@ -144,7 +147,10 @@ def test_own_loop(call):
     model.compile("sgd", steps_per_execution=2)
     dataset = tf.data.Dataset.from_tensors((tf.zeros((3, 2)), tf.zeros(3))).repeat(2)
     if call == "fit":
-        logs = {k: v[-1] for k, v in model.fit(dataset, shuffle=False, verbose=0).history.items()}
+        logs = {
+            k: v[-1]
+            for k, v in model.fit(dataset, shuffle=False, verbose=0).history.items()
+        }
     else:
         logs = model.evaluate(dataset, verbose=0, return_dict=True)
     assert logs == {"ours": 7.0}

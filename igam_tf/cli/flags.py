@@ -97,7 +97,9 @@ def read(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     flags.DEFINE_string("flagfile", "", "File of flags.", flag_values=values)
     rest = values(["run.py", *values.read_flags_from_files(arguments)])[1:]
     if rest:
-        raise flags.Error(f"Unexpected arguments: {' '.join(rest)}; flags begin with --.")
+        raise flags.Error(
+            f"Unexpected arguments: {' '.join(rest)}; flags begin with --."
+        )
     settings = {name: values[name].value for name in FIELDS}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return settings, {name: values[name].value for name in COMPOSITION}

@@ -55,7 +55,9 @@ def _experiment(recipe, own, size):
     recipe = [*recipe, *_overlays(recipe, size)]
     settings, _ = flags.read([*recipe, *own])
     changes = flags.differences(flags.read(recipe)[0], settings)
-    return Experiment(**settings), ([f"size {size}"] if size != "paper" else []) + changes
+    return Experiment(**settings), (
+        [f"size {size}"] if size != "paper" else []
+    ) + changes
 
 
 def _overlays(recipe, size):
@@ -96,7 +98,9 @@ def _row(text, numbers, own, size, columns):
     more = table_text.in_parts(more, _experiment(recipe, own, size)[0])
     experiment, changes = _experiment(recipe, [*more, *own], size)
     label = table_text.label_of(label, experiment)
-    return Row(label, experiment, tuple(changes), table_text.published(columns, numbers))
+    return Row(
+        label, experiment, tuple(changes), table_text.published(columns, numbers)
+    )
 
 
 def find_recipe(source: str, target: str) -> pathlib.Path:
@@ -144,4 +148,6 @@ def _is_flagfile(argument):
 
 def is_dry_run(arguments: list[str]) -> bool:
     """Whether `--dry_run` is among these command line arguments."""
-    return flags.read([a for a in _joined(arguments) if not _is_flagfile(a)])[1]["dry_run"]
+    return flags.read([a for a in _joined(arguments) if not _is_flagfile(a)])[1][
+        "dry_run"
+    ]

@@ -67,6 +67,8 @@ def _restart(error):
     restarts = int(os.environ.get(RESTARTS, "0"))
     if restarts >= MAX_RESTARTS:
         sys.exit(f"Error: {error}")
-    print(f"A worker was lost; waiting for it to be started again. ({error})", flush=True)
+    print(
+        f"A worker was lost; waiting for it to be started again. ({error})", flush=True
+    )
     os.environ[RESTARTS] = str(restarts + 1)
     os.execv(sys.executable, [sys.executable, *sys.argv])

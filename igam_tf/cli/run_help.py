@@ -38,7 +38,9 @@ def check_names(arguments: list[str]) -> None:
             continue
         close = difflib.get_close_matches(found[0].lstrip("-"), known, n=1)
         guess = f" Did you mean --{close[0]}?" if close else ""
-        raise ValueError(f"{argument}: there is no such flag.{guess} See run.py --help.")
+        raise ValueError(
+            f"{argument}: there is no such flag.{guess} See run.py --help."
+        )
 
 
 def rendered() -> str:
@@ -67,7 +69,9 @@ def _flag(name, default, text, limits=()):
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     if default not in ("", ()):
-        shown = fraction(default) if isinstance(default, float) else str(default).lower()
+        shown = (
+            fraction(default) if isinstance(default, float) else str(default).lower()
+        )
         text += f" (default: {shown})"
     indent = " " * 6
     body = textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)

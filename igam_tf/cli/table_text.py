@@ -1,7 +1,7 @@
 """How the flag file of a table describes its rows.
 
-    --row=lambda_diff {difference_weight:g}: mnist_to_cifar10 --difference_weight=0.25x
-    --paper=61.8 16.3
+--row=lambda_diff {difference_weight:g}: mnist_to_cifar10 --difference_weight=0.25x
+--paper=61.8 16.3
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ def check(experiment: Experiment) -> None:
     for settings in experiment.methods_settings:
         settings.check(experiment)
     check_depth(experiment.network("student"), experiment.student.depth, "--depth")
-    check_depth(experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth")
+    check_depth(
+        experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth"
+    )
 
 
 def known_dataset(name: str, *, flag: str) -> registry.DatasetInfo:
@@ -87,7 +89,9 @@ def check_steps(experiment: Experiment) -> None:
     attack, teacher = experiment.attack, experiment.teacher
     balls = [("step_size", attack.step_size, "eps", attack.eps)]
     if not teacher.checkpoint:
-        balls.append(("teacher_step_size", teacher.step_size, "teacher_eps", teacher.eps))
+        balls.append(
+            ("teacher_step_size", teacher.step_size, "teacher_eps", teacher.eps)
+        )
     for name, step, radius, eps in balls:
         # In a ball of radius 0 nothing moves, whatever the step.
         if eps and step > 2 * eps * (1 + 1e-6):
@@ -105,7 +109,9 @@ def check_attacks(experiment: Experiment) -> None:
             names.check(attack)
         except ValueError as error:
             raise ValueError(f"--attacks: {error}") from None
-        if experiment.evaluation.batch_norm == "batch" and attack.startswith("autoattack"):
+        if experiment.evaluation.batch_norm == "batch" and attack.startswith(
+            "autoattack"
+        ):
             raise ValueError(
                 f"--batch_norm=batch with --attacks={attack}: expected "
                 "--batch_norm=inference, because AutoAttack's parts run on the images "

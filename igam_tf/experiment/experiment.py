@@ -124,7 +124,9 @@ class Experiment:
         name = getattr(self, role).model
         if name != "auto":
             return name
-        task = registry.find(self.data.source if role == "teacher" else self.data.target)
+        task = registry.find(
+            self.data.source if role == "teacher" else self.data.target
+        )
         height, _, channels = task.image_shape
         if channels > 1:
             return "wide_resnet"

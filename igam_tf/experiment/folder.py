@@ -69,7 +69,9 @@ class Folder:
                 within = left.relative_to(self.path).parents
                 # A run inside of a table's folder has a lock of its own.
                 owners = [self.path / p for p in within if p.parts]
-                if left.is_file() and not any((p / locks.NAME).exists() for p in owners):
+                if left.is_file() and not any(
+                    (p / locks.NAME).exists() for p in owners
+                ):
                     left.unlink(missing_ok=True)
             yield
 
@@ -256,7 +258,9 @@ class RunFolder(Folder):
         before = earlier["settings"]
         other = [n for n in now if n in before and before[n] != now[n]]
         if other:
-            changes = ", ".join(f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other)
+            changes = ", ".join(
+                f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other
+            )
             raise ValueError(
                 f"--run_dir: {self.path} holds a run of other settings ({changes}); "
                 "pass the same settings to go on with it, or another --run_dir."

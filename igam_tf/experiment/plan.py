@@ -22,7 +22,9 @@ from igam_tf.experiment.stages import (
 )
 
 
-def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tuple[Stage, ...]:
+def plan(
+    experiment: Experiment, *, finished_rows: tuple[str, ...] = ()
+) -> tuple[Stage, ...]:
     """The stages of a run: teachers, rows, evaluations, results.
 
     Args:
@@ -39,7 +41,9 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
         for stage in stages:
             found.setdefault(stage.name, stage)
 
-    methods = [experiment.settings_of(controls.split(row)[0]) for row in experiment.rows]
+    methods = [
+        experiment.settings_of(controls.split(row)[0]) for row in experiment.rows
+    ]
     if any(method.needs_teacher for method in methods):
         add(*_teacher(experiment, ""))
     for row in experiment.rows:
@@ -49,7 +53,9 @@ def plan(experiment: Experiment, *, finished_rows: tuple[str, ...] = ()) -> tupl
         for row in controls.all_rows()
         if row in experiment.rows or row in finished_rows or row in found
     ]
-    add(*(Evaluation(experiment, row) for row in rows), Results(experiment, tuple(rows)))
+    add(
+        *(Evaluation(experiment, row) for row in rows), Results(experiment, tuple(rows))
+    )
     return tuple(found.values())
 
 

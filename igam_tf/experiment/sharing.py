@@ -61,7 +61,9 @@ def share_finished(experiment: Experiment) -> None:
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue
-            if (own.path / stage.output).exists() or not other.is_finished(stage.output):
+            if (own.path / stage.output).exists() or not other.is_finished(
+                stage.output
+            ):
                 continue
             _link_stage(stage, other, own)
 

@@ -103,8 +103,11 @@ def _together(table, folder, found):
         row["settings"] = {name: value for name, value in own if name not in common}
     last = found[-1][-1]
     together = {
-        "title": table.title + (f" (size {table.size})" if table.size != "paper" else ""),
-        "rows": {name: rows[name] for row in table.rows for name in _own_and_controls(row)},
+        "title": table.title
+        + (f" (size {table.size})" if table.size != "paper" else ""),
+        "rows": {
+            name: rows[name] for row in table.rows for name in _own_and_controls(row)
+        },
         "paper": {name: numbers for name, numbers in paper.items() if numbers},
         "size": table.size,
         "settings": common,

@@ -106,9 +106,7 @@ def finetuning(
 ) -> training.TrainingMethod:
     """The compiled method that trains the new logits of a teacher."""
     method = training.StandardTraining(model, seed=seed)
-    method.compile(
-        training.finetuning_optimizer(), jit_compile=jit_compile(experiment)
-    )
+    method.compile(training.finetuning_optimizer(), jit_compile=jit_compile(experiment))
     return method
 
 

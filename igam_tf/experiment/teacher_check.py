@@ -57,7 +57,9 @@ def record(run: Run, teacher: keras.Model) -> None:
         teacher = models.in_float32(teacher)
     found.update(measure(run.experiment, teacher))
     run.record()
-    folder.write_json("flags.json", {**folder.read_json("flags.json"), "teacher": found})
+    folder.write_json(
+        "flags.json", {**folder.read_json("flags.json"), "teacher": found}
+    )
     run.say(_summary(found))
     for warning in found["warnings"]:
         run.say(f"Warning: {warning}")
@@ -118,7 +120,10 @@ def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
 
 def seen(experiment: Experiment, finetuned: keras.Model) -> str:
     """Text that explains the input transform, and warns of the pixels that it drops."""
-    name, transform = experiment.finetuning.input_transform, finetuned.get_layer("input_transform")
+    name, transform = (
+        experiment.finetuning.input_transform,
+        finetuned.get_layer("input_transform"),
+    )
     lines = [f"Input transform: {seen_pixels.explain(name, transform)}."]
     warning = seen_pixels.warning(name, transform)
     return "\n".join(lines + ([f"Warning: {warning}"] if warning else []))
@@ -208,7 +213,9 @@ def _check_range(experiment, teacher, images, labels):
 def _right(teacher, images, labels):
     """Which images it classifies correctly: bool (images,)."""
     parts = range(0, len(images), _BATCH)
-    logits = [np.asarray(teacher(images[i : i + _BATCH], training=False)) for i in parts]
+    logits = [
+        np.asarray(teacher(images[i : i + _BATCH], training=False)) for i in parts
+    ]
     return np.concatenate(logits).argmax(-1) == labels
 
 

@@ -206,9 +206,7 @@ def too_few(replicas: int) -> str:
 
 
 def _is_batches(x):
-    return isinstance(
-        x, (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType)
-    )
+    return isinstance(x, (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType))
 
 
 def _data_set(dataset, expected):
@@ -229,7 +227,9 @@ def _data_set(dataset, expected):
         else:
             parts = [images, labels]
             labels, right = _numbers(tf.ensure_shape(labels, [None] * rank))
-            fine &= right & tf.reduce_all((labels >= 0) & (labels < expected.num_classes))
+            fine &= right & tf.reduce_all(
+                (labels >= 0) & (labels < expected.num_classes)
+            )
         checked = tf.cond(
             fine,
             lambda: True,

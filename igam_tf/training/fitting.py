@@ -202,7 +202,9 @@ class Fitting(compat.OwnLoop, keras.Model):
         images, labels = self._expected().checked(batch)
         feeding.check_shares(len(labels), len(labels), self.num_replicas)
         # Slices, so that the size of the batch is no part of what is traced.
-        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(len(labels))
+        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(
+            len(labels)
+        )
         return iter(self.distribute_strategy.experimental_distribute_dataset(batches))
 
     def make_train_function(self, force: bool = False) -> None:

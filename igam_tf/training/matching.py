@@ -109,7 +109,9 @@ class AdversarialMatching(TrainingMethod):
         Returns:
             Tuple of two tensors (batch, ...) of one shape.
         """
-        raise TypeError(f"{type(self).__name__} does not define its discriminator_inputs.")
+        raise TypeError(
+            f"{type(self).__name__} does not define its discriminator_inputs."
+        )
 
     def phase(self, step: tf.Tensor) -> tf.Tensor:
         return tf.cast(step >= self.matching_start, tf.int32)

@@ -47,7 +47,9 @@ def prepare(settings: pag.Settings, run: Run) -> tuple[Callable | None, Callable
     if network is None:
         # Without crop and flip, which PAG does inside of the gradient.
         plain = data.Augmentation()
-        return targets, functools.partial(data.training_batches, train, augmentation=plain)
+        return targets, functools.partial(
+            data.training_batches, train, augmentation=plain
+        )
     # The first worker writes the file, the others read it.
     if not run.folder.writes:
         distribution.wait_for_all(run.strategy)

@@ -66,7 +66,10 @@ def check_networks(
     if teacher is not None:
         checks.check_classifier(teacher, "teacher")
         expected["teacher input"] = (teacher.input_shape[1:], student.input_shape[1:])
-        expected["teacher classes"] = (teacher.output_shape[1:], student.output_shape[1:])
+        expected["teacher classes"] = (
+            teacher.output_shape[1:],
+            student.output_shape[1:],
+        )
     if discriminator is not None:
         checks.check_classifier(discriminator, "discriminator")
         expected["discriminator input"] = (

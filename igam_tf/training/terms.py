@@ -48,4 +48,6 @@ def own_losses(network: keras.Model, dtype: tf.DType | str) -> tf.Tensor | float
         Scalar tensor, or 0.0 if there is nothing.
     """
     losses = network.losses
-    return sum(tf.reduce_sum(tf.cast(loss, dtype)) for loss in losses) if losses else 0.0
+    return (
+        sum(tf.reduce_sum(tf.cast(loss, dtype)) for loss in losses) if losses else 0.0
+    )

@@ -131,10 +131,13 @@ def noisy_model():
     """A linear model whose logits jump at random: one gradient in two points away."""
     model, _, _ = linear_model((3, 3, 1))
     noise = keras.layers.Lambda(
-        lambda x: x + tf.where(tf.random.uniform(tf.shape(x)[:1]) < 0.45, -2.0, 1.0)[
-            :, None, None, None
-        ]
-        * (x - tf.stop_gradient(x))
+        lambda x: (
+            x
+            + tf.where(tf.random.uniform(tf.shape(x)[:1]) < 0.45, -2.0, 1.0)[
+                :, None, None, None
+            ]
+            * (x - tf.stop_gradient(x))
+        )
     )
     return keras.Sequential([keras.Input((3, 3, 1)), noise, *model.layers]), model
 

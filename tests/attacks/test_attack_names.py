@@ -67,7 +67,8 @@ def test_unknown_names(name):
 
 
 @pytest.mark.parametrize(
-    "name, word", [
+    "name, word",
+    [
         ("pgd0", "num_steps"),
         ("cw5x0", "num_restarts"),
         ("square0", "num_queries"),

@@ -27,7 +27,18 @@ def test_what_is_a_number(text, value):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "eight", "8/0", "1e400", "1e400000000", "inf", "nan", "1/2/3", "8/", "1/1e400"],
+    [
+        "",
+        "eight",
+        "8/0",
+        "1e400",
+        "1e400000000",
+        "inf",
+        "nan",
+        "1/2/3",
+        "8/",
+        "1/1e400",
+    ],
 )
 def test_what_is_none(text):
     with pytest.raises(ValueError, match="expected a finite number such as 8/255"):

@@ -9,9 +9,7 @@ from small_models import digits, digits_net, linear_model
 from igam_tf import attacks
 from igam_tf.attacks import SPSA
 
-HIDDEN = keras.Sequential(
-    [keras.layers.Lambda(tf.stop_gradient), digits_net()]
-)
+HIDDEN = keras.Sequential([keras.layers.Lambda(tf.stop_gradient), digits_net()])
 
 
 def batch(count=40):
@@ -65,7 +63,9 @@ def test_the_estimate_is_the_gradient():
     to_one = weights[:, 1] - weights[:, 0]
     for found, sign in zip(slope, (1, -1, 1), strict=True):
         assert abs(np.abs(found).mean() - 1) < 1e-5
-        cosine = found @ (sign * to_one) / np.linalg.norm(found) / np.linalg.norm(to_one)
+        cosine = (
+            found @ (sign * to_one) / np.linalg.norm(found) / np.linalg.norm(to_one)
+        )
         # Noise of sqrt(16 / 4000) of its length, at right angles.
         assert cosine > 0.99
 
@@ -95,7 +95,11 @@ def test_fewer_classes_than_targets():
 
 @pytest.mark.parametrize(
     "settings, words",
-    [({"eps": 2.0}, "eps"), ({"num_samples": 0}, "num_samples"), ({"delta": 3.0}, "delta")]
+    [
+        ({"eps": 2.0}, "eps"),
+        ({"num_samples": 0}, "num_samples"),
+        ({"delta": 3.0}, "delta"),
+    ]
     + [({"norm": "l1"}, "norm"), ({"num_targets": -1}, "num_targets")],
 )
 def test_wrong_settings_are_named(settings, words):

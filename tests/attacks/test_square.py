@@ -19,9 +19,23 @@ from igam_tf.attacks.square_patterns import (
 def test_sides_follow_the_schedule_of_the_paper():
     sides = square_sides(5000, 0.8, 32, 32, "linf")
     # sqrt(p * 1024), p halved after 10, 50, 200, 500, 1000, 2000 and 4000 queries.
-    for query, side in [(0, 29), (10, 29), (11, 20), (50, 20), (51, 14), (200, 14),
-                        (201, 10), (500, 10), (501, 7), (1001, 5), (2000, 5), (2001, 4),
-                        (4000, 4), (4001, 3), (4999, 3)]:
+    for query, side in [
+        (0, 29),
+        (10, 29),
+        (11, 20),
+        (50, 20),
+        (51, 14),
+        (200, 14),
+        (201, 10),
+        (500, 10),
+        (501, 7),
+        (1001, 5),
+        (2000, 5),
+        (2001, 4),
+        (4000, 4),
+        (4001, 3),
+        (4999, 3),
+    ]:
         assert sides[query] == side, query
     assert set(square_sides(5000, 0.8, 32, 32, "l2")) == {29, 21, 15, 11, 7, 5, 3}
     assert square_sides(100, 0.8, 8, 8, "linf").max() == 7

@@ -241,7 +241,9 @@ def test_finetuned_teacher_without_statistics(teacher, tmp_path):
     source = checkpoints.load(prefix, head="source", moving_statistics=folder)
     assert equal_weights(source, model)
     other = tmp_path / "other"
-    write(other, tensors_of(model) | {"input/init_conv/DW": np.ones((3, 3, 3, 16), "f")})
+    write(
+        other, tensors_of(model) | {"input/init_conv/DW": np.ones((3, 3, 3, 16), "f")}
+    )
     with pytest.raises(CheckpointError, match="other.* is not the network"):
         checkpoints.load(prefix, moving_statistics=other)
     target = checkpoints.load(prefix, moving_statistics="initial")

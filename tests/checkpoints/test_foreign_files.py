@@ -131,7 +131,9 @@ def test_a_layer_of_someones_own_is_not_called_damage(tmp_path):
 
 def test_channels_first(tmp_path):
     _classifier(shape=(3, 16, 16)).save(tmp_path / "first.keras")
-    with pytest.raises(CheckpointError, match=r"channels first.*Permute\(\(3, 1, 2\)\)"):
+    with pytest.raises(
+        CheckpointError, match=r"channels first.*Permute\(\(3, 1, 2\)\)"
+    ):
         checkpoints.load(tmp_path / "first.keras")
     # The way out that the message names.
     images = keras.Input((16, 16, 3))

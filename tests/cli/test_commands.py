@@ -20,7 +20,11 @@ def test_a_command_gets_its_arguments(capsys):
 
 @pytest.mark.parametrize(
     "argument, message",
-    [("--sorce=x", "--source"), ("--noclean", "no such flag"), ("-epoch=3", "--epochs")],
+    [
+        ("--sorce=x", "--source"),
+        ("--noclean", "no such flag"),
+        ("-epoch=3", "--epochs"),
+    ],
 )
 def test_unknown_flags_are_refused_by_their_name(argument, message):
     with pytest.raises(ValueError, match=message):
@@ -28,4 +32,6 @@ def test_unknown_flags_are_refused_by_their_name(argument, message):
 
 
 def test_known_flags_are_taken():
-    run_help.check_names(["--nodownload", "--download", "-epochs=3", "--flagfile=x", "x"])
+    run_help.check_names(
+        ["--nodownload", "--download", "-epochs=3", "--flagfile=x", "x"]
+    )

@@ -104,7 +104,10 @@ def test_bad_input_is_one_line(model, capsys, arguments, message):
         ([], "required: model, --dataset"),
         (["m.keras", "--dataset=cifar11"], "Did you mean 'cifar10'"),
         (["m.keras", "--dataset=digits", "--attacks=clean,pgdx"], "attack 'pgdx'"),
-        (["m.keras", "--dataset=digits", "--eps=large"], "'large': expected a finite number"),
+        (
+            ["m.keras", "--dataset=digits", "--eps=large"],
+            "'large': expected a finite number",
+        ),
         (["m.keras", "--dataset=digits", "--batch_size=0"], "'0': expected a number"),
     ],
 )

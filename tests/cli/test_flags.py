@@ -79,7 +79,9 @@ def test_tables_have_the_papers_rows_and_numbers():
     rows = {name: {row.name: row for row in t.rows} for name, t in tables.items()}
     # Table 2, and that only its transforms tell its students apart.
     assert rows["table2"]["igam-pad"].paper["pgd100"] == 42.5
-    assert rows["table2"]["igam-pad"].experiment.finetuning.input_transform == "center_pad"
+    assert (
+        rows["table2"]["igam-pad"].experiment.finetuning.input_transform == "center_pad"
+    )
     assert rows["table2"]["pgd7-trained"].paper["clean"] == 87.25
     assert rows["table3"]["igam-mnist"].experiment.data.source == "mnist"
     assert len(tables["table2"].runs()) == 4 and len(tables["table1"].runs()) == 1
@@ -87,9 +89,11 @@ def test_tables_have_the_papers_rows_and_numbers():
     weights = [igam(row).difference_weight for row in tables["table4"].rows]
     assert weights == [0, 2.5, 5, 10]
     assert [r.paper["pgd20"] for r in tables["table4"].rows] == [16.0, 16.3, 21.7, 21.7]
-    assert [igam(r).adversarial_weight for r in tables["table5"].rows] == [0, .5, 1, 2]
+    assert [igam(r).adversarial_weight for r in tables["table5"].rows] == [0, 0.5, 1, 2]
     assert list(rows["table5"])[1] == "lambda-adv-0.5"
-    assert all(row.experiment.student.width == 10 for t in tables.values() for row in t.rows)
+    assert all(
+        row.experiment.student.width == 10 for t in tables.values() for row in t.rows
+    )
 
 
 def test_overlays_change_every_row_of_a_table():
@@ -150,7 +154,11 @@ def test_every_recipe_takes_a_real_step(path):
     )
     student = networks.student(experiment)
     setup = Setup(
-        experiment=experiment, task=task, student=student, teacher=teacher, total_steps=1
+        experiment=experiment,
+        task=task,
+        student=student,
+        teacher=teacher,
+        total_steps=1,
     )
     method = experiment.settings_of("igam").build(setup)
     before = [v.numpy() for v in student.trainable_variables]
@@ -227,7 +235,12 @@ def test_help_names_every_setting_without_importing_tensorflow():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "igam_tf" in done.stderr
     assert "tensorflow" not in done.stderr and "keras" not in done.stderr
-    for name in ("--source", "--teacher_checkpoint", "--[no]download", "--matching_start"):
+    for name in (
+        "--source",
+        "--teacher_checkpoint",
+        "--[no]download",
+        "--matching_start",
+    ):
         assert name in done.stdout
 
 

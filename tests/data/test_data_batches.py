@@ -38,13 +38,9 @@ def test_resumed_at_an_epoch_sees_the_same_batches():
     split = make_split(23)
     steps = data.steps_per_epoch(split, 5)
     assert steps == 5
-    whole = take(
-        data.training_batches(split, 5, augmentation=FULL, seed=7), 6 * steps
-    )
+    whole = take(data.training_batches(split, 5, augmentation=FULL, seed=7), 6 * steps)
     tf.random.set_seed(99)  # the global seed must not matter
-    resumed = data.training_batches(
-        split, 5, augmentation=FULL, seed=7, first_epoch=3
-    )
+    resumed = data.training_batches(split, 5, augmentation=FULL, seed=7, first_epoch=3)
     assert_same(take(resumed, 3 * steps), whole[3 * steps :])
     once = data.training_batches(
         split, 5, augmentation=FULL, seed=7, first_epoch=4, repeat=False
@@ -167,9 +163,7 @@ def test_augmentation_draws_every_crop_and_flip():
         hits = [
             place
             for place in np.ndindex(2, 5, 5)
-            if (
-                numpy_crop(split.images[label], *place[1:], place[0], 2) == image
-            ).all()
+            if (numpy_crop(split.images[label], *place[1:], place[0], 2) == image).all()
         ]
         assert len(hits) == 1
         counts[hits[0]] += 1
@@ -284,9 +278,7 @@ def test_fit_sees_the_epochs_of_the_data_set():
         model.compile(run_eagerly=True)
     whole.fit(dataset, epochs=3, steps_per_epoch=3, verbose=0)
     assert whole.seen == expected
-    later = data.training_batches(
-        split, 4, augmentation=PLAIN, seed=5, first_epoch=1
-    )
+    later = data.training_batches(split, 4, augmentation=PLAIN, seed=5, first_epoch=1)
     resumed.fit(later, initial_epoch=1, epochs=3, steps_per_epoch=3, verbose=0)
     assert resumed.seen == expected[3:]
     loaded = batches.reshuffled_batches(split, 4, augmentation=PLAIN, seed=5)
@@ -316,9 +308,7 @@ def test_two_replicas_share_each_batch():
 
 
 def test_two_replicas_reshuffle_what_load_returns():
-    dataset = batches.reshuffled_batches(
-        make_split(21), 8, augmentation=PLAIN, seed=3
-    )
+    dataset = batches.reshuffled_batches(make_split(21), 8, augmentation=PLAIN, seed=3)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     distributed = strategy.experimental_distribute_dataset(dataset)
     epochs = []

@@ -99,11 +99,16 @@ def _run(command, folder):
     if command[0] != "python":
         raise ValueError(f"{command}: pages run python only.")
     environment = {
-        **os.environ, "PYTHONPATH": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3",
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(
         [sys.executable, *command[1:]],
-        cwd=folder, env=environment, capture_output=True, text=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")

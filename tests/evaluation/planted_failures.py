@@ -65,7 +65,9 @@ class DeadZone(keras.layers.Layer):
 
     def call(self, images):
         rounded = tf.round(images * LEVELS) / LEVELS
-        distance = tf.reduce_max(tf.abs(images - rounded), axis=(1, 2, 3), keepdims=True)
+        distance = tf.reduce_max(
+            tf.abs(images - rounded), axis=(1, 2, 3), keepdims=True
+        )
         return tf.where(distance < 0.01, rounded, images)
 
 

@@ -234,7 +234,9 @@ def test_autoattack_and_the_names_of_robustbench():
     assert entry["forward_passes"]["square"] > entry["forward_passes"]["clean"] >= 24
     alone = attacks.parse("autoattack", eps=0.1)
     images, labels = test_data(24)
-    broken = digits_net()(alone(digits_net(), images, labels)).numpy().argmax(1) != labels
+    broken = (
+        digits_net()(alone(digits_net(), images, labels)).numpy().argmax(1) != labels
+    )
     assert entry["num_correct"] == 24 - broken.sum()
     assert result["robustbench"] == {
         "architecture": digits_net().name,
@@ -250,7 +252,12 @@ def test_autoattack_and_the_names_of_robustbench():
 def test_images_that_the_panel_breaks_do_not_stand():
     """FGSM alone leaves more standing than the panel's attacks."""
     result = igam_tf.evaluate(
-        digits_net(), test_data(50), ["fgsm"], eps=0.1, panel_examples=30, progress=False
+        digits_net(),
+        test_data(50),
+        ["fgsm"],
+        eps=0.1,
+        panel_examples=30,
+        progress=False,
     )
     panel = result["panel"]
     assert panel["num_examples"] == 30

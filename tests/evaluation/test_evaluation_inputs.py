@@ -37,7 +37,10 @@ def _model():
         ({"step_size": -0.1}, "step_size"),
         ({"attacks": None}, "attacks is None: expected names"),
         ({"attacks": 3}, "attacks is 3: expected names"),
-        ({"transfer_from": {"x": "y"}}, r"transfer_from\['x'\] is 'y': expected a Keras"),
+        (
+            {"transfer_from": {"x": "y"}},
+            r"transfer_from\['x'\] is 'y': expected a Keras",
+        ),
         ({"transfer_from": "y.keras"}, "transfer_from is 'y.keras'"),
         ({"transfer_from": 3}, "transfer_from is int"),
     ],

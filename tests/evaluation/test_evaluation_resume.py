@@ -80,7 +80,11 @@ def test_a_second_kill(tmp_path, monkeypatch):
 
     def evaluate(attack):
         return igam_tf.evaluate(
-            digits_net(), examples(), ["clean", attack], checkpoint_dir=folder, **SETTINGS
+            digits_net(),
+            examples(),
+            ["clean", attack],
+            checkpoint_dir=folder,
+            **SETTINGS,
         )
 
     for kill_at in (3, 1):
@@ -119,7 +123,9 @@ def test_another_evaluation_begins_anew(tmp_path, monkeypatch, first, then):
     defaults = {**SETTINGS, "model": digits_net(), "data": examples()}
     with pytest.raises(Kill):
         igam_tf.evaluate(
-            attacks=["clean", attack], checkpoint_dir=tmp_path / "c", **{**defaults, **first}
+            attacks=["clean", attack],
+            checkpoint_dir=tmp_path / "c",
+            **{**defaults, **first},
         )
     attack = killed(None, monkeypatch)
     settings = {**defaults, "attacks": ["clean", attack], **then}
@@ -179,7 +185,9 @@ def test_autoattack_goes_on_within_a_portion(tmp_path, monkeypatch, panel):
         )  # fmt: skip
     assert len(list(tmp_path.glob("autoattack-*.npz"))) == 1
     later = []
-    attack = autoattack(eps=0.1, callback=lambda progress: later.append(progress.attack))
+    attack = autoattack(
+        eps=0.1, callback=lambda progress: later.append(progress.attack)
+    )
     resumed = igam_tf.evaluate(
         digits_net(), data, [attack], checkpoint_dir=tmp_path, **settings
     )

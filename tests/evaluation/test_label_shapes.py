@@ -62,7 +62,9 @@ def test_one_output_is_refused_with_the_way_out(activation):
     found = igam_tf.evaluate(
         models.two_logits(model), data, attacks=["clean"], panel=False, progress=False
     )
-    assert found["attacks"]["clean"]["accuracy"] == pytest.approx(right.mean(), abs=1e-4)
+    assert found["attacks"]["clean"]["accuracy"] == pytest.approx(
+        right.mean(), abs=1e-4
+    )
 
 
 def test_a_softmax_is_refused_with_the_way_out():

@@ -49,7 +49,9 @@ def test_record():
     assert list(steps) == ["pgd1", "pgd5", "pgd20", "pgd100"]
     # The same as evaluated by hand.
     images, labels = examples()
-    adversarial = attacks.pgd(eps=0.1, num_steps=20, seed=5)(digits_net(), images, labels)
+    adversarial = attacks.pgd(eps=0.1, num_steps=20, seed=5)(
+        digits_net(), images, labels
+    )
     right = [digits_net()(x).numpy().argmax(1) == labels for x in (images, adversarial)]
     assert steps["pgd20"] == pytest.approx((right[0] & right[1]).mean(), abs=1e-4)
     assert panel["checks"]["noise"]["values"]["accuracy"] > 0.8

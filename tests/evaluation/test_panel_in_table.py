@@ -53,7 +53,12 @@ def test_no_column_of_times_that_nobody_knows():
 @pytest.mark.parametrize(
     "name, title",
     [("autoattack", "AutoAttack"), ("apgd-ce", "APGD-CE"), ("fab-t", "FAB-T")]
-    + [("spsa", "SPSA"), ("square", "Square"), ("square500", "Square-500"), ("pgd20x5", "PGD-20 x5")],
+    + [
+        ("spsa", "SPSA"),
+        ("square", "Square"),
+        ("square500", "Square-500"),
+        ("pgd20x5", "PGD-20 x5"),
+    ],
 )
 def test_titles(name, title):
     assert attack_title(name) == title

@@ -28,7 +28,9 @@ def standing(model, adversarial, calls=1):
     images, labels = examples()
     counts = []
     for _ in range(calls):
-        right = [model(x).numpy().argmax(axis=1) == labels for x in (images, adversarial)]
+        right = [
+            model(x).numpy().argmax(axis=1) == labels for x in (images, adversarial)
+        ]
         counts.append((right[0] & right[1]).sum())
     return np.mean(counts)
 
@@ -56,7 +58,6 @@ def evaluated(make, *names):
 
 def count(result, name):
     return result["attacks"][name]["num_correct"]
-
 
 
 def quantised():

@@ -53,7 +53,9 @@ def test_the_table_compares_with_the_best_control(finished):
     for method, entry in found.items():
         controls = [results["rows"][f"{method}-{name}"] for name in EVERY]
         best = results["rows"][entry["best_control"]]["evaluation"]["attacks"]["pgd5"]
-        accuracies = [row["evaluation"]["attacks"]["pgd5"]["accuracy"] for row in controls]
+        accuracies = [
+            row["evaluation"]["attacks"]["pgd5"]["accuracy"] for row in controls
+        ]
         assert best["accuracy"] == max(accuracies)
         assert entry["comparison"]["num_examples"] == SMALL["eval_examples"]
     with open(f"{experiment.run.run_dir}/table.md") as file:

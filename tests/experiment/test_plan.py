@@ -108,7 +108,9 @@ def test_inputs_come_first():
         seen.add(stage.name)
 
 
-def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(tmp_path, monkeypatch):
+def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     experiment = Experiment(**DIGITS, methods=("finetune", "igam", "pgd"), epochs=3)
     lines = dry_run(experiment).splitlines()

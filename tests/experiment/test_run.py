@@ -99,7 +99,13 @@ def test_the_folder_holds_everything(finished):
     stored = json.loads((folder / "results.json").read_text())
     assert stored["rows"] == results["rows"]
     assert stored["settings"]["adversarial_weight"] == 2.0
-    assert set(stored["versions"]) == {"igam_tf", "tensorflow", "keras", "numpy", "python"}
+    assert set(stored["versions"]) == {
+        "igam_tf",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "python",
+    }
     table = (folder / "table.md").read_text()
     assert "Not the recipe: epochs 3 (recipe: 40)." in table
     for row in results["rows"].values():
@@ -142,7 +148,12 @@ def test_a_row_can_be_added_and_other_settings_are_refused(copied):
         settings = {**SMALL, "learning_rate": 0.01}
         experiments.run(Experiment(**settings, run_dir=str(folder)))
     fewer = Experiment(**SMALL, run_dir=str(folder), methods=("igam",))
-    assert set(experiments.run(fewer)["rows"]) == {"standard", "finetune", "igam", "pgd"}
+    assert set(experiments.run(fewer)["rows"]) == {
+        "standard",
+        "finetune",
+        "igam",
+        "pgd",
+    }
 
 
 def test_every_other_method_adds_its_row(copied):
@@ -196,7 +207,9 @@ def test_a_finished_run_is_evaluated_anew_with_other_attacks(copied):
     assert list(anew["settings"]["attacks"]) == ["clean", "pgd3"]
     assert (folder / "igam" / "student.keras").stat().st_mtime_ns == before
     again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
-    clean = [r["rows"]["igam"]["evaluation"]["attacks"]["clean"] for r in (again, results)]
+    clean = [
+        r["rows"]["igam"]["evaluation"]["attacks"]["clean"] for r in (again, results)
+    ]
     assert clean[0]["num_correct"] == clean[1]["num_correct"]
 
 
@@ -249,7 +262,10 @@ def _run_settings(folder):
         ({"run_dir": "/proc/igam"}, "--run_dir: cannot write to /proc/igam"),
         ({"devices": 64}, "--devices.*64"),
         ({"devices": 2, "batch_size": 1}, "--batch_size=1.*2 replicas"),
-        ({"source": "cifar10", "data_dir": "/nowhere", "download": False}, "--data_dir"),
+        (
+            {"source": "cifar10", "data_dir": "/nowhere", "download": False},
+            "--data_dir",
+        ),
     ],
 )
 def test_bad_input_is_one_error_before_any_training(tmp_path, change, message):

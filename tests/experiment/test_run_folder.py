@@ -183,7 +183,9 @@ def test_a_setting_decides_every_stage_that_does_not_say_otherwise():
     assert {"target", "finetune_epochs", "teacher_eps"} <= deciding["finetuned"]
     assert not {"teacher_eps", "eps", "source"} & deciding["standard"]
     assert {"eps", "step_size", "depth", "adversarial_steps"} <= deciding["pgd"]
-    assert {"teacher_eps", "difference_weight", "gradient_norm_eps"} <= deciding["igam-zero"]
+    assert {"teacher_eps", "difference_weight", "gradient_norm_eps"} <= deciding[
+        "igam-zero"
+    ]
     assert "kdiga_alpha" not in deciding["igam"] | deciding["pgd"]
     # Nothing but where and what is looked at may change while a run goes on.
     assert set().union(*deciding.values()) == set(FIELDS) - RESUMABLE
@@ -210,7 +212,11 @@ def test_a_method_reads_no_group_of_settings_that_it_does_not_use(name):
         object.__setattr__(experiment, group, None)
     task = types.SimpleNamespace(name="digits_parity")
     setup = Setup(
-        experiment=experiment, task=task, student=student, teacher=teacher, total_steps=8
+        experiment=experiment,
+        task=task,
+        student=student,
+        teacher=teacher,
+        total_steps=8,
     )
     settings.build(setup)
 

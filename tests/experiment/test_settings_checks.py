@@ -25,9 +25,15 @@ def _parse(*arguments):
         (["--eps=8"], "--eps=8"),
         (["--norm=l2", "--eps=128"], "--eps=128.*divide by 255"),
         (["--pag_classes=99"], "--pag_classes=99: digits_parity has 2 classes"),
-        (["--score_model=/nope.keras", "--pag_targets=sbg"], "--score_model=/nope.keras"),
+        (
+            ["--score_model=/nope.keras", "--pag_targets=sbg"],
+            "--score_model=/nope.keras",
+        ),
         (["--batch_norm=batch", "--attacks=autoattack"], "--batch_norm=batch"),
-        (["--batch_norm=batch", "--attacks=clean,autoattack-rand"], "--batch_norm=batch"),
+        (
+            ["--batch_norm=batch", "--attacks=clean,autoattack-rand"],
+            "--batch_norm=batch",
+        ),
         (["--discriminator_channels=0"], "--discriminator_channels=0"),
         (["--discriminator_channels=16,-1"], "--discriminator_channels=16,-1"),
         (["--epochs=99999999999999999999"], "--epochs=9+: expected at most 2147483647"),

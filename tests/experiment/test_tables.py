@@ -92,7 +92,9 @@ def test_a_table_beside_it_trains_only_what_is_new(finished):
     rows = (_row("Standard", "standard", kdiga_weight=1.0), *table.rows[:1])
     rows = (rows[0], dataclasses.replace(rows[1], label="Again"), table.rows[2])
     beside = folder.parent / "table8-small"
-    again = experiments.run_table(Table("table8", "Table 8", rows, "small", str(beside)))
+    again = experiments.run_table(
+        Table("table8", "Table 8", rows, "small", str(beside))
+    )
     first = {"standard": "standard", "again": "standard", "igam": "igam"}
     for name, row in again["rows"].items():
         linked = (beside / row["student"]).with_name("history.csv")

@@ -65,7 +65,9 @@ def test_a_teacher_at_chance(weights):
 
 def test_a_teacher_of_grey_levels(weights):
     teacher = _linear(weights, keras.layers.Rescaling(1 / 255))
-    with pytest.raises(ValueError, match=r"in \[0, 255\].*Rescaling\(255.0\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"in \[0, 255\].*Rescaling\(255.0\)"
+    ) as caught:
         teacher_check.measure(_experiment("mine.keras"), teacher)
     assert "--teacher_checkpoint=mine.keras" in str(caught.value)
 

@@ -266,9 +266,7 @@ def float64(folder):
     """Twelve steps in a row, student and discriminator, through `fit`."""
     found = Differences()
     run = Run(folder)
-    after = {
-        epoch: arrays(folder / f"f64/after{epoch + 1}.npz") for epoch in (0, 11)
-    }
+    after = {epoch: arrays(folder / f"f64/after{epoch + 1}.npz") for epoch in (0, 11)}
 
     def compare(epoch, logs=None):
         del logs

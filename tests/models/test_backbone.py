@@ -98,7 +98,9 @@ def test_igam_with_a_pretrained_backbone(tmp_path):
             # Behind the same logits, it is the network that was trained.
             logits = trained.get_layer("logit").get_weights()
             student.get_layer("logit").set_weights(logits)
-            np.testing.assert_allclose(student(images[:9]), trained(images[:9]), atol=1e-5)
+            np.testing.assert_allclose(
+                student(images[:9]), trained(images[:9]), atol=1e-5
+            )
         history = _fit(_igam(student, teacher), images[:320], digit[:320], epochs=1)
         assert all(np.isfinite(values).all() for values in history.values())
         assert any((a != b).any() for a, b in zip(before, inside.get_weights()))

@@ -41,7 +41,11 @@ def test_inside_of_networks_and_wrappers():
     layer = keras.layers.Normalization()
     layer.adapt(np.array([[3.0], [7.0]]))
     wrapped = keras.Sequential(
-        [keras.Input((1, 1)), keras.layers.TimeDistributed(layer), keras.layers.Flatten()]
+        [
+            keras.Input((1, 1)),
+            keras.layers.TimeDistributed(layer),
+            keras.layers.Flatten(),
+        ]
     )
     nine = np.full((1, 1, 1, 1), 9.0)
     np.testing.assert_allclose(models.copy_network(nested)(nine), [[2.0]], atol=1e-5)
@@ -49,7 +53,9 @@ def test_inside_of_networks_and_wrappers():
     np.testing.assert_allclose(copy(nine[0]), [[2.0]], atol=1e-5)
 
 
-@pytest.mark.parametrize("copied", ["swap_activations", "in_float32", "with_new_logits"])
+@pytest.mark.parametrize(
+    "copied", ["swap_activations", "in_float32", "with_new_logits"]
+)
 def test_every_copy_of_the_package(copied):
     policy = "mixed_bfloat16" if copied == "in_float32" else "float32"
     keras.config.set_dtype_policy(policy)

@@ -127,4 +127,6 @@ def test_a_saved_student_loads_without_this_package(tmp_path):
         "assert not any(name.startswith('igam_tf') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), model(images), atol=1e-6)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "logits.npy"), model(images), atol=1e-6
+    )

@@ -106,8 +106,16 @@ class OwnClass(keras.Model):
 @pytest.mark.parametrize(
     "function, model, message",
     [
-        (models.without_softmax, lambda: body(dense(3)), "function linear: expected a so"),
-        (models.without_softmax, SIGMOID["argument"], "function sigmoid: expected a so"),
+        (
+            models.without_softmax,
+            lambda: body(dense(3)),
+            "function linear: expected a so",
+        ),
+        (
+            models.without_softmax,
+            SIGMOID["argument"],
+            "function sigmoid: expected a so",
+        ),
         (models.two_logits, lambda: body(dense(3)), r"\(None, 3\) by a linear"),
         (models.two_logits, lambda: body(dense(1, "tanh")), r"\(None, 1\) by a tanh"),
         (models.without_softmax, OwnClass, "0 symbolic inputs and 0 outputs"),

@@ -44,7 +44,9 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-@pytest.mark.parametrize("accuracy, end", [(0.07, 10), (0.09, 25), (0.3, 50), (0.99, 100)])
+@pytest.mark.parametrize(
+    "accuracy, end", [(0.07, 10), (0.09, 25), (0.3, 50), (0.99, 100)]
+)
 def test_the_axis_of_bars_ends_beyond_the_longest(accuracy, end):
     """At 9 % the interval goes beyond 10 %."""
     row = {"label": "a", "evaluation": {"attacks": {"clean": entry(accuracy)}}}

@@ -57,7 +57,9 @@ def test_the_best_control_counts():
     found = transfer(table(MOST, LEAST, MOST))[0]
     assert found["best_control"] == "igam-1"
     text = format_table(table(MOST, LEAST, MOST))
-    assert "Undecided: this does not show that robustness comes from the teacher." in text
+    assert (
+        "Undecided: this does not show that robustness comes from the teacher." in text
+    )
     assert "add robustness" not in text
 
 

@@ -78,14 +78,18 @@ def test_controls_train_another_student(name, matched_to, digits, make):
             verbose=0,
             validation_data=data.evaluation_batches(digits.test, 16),
         )
-        weights.append(np.concatenate([w.ravel() for w in method.student.get_weights()]))
+        weights.append(
+            np.concatenate([w.ravel() for w in method.student.get_weights()])
+        )
     assert np.isfinite(weights).all()
     assert np.abs(weights[0] - weights[1]).max() > 1e-6
 
 
 def test_the_discriminator_is_fed_with_the_control(digits, make):
     method, (images, labels) = make("igam", "zero"), batch(digits, "zero")
-    prepared = method.prepare(images, labels, phase="matching", seed=tf.constant([0, 0]))
+    prepared = method.prepare(
+        images, labels, phase="matching", seed=tf.constant([0, 0])
+    )
     _, second = method.discriminator_inputs(prepared[0], labels, prepared[1])
     assert not second.numpy().any()
 

@@ -160,8 +160,12 @@ def test_later_batches_of_python(workers):
 def test_a_column_and_one_hot_rows_are_class_numbers(replicas):
     def trained(labels):
         found = []
-        for give in ((IMAGES, labels), (data_set(IMAGES, labels), None),
-                     (Batches(IMAGES, labels), None), (generator(IMAGES, labels), None)):
+        for give in (
+            (IMAGES, labels),
+            (data_set(IMAGES, labels), None),
+            (Batches(IMAGES, labels), None),
+            (generator(IMAGES, labels), None),
+        ):
             method = compiled(replicas)
             history = method.fit(
                 *give, batch_size=8 if give[1] is not None else None, shuffle=False,
@@ -194,7 +198,10 @@ def test_rounding_is_no_fault():
         ((data_set().map(lambda x, y: (x, y, y)),), "sample weights"),
         ((data_set().unbatch(),), "expected rank 4"),
         ((data_set().take(0),), "is empty"),
-        ((np.zeros((4, 9, 9, 1), np.float32), LABELS[:4]), "student takes .None, 8, 8, 1"),
+        (
+            (np.zeros((4, 9, 9, 1), np.float32), LABELS[:4]),
+            "student takes .None, 8, 8, 1",
+        ),
         (("images.npy",), "x is str"),
         ((IMAGES, np.eye(4)[LABELS]), "one-hot rows of 3 columns"),
     ],
@@ -222,7 +229,9 @@ def test_no_replica_goes_without_images(count, fine):
         method.fit(images, labels, batch_size=16, verbose=0)
         method.fit(data_set(images, labels, 16), verbose=0)
     else:
-        with pytest.raises(ValueError, match="33 images in batches of 16 end in a batch"):
+        with pytest.raises(
+            ValueError, match="33 images in batches of 16 end in a batch"
+        ):
             method.fit(images, labels, batch_size=16, verbose=0)
         with pytest.raises(ValueError, match="epoch 1, batch 3: One of the 2 replicas"):
             method.fit(data_set(images, labels, 16), verbose=0)
@@ -239,7 +248,9 @@ def test_a_loss_that_is_not_finite_stops_a_bare_fit(steps_per_execution, tmp_pat
     # The first step leaves weights whose logits overflow.
     method = compiled(rate=1e38, steps_per_execution=steps_per_execution)
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "student.keras")
-    with pytest.raises(TrainingDivergedError, match="^epoch 1, batch [12]: the .*became"):
+    with pytest.raises(
+        TrainingDivergedError, match="^epoch 1, batch [12]: the .*became"
+    ):
         method.fit(data_set(), epochs=3, verbose=0, callbacks=[checkpoint])
     assert not (tmp_path / "student.keras").exists()
 

@@ -50,9 +50,7 @@ def test_logits_come_from_the_same_features():
 
 def test_finetuning_learns(digits):
     batches = data.evaluation_batches(digits.train, 16)
-    model = training.with_new_logits(
-        digits_net(), num_classes=2, image_shape=(8, 8, 1)
-    )
+    model = training.with_new_logits(digits_net(), num_classes=2, image_shape=(8, 8, 1))
     method = training.StandardTraining(model)
     method.compile(training.finetuning_optimizer())
     history = method.fit(batches, epochs=20, verbose=0).history

@@ -22,7 +22,9 @@ def _batch(digits, size=16):
 
 def _terms(method, images, labels):
     """Terms of one matching step: name -> mean per image, and the report."""
-    _, target = method.prepare(images, labels, phase="matching", seed=tf.constant([0, 0]))
+    _, target = method.prepare(
+        images, labels, phase="matching", seed=tf.constant([0, 0])
+    )
     terms, _, report = method.loss_terms(
         images, labels, target, phase="matching", global_batch=16.0
     )
@@ -111,7 +113,9 @@ def test_discriminator_input_before_or_after_the_students_update(digits, make_ig
     def discriminator(learning_rate, **kwargs):
         method = make_igam(discriminator_every=1, **kwargs)
         method.compile(keras.optimizers.SGD(learning_rate), keras.optimizers.SGD(0.1))
-        method.fit(data.evaluation_batches(digits.train, 8), steps_per_epoch=2, verbose=0)
+        method.fit(
+            data.evaluation_batches(digits.train, 8), steps_per_epoch=2, verbose=0
+        )
         return np.concatenate([v.ravel() for v in method.discriminator.get_weights()])
 
     before = {"discriminator_input": "before_update"}
@@ -152,7 +156,9 @@ def test_matching_aligns_the_input_gradients(digits, make_igam):
 def test_teacher_batch_norm_batch_moves_its_statistics_only(digits):
     shape = {"depth": 8, "width": 1, "image_shape": (8, 8, 1)}
     teacher = training.with_new_logits(
-        models.wide_resnet(num_classes=10, **shape), num_classes=2, image_shape=(8, 8, 1)
+        models.wide_resnet(num_classes=10, **shape),
+        num_classes=2,
+        image_shape=(8, 8, 1),
     )
     method = training.IGAM(
         models.wide_resnet(num_classes=2, **shape),
@@ -205,6 +211,10 @@ def _dataset(images, labels):
 def test_its_text_is_the_call_that_makes_it():
     student = models.small_cnn(num_classes=2)
     attack = attacks.pgd(eps=8 / 255, num_steps=2)
-    method = training.StandardTraining(student, attack=attack, weight_decay=0.25, seed=3)
-    assert repr(method) == f"StandardTraining(attack={attack}, weight_decay=0.25, seed=3)"
+    method = training.StandardTraining(
+        student, attack=attack, weight_decay=0.25, seed=3
+    )
+    assert (
+        repr(method) == f"StandardTraining(attack={attack}, weight_decay=0.25, seed=3)"
+    )
     assert repr(training.GradNorm(student)) == "GradNorm()"

@@ -181,7 +181,10 @@ def test_model_checkpoint_saves_the_student(tmp_path):
 def test_model_checkpoint_of_weights_is_the_whole_state(tmp_path):
     path = tmp_path / "state.weights.h5"
     method, other = compiled("igam"), compiled("igam")
-    fit(method, callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)])
+    fit(
+        method,
+        callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)],
+    )
     other.load_weights(path)
     for a in (method, other):
         a.fit(IMAGES, LABELS, batch_size=8, shuffle=False, verbose=0)
@@ -214,7 +217,9 @@ def test_schedulers_of_the_learning_rate():
 
 
 def test_csv_logger(tmp_path):
-    history = fit(compiled("igam"), callbacks=[keras.callbacks.CSVLogger(tmp_path / "l")])
+    history = fit(
+        compiled("igam"), callbacks=[keras.callbacks.CSVLogger(tmp_path / "l")]
+    )
     with open(tmp_path / "l", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == history.history["loss"]
@@ -304,7 +309,9 @@ class OwnClass(keras.Model):
 
 def two_inputs():
     a, b = keras.Input((8, 8, 1)), keras.Input((8, 8, 1))
-    return keras.Model([a, b], ending(keras.layers.Dense(3))(keras.layers.Add()([a, b])))
+    return keras.Model(
+        [a, b], ending(keras.layers.Dense(3))(keras.layers.Add()([a, b]))
+    )
 
 
 def dense(units=3, **kwargs):
@@ -312,15 +319,30 @@ def dense(units=3, **kwargs):
 
 
 REFUSED = {
-    "softmax": (lambda: ending(dense(activation="softmax")), "softmax: expected logits"),
-    "softmax layer": (lambda: ending(dense(), keras.layers.Softmax()), "without_softmax"),
-    "sigmoids": (lambda: ending(dense(activation="sigmoid")), "sigmoid.*expected logits"),
+    "softmax": (
+        lambda: ending(dense(activation="softmax")),
+        "softmax: expected logits",
+    ),
+    "softmax layer": (
+        lambda: ending(dense(), keras.layers.Softmax()),
+        "without_softmax",
+    ),
+    "sigmoids": (
+        lambda: ending(dense(activation="sigmoid")),
+        "sigmoid.*expected logits",
+    ),
     "one logit": (lambda: ending(dense(1)), "two_logits"),
     "own class": (OwnClass, "expected a functional or Sequential.*wrap"),
     "not built": (lambda: keras.Sequential([dense()]), "without symbolic inputs"),
     "two inputs": (two_inputs, "has 2 inputs and 1 outputs"),
-    "float16": (lambda: ending(dense(dtype="mixed_float16")), "float16: expected float32"),
-    "vectors": (lambda: keras.Sequential([keras.Input((4,)), dense()]), "expected images"),
+    "float16": (
+        lambda: ending(dense(dtype="mixed_float16")),
+        "float16: expected float32",
+    ),
+    "vectors": (
+        lambda: keras.Sequential([keras.Input((4,)), dense()]),
+        "expected images",
+    ),
 }
 
 
@@ -366,7 +388,10 @@ def test_a_model_of_its_own_class_is_taken_when_wrapped():
     ],
 )
 def test_a_student_of_no_fixed_size(make):
-    layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(4, 3, activation="gelu")]
+    layers = [
+        keras.Input((None, None, 1)),
+        keras.layers.Conv2D(4, 3, activation="gelu"),
+    ]
     student = keras.Sequential(
         [*layers, keras.layers.GlobalAveragePooling2D(), dense()]
     )  # fmt: skip

@@ -39,9 +39,7 @@ def test_equal_the_whole_batch(make_igam, digits, whole, devices, jit_compile):
     # smaller.
     strategy = distribution.strategy("mirrored", devices=2) if devices == 2 else None
     expected, expected_history = whole
-    found, history = _trained(
-        make_igam, digits, 5, strategy, jit_compile=jit_compile
-    )
+    found, history = _trained(make_igam, digits, 5, strategy, jit_compile=jit_compile)
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     for name in ("loss", "cross_entropy", "difference", "accuracy", "gradient_cosine"):
@@ -81,7 +79,9 @@ def test_parts_in_order_each_with_its_seed():
 
     rows = tf.range(7, dtype=tf.float32)
     seed = tf.constant([0, 11])
-    sums, (plus_one, seeds) = micro_batches.accumulate_gradients(function, rows, seed, 2.0, size=3)
+    sums, (plus_one, seeds) = micro_batches.accumulate_gradients(
+        function, rows, seed, 2.0, size=3
+    )
     assert (sums["sum"].numpy(), sums["parts"].numpy()) == (42, 3)
     np.testing.assert_array_equal(plus_one, np.arange(1, 8))
     assert seeds[0] == 11 and len(set(seeds.numpy())) == 3

@@ -68,7 +68,9 @@ def test_gradients_of_confident_images(digits, precision):
         logits.kernel.assign(logits.kernel * 10.0)
         logits.bias.assign([0.0, 12.0])
         images = tf.constant(digits.test.images[:8])
-        images = tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1)
+        images = tf.cast(images, tf.float32) / (
+            255.0 if images.dtype == tf.uint8 else 1
+        )
         labels = tf.ones([8], tf.int32)
         return gradients.input_gradient(model, images, labels)
 
@@ -112,9 +114,7 @@ def test_a_copy_in_float32(digits, precision, tmp_path):
     """Also of a network inside of a network, as finetuned teachers are."""
     with distribution.precision(precision):
         teacher = models.wide_resnet(depth=8, width=1, image_shape=(8, 8, 1))
-        model = training.with_new_logits(
-            teacher, num_classes=2, image_shape=(8, 8, 1)
-        )
+        model = training.with_new_logits(teacher, num_classes=2, image_shape=(8, 8, 1))
     images, _ = next(iter(data.evaluation_batches(digits.test, 8)))
     # Loaded under another policy, it computes as it was saved.
     model.save(tmp_path / "half.keras")

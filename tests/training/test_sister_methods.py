@@ -333,7 +333,9 @@ def test_every_setting_trains_to_the_same_weights(
 ):
     found = {
         "xla": lambda: _trained(digits, name, compile_args={"jit_compile": True}),
-        "two": lambda: _trained(digits, name, distribution.strategy("mirrored", devices=2)),
+        "two": lambda: _trained(
+            digits, name, distribution.strategy("mirrored", devices=2)
+        ),
         "micro": lambda: _trained(digits, name, micro_batch=5),
     }[setting]()
     if name == "edges":

@@ -25,7 +25,11 @@ STUDENTS = {
     "kernel": lambda: [_l2()],
     "activity": lambda: [keras.layers.Dense(3, activity_regularizer="l2")],
     "add_loss": lambda: [keras.layers.Dense(3), _Centring()],
-    "all": lambda: [keras.layers.Dense(4, activity_regularizer="l1"), _Centring(), _l2()],
+    "all": lambda: [
+        keras.layers.Dense(4, activity_regularizer="l1"),
+        _Centring(),
+        _l2(),
+    ],
 }
 
 

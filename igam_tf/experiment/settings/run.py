@@ -110,9 +110,7 @@ class RunSettings(Settings):
         "left out.",
         resumable=True,
     )
-    seed: int = setting(
-        0, "Seed of everything random.", at_least=0, at_most=2**31 - 1
-    )
+    seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)
     strategy: str = setting(
         "auto",
         "mirrored over local devices, multiworker (machines in TF_CONFIG), one device, "

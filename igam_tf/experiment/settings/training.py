@@ -20,9 +20,7 @@ class TrainingSettings(Settings):
         "Of the student at the start; a tenth of it from half, and again from 3/4.",
         above=0,
     )
-    weight_decay: float = setting(
-        2e-4, "On convolution and dense kernels.", at_least=0
-    )
+    weight_decay: float = setting(2e-4, "On convolution and dense kernels.", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
