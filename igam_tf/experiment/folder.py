@@ -55,7 +55,7 @@ class Folder:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps other processes out for the time of a block.
+        """Keeps other processes out of the folder during a block.
 
         Raises:
             ValueError: if another one is at work here, with its host and pid.
@@ -210,8 +210,8 @@ class RunFolder(Folder):
 
         Args:
             experiment: the settings.
-            changes: where they differ from the recipe, texts; None for what an earlier
-                session said.
+            changes: texts about where they differ from the recipe; None for those of an
+                earlier session.
         """
         now, before = provenance(), self.read_flags()
         if changes is None:

@@ -51,8 +51,8 @@ def teacher(experiment: Experiment) -> keras.Model:
 def untrained_teacher(experiment: Experiment) -> keras.Model:
     """The network of the teacher with the weights that its training starts from.
 
-    Of a `--teacher_checkpoint` it is the same network, its weights drawn anew; layers
-    that normalise the images as they were adapted to keep their statistics.
+    For a `--teacher_checkpoint` it is the same network with its weights drawn anew;
+    layers that were adapted to normalise the images keep their statistics.
     """
     if not experiment.teacher.checkpoint:
         return teacher(experiment)
@@ -108,7 +108,7 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
 
 @contextlib.contextmanager
 def naming_checkpoint(path: str) -> Iterator[None]:
-    """Lets errors about the teacher's file name its flag."""
+    """Puts the flag of the teacher's file in front of errors about it."""
     try:
         yield
     except FileNotFoundError as error:
@@ -171,7 +171,7 @@ def optimizer(
         total_steps: number of steps, for the drops at half and at three quarters.
         constant: no drops.
         clip_norm: global norm to which gradients are clipped; 0 for none.
-        ema_momentum: of averaged weights, with which `fit` ends; 0 for none.
+        ema_momentum: momentum of averaged weights, which `fit` ends with; 0 for none.
     """
     more: dict[str, Any] = {"global_clipnorm": clip_norm} if clip_norm else {}
     if ema_momentum:

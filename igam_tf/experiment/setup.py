@@ -112,7 +112,7 @@ class Setup:
         Args:
             method: a `TrainingMethod`.
             clip_norm: global norm to which gradients are clipped; 0 for none.
-            ema_momentum: of averaged weights, with which `fit` ends; 0 for none.
+            ema_momentum: momentum of averaged weights, which `fit` ends with; 0: none.
             **kwargs: of `compile`.
         """
         optimizer = networks.optimizer(

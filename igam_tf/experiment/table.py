@@ -14,7 +14,7 @@ class Row:
     Args:
         label: its name in the table.
         experiment: `Experiment` with one method.
-        changes: where it differs from its recipe, texts.
+        changes: texts about where it differs from its recipe.
         paper: the published percents by attack; empty if there are none.
     """
 

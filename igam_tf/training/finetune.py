@@ -28,7 +28,7 @@ def finetune(
     seed: int = 0,
     **fit_kwargs: Any,
 ) -> keras.Model:
-    """Fits a teacher to the target task: its weights frozen, its logits anew.
+    """Fits a teacher to the target task, with frozen weights and a new logit layer.
 
     Args:
         teacher: robust functional keras.Model of the source task, images to logits.
@@ -88,8 +88,8 @@ def with_new_logits(
 ) -> keras.Model:
     """The frozen teacher behind an input transform, with a new logit layer.
 
-    Trainable are the new layer and, if there is one, the transpose convolution of the
-    transform. Args and raises: see `finetune`.
+    Only the new layer is trainable, and the transpose convolution of the transform if
+    there is one. For arguments and errors see `finetune`.
 
     Returns:
         keras.Model from images (batch, *image_shape) to logits (batch, num_classes).

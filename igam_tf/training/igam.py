@@ -29,7 +29,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
 
     L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
-    the two input gradients. Once in `discriminator_every` steps, the discriminator is
+    the two input gradients. Every `discriminator_every` steps, the discriminator is
     updated after the student, on the same batch (12). Defaults are the semantics of the
     authors' code (README, "Choices where paper and code differ"), but for the teacher's
     batch norm, the moving variance, and weight decay and schedule, which

@@ -38,9 +38,10 @@ class JARN(AdversarialMatching):
     Args:
         student: keras.Model from images to logits.
         discriminator: keras.Model from images to two logits, see
-            `igam_tf.models.discriminator` (5 convolutions from 32 channels there).
+            `igam_tf.models.discriminator`; in the paper 5 convolutions from 32
+            channels.
         adversarial_weight: lambda and gamma.
-        **kwargs: `matching_start`, `discriminator_every` (20 there) of
+        **kwargs: `matching_start`, `discriminator_every` (20, as in the paper) of
             `AdversarialMatching`, and what it takes of `TrainingMethod`.
 
     Raises:

@@ -33,9 +33,9 @@ class KDIGA(MatchedMethod, TrainingMethod):
         student: keras.Model from images to logits.
         teacher: robust keras.Model from the same images to the same classes, see
             `igam_tf.finetune`; never changed.
-        alpha: share of the distillation, 0.5 there.
-        temperature: T, 1 there.
-        gradient_weight: gamma, 0.5 to 1000 there.
+        alpha: share of the distillation, 0.5 in the paper.
+        temperature: T, 1 in the paper.
+        gradient_weight: gamma, 0.5 to 1000 in the paper.
         matched_to: as of `IGAM`: "teacher", or a control's gradient in place of the
             teacher's. The distilled logits are the teacher's all the same.
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of

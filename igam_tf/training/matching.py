@@ -21,7 +21,7 @@ class AdversarialMatching(TrainingMethod):
     """Plain training up to a step, then adversarial training against a discriminator.
 
     A subclass defines in `discriminator_inputs` what the discriminator tells apart.
-    Once in `discriminator_every` steps, it is updated after the student, on the same
+    Every `discriminator_every` steps, it is updated after the student, on the same
     batch.
 
     Args:

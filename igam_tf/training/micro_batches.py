@@ -26,7 +26,7 @@ def accumulate_gradients(
             tensors to be added up over the parts, and of tensors (images, ...) to be
             concatenated.
         tensors: structure of tensors (images, ...).
-        seed: int32 tensor [2]; each part gets one of its own, the first one this.
+        seed: int32 tensor [2]; each part gets its own, the first part this one.
         *args: further arguments, the same for all parts.
         size: images of a part, or None to call the function once.
 

@@ -24,7 +24,8 @@ def cached(
     """Targets of all images of a split, computed once and kept in a file.
 
     The file is written under another name and renamed when it is whole; a second one,
-    PATH.json, says what it is of. Each target is scaled to a root mean square of 1.
+    PATH.json, says which targets it holds. Each target is scaled to a root mean square
+    of 1.
 
     Args:
         targets: function (images, labels) to (batch, classes, height, width, channels).

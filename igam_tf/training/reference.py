@@ -1,9 +1,9 @@
-"""The settings with which IGAM is the authors' TensorFlow 1 code, number by number.
+"""The settings with which IGAM reproduces the authors' TensorFlow 1 code.
 
     method = igam_tf.IGAM(student, teacher, discriminator, **reference.arguments())
     method.compile(reference.optimizer())
 
-`tests/golden` holds this against numbers made by their graph: twelve steps in a row in
+`tests/golden` compares this with numbers made by their graph: twelve steps in a row in
 float64 agree to 1e-5. Where the defaults of `IGAM` differ, the README says why.
 """
 

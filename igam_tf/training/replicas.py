@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train_on_batch(method: TrainingMethod, data: Any) -> dict[str, tf.Tensor]:
-    """The updates of student and discriminator, as the step asks for them.
+    """The updates of student and discriminator that are due at this step.
 
     Args:
         method: compiled `TrainingMethod`.

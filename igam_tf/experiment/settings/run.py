@@ -1,4 +1,4 @@
-"""What a run is of, and how it runs and is evaluated."""
+"""Data, rows and evaluation of a run, and how it is executed."""
 
 import dataclasses
 

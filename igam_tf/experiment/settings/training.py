@@ -1,4 +1,4 @@
-"""How rows are trained: steps, what input gradients are matched with, the attack."""
+"""How rows are trained: optimizer, matching of input gradients, penalty, attack."""
 
 import dataclasses
 
