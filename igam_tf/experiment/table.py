@@ -41,7 +41,7 @@ class Table:
         name: such as "table1", for its run folder.
         title: text above the table.
         rows: tuple of `Row`, in order.
-        size: "paper", "small" or "tiny".
+        size: "paper", "medium", "small" or "tiny".
         run_dir: run folder; runs/NAME-SIZE if empty.
 
     Raises:

@@ -105,7 +105,7 @@ def test_overlays_change_every_row_of_a_table():
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("size", ["small", "tiny"])
+@pytest.mark.parametrize("size", ["medium", "small", "tiny"])
 def test_sizes_cut_every_table(path, size):
     table, _ = recipes.parse([f"--flagfile={path}", f"--size={size}", "--seed=3"])
     assert table.size == size
