@@ -5,7 +5,7 @@ import os
 import keras
 import tensorflow as tf
 
-from igam_tf.attacks.attack import check_in_graph
+from igam_tf.attacks.attack import Attack, check_in_graph
 from igam_tf.attacks.classifier import logits_of
 from igam_tf.export.manifest import batch_specs, common_manifest
 from igam_tf.export.program import STABLEHLO_VERSION, lower
