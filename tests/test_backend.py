@@ -10,6 +10,8 @@ import pytest
 
 from igam_tf import backend
 
+pytestmark = pytest.mark.fast
+
 
 def test_import_says_what_is_needed():
     done = subprocess.run(

@@ -15,6 +15,8 @@ import tensorflow as tf
 from igam_tf import compat
 from igam_tf.models.freezing import leaves
 
+pytestmark = pytest.mark.fast
+
 
 def dense_model():
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])

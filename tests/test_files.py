@@ -14,6 +14,8 @@ import pytest
 
 from igam_tf import files, locks
 
+pytestmark = pytest.mark.fast
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 
 

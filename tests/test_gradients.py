@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from igam_tf import gradients, models
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(name="float64")
 def _float64():

@@ -8,6 +8,8 @@ import pytest
 import igam_tf
 from igam_tf import lazy
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     "name, place",

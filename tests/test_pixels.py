@@ -1,10 +1,13 @@
 """Grey levels become fractions, equally for arrays and tensors."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from igam_tf.losses import cross_entropy
 from igam_tf.pixels import as_float
+
+pytestmark = pytest.mark.fast
 
 
 def test_grey_levels_are_divided():

@@ -8,6 +8,8 @@ import pytest
 from igam_tf import attacks
 from igam_tf.attacks import names
 
+pytestmark = pytest.mark.fast
+
 SETTINGS = {"eps": 8 / 255, "step_size": 1 / 255, "norm": "l2", "seed": 3}
 
 

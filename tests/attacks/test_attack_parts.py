@@ -14,6 +14,8 @@ from igam_tf.attacks.geometry import (
 )
 from igam_tf.attacks.losses import cross_entropy, cw_margin
 
+pytestmark = pytest.mark.fast
+
 
 def test_losses_by_hand():
     logits = tf.constant([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0], [0.0, 90.0, 0.0]])

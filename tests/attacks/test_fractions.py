@@ -4,6 +4,8 @@ import pytest
 
 from igam_tf.attacks.fractions import fraction, parse_fraction
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     "text, value",

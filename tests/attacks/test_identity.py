@@ -8,6 +8,8 @@ from small_models import linear_model, set_seed
 
 from igam_tf.attacks.identity import model_digest
 
+pytestmark = pytest.mark.fast
+
 
 def noisy(rate=0.5, units=3, factor=2.0):
     set_seed(0)

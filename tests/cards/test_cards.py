@@ -269,6 +269,7 @@ def test_a_failed_write_leaves_the_model(path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["student.keras"]
 
 
+@pytest.mark.fast
 def test_only_the_teacher_settings_that_were_used():
     found = results()
     teacher = {

@@ -11,6 +11,8 @@ import pytest
 from igam_tf import checkpoints
 from igam_tf.checkpoints.tf1.names import wide_resnet_rows
 
+pytestmark = pytest.mark.fast
+
 WORKER = pathlib.Path(__file__).with_name("golden_parity.py")
 REPOSITORY = WORKER.parents[2]
 

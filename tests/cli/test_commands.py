@@ -4,6 +4,8 @@ import pytest
 
 from igam_tf.cli import main, run_help
 
+pytestmark = pytest.mark.fast
+
 
 def test_usage_names_the_commands(capsys):
     assert main.main(["--help"]) == 0

@@ -9,6 +9,8 @@ import pytest
 from igam_tf import data
 from igam_tf.data import registry
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def empty_place(monkeypatch):

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from igam_tf import data
 
+pytestmark = pytest.mark.fast
+
 NUMBERS = np.array([2, 0, 1, 2])
 
 

@@ -3,7 +3,11 @@
 import pathlib
 import re
 
+import pytest
+
 import igam_tf
+
+pytestmark = pytest.mark.fast
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

@@ -7,6 +7,8 @@ from igam_tf.evaluation.masking import black_box, gradients, outputs, radius, st
 from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
 from igam_tf.evaluation.statistics import clearly_more, decision, exact_mcnemar
 
+pytestmark = pytest.mark.fast
+
 
 def first(count, total=100):
     return np.arange(total) < count

@@ -10,6 +10,8 @@ from igam_tf.evaluation import compare, compare_many
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
 from tests.small_models import linear_model
 
+pytestmark = pytest.mark.fast
+
 GENERATOR = np.random.default_rng(4)
 IMAGES = GENERATOR.random((21, 2, 3, 1)).astype(np.float32)
 LABELS = GENERATOR.integers(0, 2, 21).astype(np.int32)

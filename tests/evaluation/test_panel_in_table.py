@@ -5,6 +5,8 @@ import pytest
 from igam_tf.reports import format_table
 from igam_tf.reports.table import attack_title
 
+pytestmark = pytest.mark.fast
+
 
 def row(label, *, accuracy, worst, warns=(), modes=None):
     checks = {name: {"sentence": "it hides.", "values": {}} for name in warns}

@@ -4,6 +4,8 @@ import pytest
 
 from igam_tf.evaluation import wilson_interval
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     "num_correct, num_examples, expected",

@@ -23,6 +23,7 @@ def names(experiment, **kwargs):
     return [stage.name for stage in plan(experiment, **kwargs)]
 
 
+@pytest.mark.fast
 def test_settings_stand_in_groups_and_are_found_by_their_flags():
     experiment = Experiment(**DIGITS, edge_weight=3.0, controls=["zero"])
     assert experiment.attack.eps == experiment.teacher.eps == 0.15
@@ -44,6 +45,7 @@ def test_flat_names_still_work_and_say_so():
         _ = Experiment(**DIGITS).nothing
 
 
+@pytest.mark.fast
 def test_stages_in_order():
     methods = ("standard", "finetune", "igam", "pgd")
     assert names(Experiment(**DIGITS, methods=methods)) == [
@@ -96,6 +98,7 @@ def test_earlier_rows_are_evaluated_and_not_trained():
     ]
 
 
+@pytest.mark.fast
 def test_inputs_come_first():
     experiment = Experiment(
         **DIGITS,

@@ -7,6 +7,8 @@ import pytest
 from igam_tf.cli import recipes
 from igam_tf.experiment import Experiment
 
+pytestmark = pytest.mark.fast
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BASE = {"source": "digits", "target": "digits_parity", "eps": 0.15, "step_size": 0.05}
 

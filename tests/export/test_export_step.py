@@ -163,6 +163,7 @@ def test_programs_target_an_old_stablehlo(make_igam, digits, tmp_path):
             assert artifact[5:21] == version
 
 
+@pytest.mark.fast
 def test_manifest_pairs_arguments_and_results(make_igam, digits, tmp_path):
     images, labels, _ = digits
     export.export_step(make_igam(), (images[0], labels[0]), tmp_path / "step")

@@ -38,6 +38,7 @@ def float64(shared_dir):
     return run_worker(shared_dir, "float64")
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("of", ["probability", "loss"])
 @pytest.mark.parametrize(
     "what",
@@ -58,6 +59,7 @@ def test_first_step(float32, of, what):
     assert float32[f"{of} {what}"] < 1e-4
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("of", ["probability", "loss"])
 @pytest.mark.parametrize("term", ["cross_entropy", "adversarial", "difference"])
 def test_gradients_of_each_term(float32, of, term):
@@ -66,23 +68,27 @@ def test_gradients_of_each_term(float32, of, term):
     assert float32[f"{of} gradients of {term}"] < 1e-4
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("of", ["probability", "loss"])
 def test_all_gradients_of_the_student(float32, of):
     assert float32[f"{of} gradients: number"] == 95
     assert float32[f"{of} gradients"] < 1e-4
 
 
+@pytest.mark.fast
 def test_gradients_of_the_discriminator(float32):
     assert float32["discriminator gradients: number"] == 22
     assert float32["discriminator gradients"] < 1e-4
     assert float32["discriminator gradients: biases before batch norm"] < 1e-4
 
 
+@pytest.mark.fast
 def test_statistics_between_the_two_updates(float32):
     assert float32["probability statistics: number"] == 134
     assert float32["probability statistics"] < 1e-4
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     "what, number", [("student", 95), ("discriminator", 22), ("statistics", 134)]
 )

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from igam_tf import transforms
 
+pytestmark = pytest.mark.fast
+
 SMALL, LARGE = (32, 32, 3), (64, 64, 3)
 CASES = {
     "resize_bilinear_32_to_64": ("legacy_resize", "x32", SMALL, LARGE),

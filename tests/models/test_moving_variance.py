@@ -6,6 +6,8 @@ import pytest
 
 from igam_tf import models, training
 
+pytestmark = pytest.mark.fast
+
 
 def network():
     return keras.Sequential(

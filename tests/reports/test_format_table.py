@@ -7,6 +7,8 @@ import pytest
 from igam_tf.reports import format_table
 from igam_tf.reports.table import attack_title
 
+pytestmark = pytest.mark.fast
+
 
 def evaluation(**accuracies):
     return {

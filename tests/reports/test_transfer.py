@@ -7,6 +7,8 @@ from igam_tf.evaluation.outcomes import packed
 from igam_tf.reports import format_table
 from igam_tf.reports.transfer import sentences, transfer
 
+pytestmark = pytest.mark.fast
+
 
 def row(label, is_correct, attack="autoattack", **more):
     is_correct = np.asarray(is_correct, bool)

@@ -7,6 +7,8 @@ import pytest
 
 from tools import claims
 
+pytestmark = pytest.mark.fast
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 

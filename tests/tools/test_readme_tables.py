@@ -8,6 +8,8 @@ import pytest
 from tools import readme_tables
 from tools.readme_tables import REPOSITORY
 
+pytestmark = pytest.mark.fast
+
 
 def read(name):
     return json.loads((REPOSITORY / "results" / f"{name}.json").read_text())

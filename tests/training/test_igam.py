@@ -83,6 +83,7 @@ def test_weight_decay_is_half_the_squared_norm_of_kernels(digits, make_igam):
     assert logs[1]["loss"][0] - logs[0]["loss"][0] == pytest.approx(added, rel=1e-4)
 
 
+@pytest.mark.fast
 def test_teacher_is_bit_identical_and_the_others_change(digits, make_igam):
     method = make_igam()
     before = {

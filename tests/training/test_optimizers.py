@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 
 from igam_tf import training
 from igam_tf.training.optimizers import following
+
+pytestmark = pytest.mark.fast
 
 
 def test_momentum_keeps_the_gradient_not_its_product_with_the_rate():

@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks.speed import timing, workers
 
+pytestmark = pytest.mark.fast
+
 
 def test_rounds_alternate_and_the_first_does_not_count():
     calls = []
