@@ -10,7 +10,7 @@ import time
 import keras
 import numpy as np
 
-from igam_tf import attacks, data, distribution
+from igam_tf import attacks, data, distribution, pixels
 from igam_tf.attacks import names
 from igam_tf.data import registry
 from igam_tf.experiment import controls, networks, teacher
@@ -154,7 +154,7 @@ class Estimate:
         is_teacher = experiment.settings_of(controls.split(stage.row)[0]).is_teacher
         model = self._finetuned() if is_teacher else networks.student(experiment)
         count = min(settings.batch_size, len(self.target.test))
-        images = self.target.test.images[:count].astype("float32") / 255
+        images = pixels.as_float(self.target.test.images[:count])
         labels = self.target.test.labels[:count]
         attack = attacks.pgd(eps=1 / 255, step_size=1 / 255, num_steps=1)
         seconds = _seconds(lambda: attack(model, images, labels)) / count

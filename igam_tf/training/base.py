@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from igam_tf import streams, transforms
+from igam_tf import losses, streams, transforms
 from igam_tf.attacks.attack import GraphAttack, check_in_graph
 from igam_tf.data import check_count
 from igam_tf.training import checks, micro_batches
@@ -254,7 +254,7 @@ class TrainingMethod(Fitting):
         del step
         images, labels, _ = self.unpack(data)
         logits = tf.cast(self.student(images, training=False), keras.config.floatx())
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = losses.cross_entropy(logits, labels)
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         return ({"loss": (tf.reduce_sum(loss), count)}, logits, labels), ()
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import gradients, streams
+from igam_tf import gradients, losses, streams
 from igam_tf.data import check_count
 from igam_tf.derivatives import directions
 from igam_tf.settings import setting
@@ -107,7 +107,7 @@ class EdgeReg(TrainingMethod):
         distance = tf.reduce_mean(
             tf.square(_unit_rms(gradient) - _unit_rms(edges)), axis=(1, 2, 3)
         )
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = losses.cross_entropy(logits, labels)
         terms = {"cross_entropy": loss, "edges": self.weight() * distance}
         cosine = gradients.per_image_cosine(gradient, edges)
         return terms, logits, {"gradient_cosine": cosine}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients
+from igam_tf import gradients, losses
 from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
@@ -153,7 +153,7 @@ class GradNorm(TrainingMethod):
         del targets, phase, global_batch
         penalty = self.gradient_norm
         gradient, logits = penalty.gradient_and_logits(self.student, images, labels)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = losses.cross_entropy(logits, labels)
         terms = {
             "cross_entropy": self.cross_entropy_weight * loss,
             penalty.name: penalty.of(gradient, self.optimizer.iterations),

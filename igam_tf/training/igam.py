@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients, models
+from igam_tf import gradients, losses, models
 from igam_tf.models.normalization import GREY_LEVELS
 from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
-from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
+from igam_tf.training.matching import PLAIN, AdversarialMatching
 from igam_tf.training.method_settings import GROUPS, MethodSettings
 from igam_tf.training.teachers import check_choice
 from igam_tf.training.terms import Terms
@@ -140,7 +140,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
     ) -> tuple[Terms, tf.Tensor, Terms]:
         if phase == PLAIN:
             logits = self.student(images, training=True)
-            return {"cross_entropy": cross_entropy(labels, logits)}, logits, {}
+            return {"cross_entropy": losses.cross_entropy(logits, labels)}, logits, {}
         teacher_gradient = targets
         student_gradient, logits = self.student_gradient(images, labels)
         discriminator_loss, correct = self.discriminate(
@@ -152,7 +152,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         if self.difference_reduction == "sum":
             difference *= global_batch
         terms = {
-            "cross_entropy": cross_entropy(labels, logits),
+            "cross_entropy": losses.cross_entropy(logits, labels),
             "adversarial": -self.adversarial_weight * discriminator_loss,
             "difference": self.difference_weight * difference,
         }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients
+from igam_tf import gradients, losses
 from igam_tf.derivatives import directions
 from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
-from igam_tf.training.matching import PLAIN, AdversarialMatching, cross_entropy
+from igam_tf.training.matching import PLAIN, AdversarialMatching
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.terms import Terms
 
@@ -87,11 +87,11 @@ class JARN(AdversarialMatching):
         del targets, global_batch
         if phase == PLAIN:
             logits = self.student(images, training=True)
-            return {"cross_entropy": cross_entropy(labels, logits)}, logits, {}
+            return {"cross_entropy": losses.cross_entropy(logits, labels)}, logits, {}
         looks, logits = self.gradient_as_image(images, labels)
         loss, correct = self.discriminate(looks, images)
         terms = {
-            "cross_entropy": cross_entropy(labels, logits),
+            "cross_entropy": losses.cross_entropy(logits, labels),
             "adversarial": -self.adversarial_weight * loss,
         }
         report = {

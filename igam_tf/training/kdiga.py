@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients
+from igam_tf import gradients, losses
 from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
@@ -110,7 +110,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
         ours = tf.nn.log_softmax(logits / self.temperature)
         theirs = tf.nn.log_softmax(teacher_logits / self.temperature)
         divergence = tf.reduce_sum(tf.exp(ours) * (ours - theirs), axis=1)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = losses.cross_entropy(logits, labels)
         # Every image carries an equal part of the norm of all of them.
         norm = _norm(gradient - teacher_gradient) / tf.cast(tf.size(labels), loss.dtype)
         terms = {

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from igam_tf import transforms
+from igam_tf import losses, transforms
 from igam_tf.data import check_count
 from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
 from igam_tf.training import checks, micro_batches, terms
@@ -164,14 +164,9 @@ class AdversarialMatching(TrainingMethod):
         logits = tf.cast(logits, first.dtype)
         correct = tf.argmax(logits, axis=1, output_type=tf.int32) == classes
         return (
-            _mean_of_halves(cross_entropy(classes, logits)),
+            _mean_of_halves(losses.cross_entropy(logits, classes)),
             _mean_of_halves(tf.cast(correct, logits.dtype)),
         )
-
-
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross entropy of each image."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def _mean_of_halves(values):

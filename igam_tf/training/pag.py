@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import data, models, streams
+from igam_tf import data, losses, models, streams
 from igam_tf.data import check_count, registry
 from igam_tf.data.batches import crop_and_flip
 from igam_tf.settings import naming, setting
@@ -148,7 +148,7 @@ class PAG(TrainingMethod):
             classes,
         )
         cosine = tf.reduce_mean(per_class_cosine(found, targets), axis=1)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss = losses.cross_entropy(logits, labels)
         terms = {"cross_entropy": loss, "alignment": self.weight * (1.0 - cosine)}
         return terms, logits, {"gradient_cosine": cosine}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
+from igam_tf import losses
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.terms import Terms
@@ -34,8 +35,7 @@ class StandardTraining(TrainingMethod):
     ) -> tuple[Terms, tf.Tensor, Terms]:
         del targets, phase, global_batch
         logits = self.student(images, training=True)
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return {"cross_entropy": cross_entropy}, logits, {}
+        return {"cross_entropy": losses.cross_entropy(logits, labels)}, logits, {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
