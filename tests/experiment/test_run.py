@@ -192,7 +192,8 @@ def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
     settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
     settings.update(student_model=network, teacher_model=network)
     settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
-    settings.update(panel_examples=8 if network == "vit" else 0)
+    if network == "vit":
+        settings.update(panel_examples=8, attacks=("clean", "fgsm"))
     results = experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
     assert list(results["rows"]) == ["igam"]
     panel = results["rows"]["igam"]["evaluation"].get("panel")
