@@ -77,6 +77,7 @@ def _parser():
 
 
 def _run(options):
+    # Long because every option is handed on, in one call.
     path = pathlib.Path(options.model)
     out = options.out or path.with_name(f"{path.stem}.results.json")
     _check_output(out, [path, *map(pathlib.Path, options.transfer_from)])

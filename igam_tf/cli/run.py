@@ -1,13 +1,4 @@
-"""Trains image classifiers to be robust, by a robust teacher of another task.
-
-    python run.py --flagfile=flags/quickstart.cfg
-    python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
-    python run.py --flagfile=flags/table3.cfg --size=small --data_dir=DIR
-
-The recipe of a pair of tasks is taken from flags/ unless --flagfile names another, or a
-table of the paper, whose rows have a recipe each. --size cuts them down to a laptop's
-size; a flag on the command line wins over both. --dry_run prints what would be done.
-"""
+"""`igam-tf run`, `run.py`: from the command line to a run folder; see `--help`."""
 
 import os
 import sys

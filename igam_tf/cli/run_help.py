@@ -13,6 +13,17 @@ import textwrap
 
 from igam_tf.attacks.fractions import fraction
 
+_DESCRIPTION = """\
+Trains image classifiers to be robust, by a robust teacher of another task.
+
+    python run.py --flagfile=flags/quickstart.cfg
+    python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
+    python run.py --flagfile=flags/table3.cfg --size=small --data_dir=DIR
+
+The recipe of a pair of tasks is taken from flags/ unless --flagfile names another, or a
+table of the paper, whose rows have a recipe each. --size cuts them down to a laptop's
+size; a flag on the command line wins over both. --dry_run prints what would be done.
+"""
 _STORED = pathlib.Path(__file__).with_name("run_help.txt")
 _WIDTH = 88
 
@@ -45,13 +56,13 @@ def check_names(arguments: list[str]) -> None:
 
 def rendered() -> str:
     """The help text, made from the settings as they are now."""
-    from igam_tf.cli import flags, run
+    from igam_tf.cli import flags
     from igam_tf.experiment.experiment import GROUPS
     from igam_tf.settings import flag_of
     from igam_tf.training.methods import METHODS
 
     composition = [_flag(name, "", text) for name, text in flags.COMPOSITION.items()]
-    parts = [run.__doc__, "Recipes, sizes and tables.", *composition]
+    parts = [_DESCRIPTION, "Recipes, sizes and tables.", *composition]
     for group in (*GROUPS.values(), *METHODS.values()):
         fields = dataclasses.fields(group)
         if fields:

@@ -40,6 +40,7 @@ def fit(
             default the images of the task with `augmentation` and `partners`.
         augmentation, partners: of `igam_tf.data.training_batches`.
     """
+    # Over forty lines because of its arguments.
     batches = batches or functools.partial(
         data.training_batches, task.train, augmentation=augmentation, partners=partners
     )

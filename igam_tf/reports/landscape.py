@@ -56,6 +56,7 @@ def loss_surface(
     Raises:
         ValueError: if an argument does not fit, or the loss or gradient is not finite.
     """
+    # Over forty lines because of its arguments.
     image = _checked_image(model, image, label)
     checks.one_of("norm", norm, checks.NORMS)
     checks.radius("eps", eps, norm)

@@ -108,6 +108,7 @@ class Fitting(compat.OwnLoop, keras.Model):
             TrainingDivergedError: if the loss is not finite, naming the batch; not
                 where `keras.callbacks.TerminateOnNaN` is given.
         """
+        # Over forty lines because of Keras' arguments.
         checks.check_weights(class_weight=class_weight, sample_weight=sample_weight)
         given, watch = with_watch(callbacks)
         checks.check_callbacks(given if isinstance(given, list) else given.callbacks)

@@ -33,6 +33,7 @@ def accumulate_gradients(
     Returns:
         Tuple (sums, rows) over the whole batch.
     """
+    # Over forty lines because of its arguments.
     if size is None:
         return function(tensors, seed, *args)
     # Traced once, though it is called inside and outside of the loop.

@@ -81,6 +81,7 @@ def batches(
     Raises:
         ValueError: if there is not one target for each image.
     """
+    # Over forty lines because of its arguments.
     if len(targets) != len(split):
         raise ValueError(
             f"{len(targets)} targets for {len(split)} images: expected those that "

@@ -67,6 +67,7 @@ def train(
         ValueError: if there is less than one batch, or the data does not fit.
         FloatingPointError: if the loss is no longer finite.
     """
+    # Over forty lines because of its arguments.
     out = pathlib.Path(out)
     steps = len(labels) // step.batch_size
     check_data(images, labels, step.manifest)
