@@ -106,6 +106,7 @@ class Run:
 
     def execute(self, stages: Sequence[Stage]) -> None:
         """Runs the unfinished stages of a plan, in order."""
+        stages = self._needed(stages)
         for number, stage in enumerate(stages):
             if stage.chief_only:
                 # No stage has recorded the run if all trainings were finished before.
@@ -120,6 +121,18 @@ class Run:
             needed = {name for stage in later for name in stage.inputs}
             self.models = {k: m for k, m in self.models.items() if k in needed}
         distribution.wait_for_all(self.strategy)
+
+    def _needed(self, stages):
+        """Without intermediate stages that no unfinished stage takes a model of."""
+        inputs: set[str] = set()
+        needed = []
+        for stage in reversed(stages):
+            if stage.is_intermediate and stage.name not in inputs:
+                continue
+            needed.append(stage)
+            if not stage.is_finished(self):
+                inputs.update(stage.inputs)
+        return needed[::-1]
 
     def model(self, stage: str, output: str) -> keras.Model:
         """The model of a finished stage: that of this session, or from the folder.

@@ -43,6 +43,8 @@ class Stage:
             is run in every session.
         inputs: names of the stages whose models it takes.
         chief_only: whether one worker alone runs it.
+        is_intermediate: whether it is of use to later stages only, and not run if
+            those are finished.
     """
 
     experiment: Experiment = dataclasses.field(repr=False)
@@ -52,6 +54,10 @@ class Stage:
     @property
     def name(self) -> str:
         raise TypeError(f"{type(self).__name__} does not define its name.")
+
+    @property
+    def is_intermediate(self) -> bool:
+        return False
 
     @property
     def output(self) -> str:
@@ -94,6 +100,10 @@ class Teacher(Stage):
         return controls.stage("teacher", self.control)
 
     @property
+    def is_intermediate(self) -> bool:
+        return True
+
+    @property
     def output(self) -> str:
         return f"{self.name}.keras"
 
@@ -130,6 +140,10 @@ class Finetuning(Stage):
         if self.is_row:
             return next(name for name, m in METHODS.items() if m.is_teacher)
         return controls.stage("finetuned", self.control)
+
+    @property
+    def is_intermediate(self) -> bool:
+        return not self.is_row
 
     @property
     def output(self) -> str:

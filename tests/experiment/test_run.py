@@ -142,6 +142,15 @@ def test_a_finished_run_is_not_repeated(finished):
     assert again["changes"] == ["epochs 3 (recipe: 40)"]
 
 
+def test_a_teacher_is_not_trained_for_rows_that_are_finished(copied):
+    folder, results = copied
+    for name in ("teacher.keras", "finetuned.keras"):
+        (folder / name).unlink()
+    again = experiments.run(Experiment(**SMALL, run_dir=str(folder)))
+    assert again["rows"] == results["rows"]
+    assert not (folder / "teacher.keras").exists()
+
+
 def test_a_row_can_be_added_and_other_settings_are_refused(copied):
     folder, _ = copied
     with pytest.raises(ValueError, match="--learning_rate: 0.002 there, 0.01 now"):
