@@ -9,8 +9,10 @@ first used. Here all of them are used first. Whatever pdoc warns of is an error.
 """
 
 import argparse
+import importlib
 import os
 import pathlib
+import pkgutil
 import types
 import warnings
 
@@ -48,6 +50,17 @@ def resolve(package):
     return found
 
 
+def _import_all():
+    """Imports all modules, as long as they can be found.
+
+    pdoc evaluates the imports that are for type checkers only.
+    """
+    for info in pkgutil.walk_packages(igam_tf.__path__, "igam_tf."):
+        is_program = info.name.endswith("__main__")
+        if not is_program and info.name not in ("igam_tf.evaluate", "igam_tf.pjrt"):
+            importlib.import_module(info.name)
+
+
 def build(directory):
     """Writes the pages. For a process of its own: packages cannot be used after it.
 
@@ -61,6 +74,7 @@ def build(directory):
         AttributeError: if a public name does not resolve.
         Warning: if pdoc could not import a module or read a docstring.
     """
+    _import_all()
     documented = resolve(igam_tf)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", module=r"pdoc(\.|$)")
