@@ -7,12 +7,9 @@ import pkgutil
 import re
 
 import keras
-import pytest
 
 import igam_tf
 from igam_tf import compat
-
-pytestmark = pytest.mark.fast
 
 PACKAGE = pathlib.Path(igam_tf.__file__).parent
 BESIDE = [PACKAGE.parent / name for name in ("benchmarks", "tools")]

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import small_models
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.mark.parametrize("name", small_models.TRAINED)
 def test_a_shipped_network_reads_digits(name):

@@ -14,8 +14,6 @@ from small_checkpoints import saved, small_net
 from igam_tf import checkpoints
 from igam_tf.checkpoints import CheckpointError
 
-pytestmark = pytest.mark.fast
-
 _HDF5_WEIGHTS, _HDF5_MODEL = "weights.h5", "model.h5"
 
 

@@ -20,8 +20,6 @@ from igam_tf.reports import (
 from igam_tf.reports.alignment import binned_means
 from igam_tf.reports.style import COLUMN, PAGE, PALETTE
 
-pytestmark = pytest.mark.fast
-
 
 def entry(accuracy):
     return {"accuracy": accuracy, "interval_95": [accuracy - 0.03, accuracy + 0.02]}

@@ -7,8 +7,6 @@ import pytest
 
 from tools import seeds, seeds_summary
 
-pytestmark = pytest.mark.fast
-
 FLAGFILE = f"--flagfile={seeds.REPOSITORY / 'flags' / 'quickstart.cfg'}"
 # Stands in for run.py: records how it was called, and writes a result.
 STUB = """

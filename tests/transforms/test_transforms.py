@@ -7,8 +7,6 @@ import tensorflow as tf
 from igam_tf import transforms
 from igam_tf.transforms import input_transforms, seen_pixels
 
-pytestmark = pytest.mark.fast
-
 
 def _crop_axis(size_in, size_out):
     start = (size_in - size_out) // 2
