@@ -3,5 +3,13 @@
 
 from igam_tf.cli.run import main
 
+
+def parse(arguments):
+    """The `Experiment` (or `Table`) of command line arguments, and its changes."""
+    from igam_tf.cli import recipes
+
+    return recipes.parse(arguments)
+
+
 if __name__ == "__main__":
     main()

@@ -1,5 +1,8 @@
 """One command with four names, and what it refuses at once."""
 
+import pathlib
+import runpy
+
 import pytest
 
 from igam_tf.cli import main, run_help
@@ -37,3 +40,9 @@ def test_known_flags_are_taken():
     run_help.check_names(
         ["--nodownload", "--download", "-epochs=3", "--flagfile=x", "x"]
     )
+
+
+def test_run_py_parses_for_other_programs():
+    path = pathlib.Path(__file__).resolve().parents[2] / "run.py"
+    found = runpy.run_path(str(path))["parse"](["--source=mnist", "--target=cifar10"])
+    assert found[0].data.target == "cifar10" and found[1] == []
