@@ -113,7 +113,10 @@ class Run:
                 self.record()
                 if not self.is_chief:
                     continue
-            if not stage.is_finished(self):
+                finished = stage.is_finished(self)
+            else:
+                finished = self._is_finished(stage)
+            if not finished:
                 made = stage.run(self)
                 if made is not None:
                     self.models[stage.name] = made
@@ -130,9 +133,16 @@ class Run:
             if stage.is_intermediate and stage.name not in inputs:
                 continue
             needed.append(stage)
-            if not stage.is_finished(self):
+            if not self._is_finished(stage):
                 inputs.update(stage.inputs)
         return needed[::-1]
+
+    def _is_finished(self, stage):
+        """The first worker's answer: others may look after it has written the file."""
+        finished = stage.is_finished(self)
+        if not distribution.is_multiworker(self.strategy):
+            return finished
+        return bool(distribution.from_first_worker(self.strategy, int(finished)))
 
     def model(self, stage: str, output: str) -> keras.Model:
         """The model of a finished stage: that of this session, or from the folder.
