@@ -61,6 +61,9 @@ class AdversarialMatching(TrainingMethod):
         check_count("matching_start", matching_start, at_least=0)
         self.discriminator = discriminator
         self.matching_start = matching_start
+        if not matching_start:
+            # A phase that never comes would be traced and compiled all the same.
+            self.phases = (MATCHING,)
         self.discriminator_every = discriminator_every
         self.discriminator_input = discriminator_input
 
@@ -114,6 +117,8 @@ class AdversarialMatching(TrainingMethod):
         )
 
     def phase(self, step: tf.Tensor) -> tf.Tensor:
+        if len(self.phases) == 1:
+            return super().phase(step)
         return tf.cast(step >= self.matching_start, tf.int32)
 
     def second_update_due(self, step: tf.Tensor) -> tf.Tensor | None:

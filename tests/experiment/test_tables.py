@@ -87,7 +87,7 @@ def test_experiments_share_what_is_equal(finished):
     assert len(list(folder.glob("*/standard/student.keras"))) == 1
 
 
-def test_a_table_beside_it_trains_only_what_is_new(finished):
+def test_a_table_beside_it_trains_only_what_is_new(finished, without_figures):
     table, folder, results = finished
     rows = (_row("Standard", "standard", kdiga_weight=1.0), *table.rows[:1])
     rows = (rows[0], dataclasses.replace(rows[1], label="Again"), table.rows[2])
@@ -102,7 +102,7 @@ def test_a_table_beside_it_trains_only_what_is_new(finished):
         assert linked.stat().st_ino == trained.with_name("history.csv").stat().st_ino
 
 
-def test_a_finished_table_is_not_repeated(finished):
+def test_a_finished_table_is_not_repeated(finished, without_figures):
     table, folder, results = finished
     histories = {p: p.stat().st_mtime_ns for p in folder.rglob("history.csv")}
     assert experiments.run_table(table)["rows"] == results["rows"]
