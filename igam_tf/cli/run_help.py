@@ -45,11 +45,12 @@ def stored() -> str:
 def short() -> str:
     """The flags that matter first, explained, and the names of all, by stage."""
     text = stored()
-    starts = [*_HEADING.finditer(text), None]
-    explained, names = [_DESCRIPTION], {}
-    for heading, after in zip(starts, starts[1:]):
-        section = text[heading.end() : after.start() if after else len(text)]
-        entries = {entry["name"]: entry[0] for entry in _ENTRY.finditer(section)}
+    headings = list(_HEADING.finditer(text))
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
+    explained, names = [_DESCRIPTION], dict[str, list[str]]()
+    for heading, end in zip(headings, ends):
+        found = _ENTRY.finditer(text, heading.end(), end)
+        entries = {entry["name"]: entry[0] for entry in found}
         names.setdefault(heading["stage"], []).extend(entries)
         chosen = [entry for name, entry in entries.items() if name in _FIRST]
         if chosen:
