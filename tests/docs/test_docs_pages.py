@@ -13,7 +13,8 @@ import shlex
 import pytest
 
 import igam_tf
-from igam_tf.cli import checkpoints, evaluate, recipes, report, run_help
+from igam_tf.cli import checkpoints, evaluate, main, recipes, report, run_help
+from igam_tf.data import registry
 
 pytestmark = pytest.mark.fast
 
@@ -27,6 +28,26 @@ PAGES = [
 README_LINES = 180
 # Flags of programs that are not ours, on these pages.
 OTHERS = {"dist", "strict"}
+# Where the programs of these pages are run, at a small size.
+RUN_BY = {
+    "python run.py": "tests/experiment",
+    "igam-tf": "tests/cli",
+    "python -m igam_tf.evaluate": "tests/cli",
+    "python -m igam_tf.reports": "tests/cli",
+    "python -m igam_tf.checkpoints": "tests/checkpoints",
+    "python -m igam_tf.export.runner": "tests/export",
+    "python -m tools": "tests/tools",
+    "python -m benchmarks": "tests/benchmarks",
+}
+SET_UP = (
+    "pip install",
+    "python3 -m venv",
+    "source ",
+    "python -m pytest",
+    "mkdocs build",
+)
+# What is downloaded, unless it is in DIR.
+DOWNLOADED = {"mnist", "cifar10", "cifar100", "tiny_imagenet"}
 _GENERATED = re.compile(r"^<!-- generated.*?^<!-- end -->$", re.M | re.S)
 _INDENTED = re.compile(r"(?:^    .*\n)+", re.M)
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -148,12 +169,19 @@ def test_programs_are_python(page):
             compile(block, page_id(page), "exec")
 
 
+def data_of(line):
+    """Names of data sets, and paths of a reader's own data, in a command."""
+    return set(re.findall(r"--(?:source|target|dataset)=(\S+)", line))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_commands_parse(page, tmp_path):
+def test_commands_parse(page):
     # Files that a reader has, and this test does not.
     brought = ("--teacher_checkpoint=", "--score_model=")
     for arguments in arguments_of(page, ["python", "run.py"], ["igam-tf", "run"]):
-        if {"--help", "--helpfull"} & set(arguments):
+        run_help.check_names(arguments)
+        is_own = data_of(" ".join(arguments)) - registry.DATASETS.keys()
+        if is_own or {"--help", "--helpfull"} & set(arguments):
             continue
         recipes.parse([a for a in arguments if not a.startswith(brought)])
     for arguments in arguments_of(page, ["python", "-m", "tools.seeds"]):
@@ -164,8 +192,24 @@ def test_commands_parse(page, tmp_path):
         ("evaluate", evaluate), ("report", report), ("checkpoints", checkpoints),
     ):  # fmt: skip
         for arguments in arguments_of(page, ["igam-tf", name]):
-            if "--help" not in arguments:
+            is_own = data_of(" ".join(arguments)) - registry.DATASETS.keys()
+            if not is_own and "--help" not in arguments:
                 command._parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_command_is_run_by_a_test_or_says_what_it_needs(page):
+    for command in commands(text_of(page)):
+        line = " ".join(word for word in command if not word.startswith("TF_CONFIG="))
+        if line.startswith(SET_UP):
+            continue
+        folder = next((RUN_BY[p] for p in RUN_BY if line.startswith(p)), None)
+        assert folder, f"{line}: no test runs it; see RUN_BY"
+        assert list((REPOSITORY / folder).glob("test_*.py"))
+        if command[0] == "igam-tf":
+            assert command[1] in main._COMMANDS, line
+        if data_of(line) & DOWNLOADED or "flags/table" in line:
+            assert "--data_dir=DIR" in line, f"{line}: needs data; say --data_dir=DIR"
 
 
 def test_a_command_is_found_in_its_block():
