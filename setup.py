@@ -25,6 +25,7 @@ setup(
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
@@ -60,16 +61,18 @@ setup(
         "matplotlib>=3.9,<4",
     ],
     extras_require={
+        # NVIDIA's CUDA libraries in the versions that this TensorFlow was built with;
+        # without them it trains on the CPU, whatever is in the machine.
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # Runs exported steps (igam_tf.export.runner); on a machine that trains with
         # them only, install JAX and NumPy and put this package on the path, without
         # TensorFlow.
         "jax": ["jax>=0.5"],
-        # API pages from docstrings. pdoc has no configuration to keep up to date and
-        # reads our docstrings (format google) as they are; igam_tf.export.runner names
-        # JAX.
-        "docs": ["pdoc>=16", "jax>=0.5"],
+        # The site of docs/, with a reference from the docstrings, which is read from
+        # the source without importing TensorFlow.
+        "docs": ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1,<2"],
         # pytest-xdist: two test processes at once. nbclient and ipykernel execute the
-        # notebooks. JAX runs exported steps. pdoc builds the API pages.
+        # notebooks. JAX runs exported steps.
         "tests": [
             "pytest",
             "pytest-xdist",
@@ -77,7 +80,6 @@ setup(
             "nbformat",
             "ipykernel",
             "jax>=0.5",
-            "pdoc>=16",
         ],
         # What .ci/run checks beside the tests; one version of each, so that it decides
         # the same everywhere.

@@ -1,4 +1,4 @@
-"""Rewrites the tables of results in the README from results/*.json.
+"""Rewrites the tables of results in README and docs/ from results/*.json.
 
     python -m tools.readme_tables            # rewrites what is stale
     python -m tools.readme_tables --check    # says what is; exits with 1
@@ -12,6 +12,11 @@ NAME.json is the results.json of a run, or a file of `python -m tools.seeds`. A
 second run of the same students on fewer images, such as AutoAttack's, adds its columns:
 
     <!-- generated from results/NAME.json + results/NAME_autoattack.json -->
+
+Its table with the captions that a reader cannot do without, for a page where every line
+counts:
+
+    <!-- generated from results/NAME.json, in short -->
 
 `results/panel_false_alarms.json` becomes the table of `tools.panel_table`. All
 tables of a size give the paper's claims (`tools.claims`):
@@ -31,9 +36,16 @@ from igam_tf.reports.table import attack_title, format_table
 from tools import claims, panel_table, seeds_summary
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-FILES = [REPOSITORY / "README.md", REPOSITORY / "results" / "README.md"]
+FILES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "results" / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 PANEL = "results/panel_false_alarms.json"
 WIDTH = 88
+IN_SHORT = ", in short"
+#: What accuracies are of, the threat model, and which columns saw fewer images.
+NEEDED = re.compile(r"- (Accuracy in percent|Linf|L2|[\w, -]+: on the first )")
 START = "<!-- generated from "
 BLOCK = re.compile(
     rf"^{START}(?P<files>[^\n]+?) -->\n(?P<text>.*?)^<!-- end -->$", re.M | re.S
@@ -76,7 +88,8 @@ def block_text(files, root=REPOSITORY):
     """What stands in a block.
 
     Args:
-        files: such as "results/a.json + results/b.json".
+        files: such as "results/a.json + results/b.json", or the same with
+            ", in short" behind it.
         root: folder that they are relative to.
 
     Returns:
@@ -92,7 +105,7 @@ def block_text(files, root=REPOSITORY):
     if files == PANEL:
         made = panel_table.table(json.loads((root / files).read_text()))
         return "\n".join(["", *map(_wrapped, made.splitlines()), "", ""])
-    names = [name.strip() for name in files.split(" + ")]
+    names = [name.strip() for name in files.removesuffix(IN_SHORT).split(" + ")]
     contents = [_read(root / name) for name in names]
     has_seeds = ["seeds" in content for content in contents]
     if len(contents) > 2 or (len(contents) > 1 and any(has_seeds)):
@@ -101,7 +114,10 @@ def block_text(files, root=REPOSITORY):
             "students."
         )
     made = seeds_summary.table(*contents) if has_seeds[0] else run_table(*contents)
-    lines = [_wrapped(line) for line in made.splitlines()]
+    lines = made.splitlines()
+    if files.endswith(IN_SHORT):
+        lines = [x for x in lines if not x.startswith("- ") or NEEDED.match(x)]
+    lines = [_wrapped(line) for line in lines]
     return "\n".join(["", *lines, "", ""])
 
 
@@ -139,7 +155,7 @@ def run_table(results, extra=None):
 
 
 def _wrapped(line):
-    """A caption in lines of README's width."""
+    """A caption in lines of the pages' width."""
     if not line.startswith("- "):
         return line
     whole = {"break_long_words": False, "break_on_hyphens": False}
@@ -198,7 +214,7 @@ def main(arguments=None):
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument(
         "files", nargs="*", type=pathlib.Path, default=FILES,
-        help="Markdown files; README.md and results/README.md if left out",
+        help="Markdown files; README.md, results/README.md and docs/ if left out",
     )  # fmt: skip
     args = parser.parse_args(arguments)
     found = 0

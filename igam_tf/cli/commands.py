@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from igam_tf import interrupts
+from igam_tf.cli import start_up
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +34,7 @@ def run(work: Callable[[], object], *, interrupted: str) -> int:
     Returns:
         int: exit status, 0 or 1.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    start_up.hold_back_messages("3")
     try:
         with interrupts.stopping():
             work()

@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from igam_tf.cli import start_up
+
 _COMMANDS = {
     "run": "train a table's rows, evaluate them, and write tables and figures",
     "evaluate": "evaluate any Keras classifier under attack",
@@ -22,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int | None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in _COMMANDS:
+        if arguments[0] == "checkpoints":
+            # It needs TensorFlow for its arguments; the others begin later.
+            start_up.hold_back_messages("3")
         module = importlib.import_module(f"igam_tf.cli.{arguments[0]}")
         return module.main(arguments[1:])
     usage = "\n".join(f"  {name:12} {text}" for name, text in _COMMANDS.items())

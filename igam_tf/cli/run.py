@@ -6,7 +6,7 @@ import sys
 from absl import flags
 
 from igam_tf import interrupts
-from igam_tf.cli import run_help
+from igam_tf.cli import run_help, start_up
 from igam_tf.errors import WorkerLostError
 
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
@@ -20,12 +20,13 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: list of strings, or None for `sys.argv`.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if _HELP & set(arguments):
-        print(run_help.stored(), end="")
+        is_full = "--helpfull" in arguments
+        print(run_help.stored() if is_full else run_help.short(), end="")
         return
     try:
         run_help.check_names(arguments)
+        start_up.hold_back_messages()
         with interrupts.stopping():
             _run(arguments)
     except WorkerLostError as error:

@@ -15,6 +15,7 @@ from igam_tf.experiment import preflight, results
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
+from igam_tf.experiment.setup import jit_compile
 from igam_tf.settings import naming
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(
     with distribution.precision(experiment.run.precision):
         this = Run(experiment, changes)
         with distribution.noticing_lost_workers(this.strategy), this.folder.in_use():
+            this.say(this.devices())
             preflight.check_shared_folder(this.folder, this.strategy)
             this.read_target()
             preflight.check_rows(experiment, this.target, this.strategy)
@@ -82,6 +84,14 @@ class Run:
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
         self.models: dict[str, keras.Model] = {}
+
+    def devices(self) -> str:
+        """What it trains on, in a line."""
+        return distribution.describe(
+            self.strategy,
+            precision=self.experiment.run.precision,
+            jit_compile=jit_compile(self.experiment),
+        )
 
     def read_target(self) -> None:
         """Reads the data of the target task."""

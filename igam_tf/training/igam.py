@@ -31,7 +31,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
     L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
     the two input gradients. Every `discriminator_every` steps, the discriminator is
     updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (README, "Choices where paper and code differ"), but for the teacher's
+    authors' code (docs/paper.md, "Where paper and code differ"), but for the teacher's
     batch norm, the moving variance, and weight decay and schedule, which
     `training.reference` has.
 

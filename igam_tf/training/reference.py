@@ -4,7 +4,7 @@
     method.compile(reference.optimizer())
 
 `tests/golden` compares this with numbers made by their graph: twelve steps in a row in
-float64 agree to 1e-5. Where the defaults of `IGAM` differ, the README says why.
+float64 agree to 1e-5. Where the defaults of `IGAM` differ, docs/paper.md says why.
 """
 
 from typing import Any

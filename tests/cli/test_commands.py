@@ -1,6 +1,7 @@
 """One command with four names, and what it refuses at once."""
 
 import pathlib
+import re
 import runpy
 
 import pytest
@@ -20,7 +21,20 @@ def test_usage_names_the_commands(capsys):
 
 def test_a_command_gets_its_arguments(capsys):
     main.main(["run", "--help"])
+    assert capsys.readouterr().out == run_help.short()
+    main.main(["run", "--helpfull"])
     assert capsys.readouterr().out == run_help.stored()
+
+
+def test_help_explains_a_dozen_flags_and_names_all():
+    text = run_help.short()
+    explained, index = text.split("All flags, by stage")
+    assert len(re.findall("^  --", explained, re.M)) == len(run_help._FIRST) == 12
+    assert all(f"  --{name}\n" in explained for name in run_help._FIRST)
+    assert set(run_help.known()) <= set(re.findall(r"\w+", index))
+    stages = re.findall(r"^  (\w+) ", index, re.M)
+    assert stages[:4] == ["recipe", "table", "data", "teacher"]
+    assert max(map(len, text.splitlines())) <= 88
 
 
 @pytest.mark.parametrize(

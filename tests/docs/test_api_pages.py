@@ -1,69 +1,64 @@
-"""The API pages: every room has one, and every public name is described on it."""
+"""The reference on the site: every room has a page, every public name is described.
+
+CI builds the site (`mkdocs build --strict`); here is what that would not notice.
+"""
 
 import importlib
 import inspect
-import json
-import re
-import subprocess
-import sys
+import pathlib
+import runpy
 
 import pytest
 
 import igam_tf
 
-pytest.importorskip("pdoc", reason="pip install -e '.[docs]'")
-pytest.importorskip(
-    "jax", reason="igam_tf.export.runner names it; pip install -e '.[docs]'"
-)
+pytestmark = pytest.mark.fast
 
-BUILD = "import json, sys; from tests.docs.api_pages import build; "
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+ROOMS = sorted(
+    name
+    for name in igam_tf.__all__
+    if inspect.ismodule(getattr(igam_tf, name)) and name != "pjrt"
+)
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory, request):
-    """Folder of the pages, and the documented names by module."""
-    folder = tmp_path_factory.mktemp("api")
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD + "print(json.dumps(build(sys.argv[1])))", folder],
-        cwd=request.config.rootpath,
-        capture_output=True,
-        text=True,
-    )
-    assert not done.returncode, done.stderr
-    return folder, json.loads(done.stdout.splitlines()[-1])
+def site():
+    """What mkdocs runs to make the pages, which needs no mkdocs itself."""
+    return runpy.run_path(str(REPOSITORY / "docs" / "site.py"))
 
 
-def test_every_room_has_a_page(pages):
-    folder, documented = pages
-    exported = {name: getattr(igam_tf, name) for name in igam_tf.__all__}
-    rooms = {m.__name__ for m in exported.values() if inspect.ismodule(m)}
-    assert len(rooms) > 10 and rooms <= documented.keys()
-    for module in documented:
-        text = (folder / f"{module.replace('.', '/')}.html").read_text()
-        assert f"<title>{module}" in text
+def public(room):
+    return list(getattr(importlib.import_module(f"igam_tf.{room}"), "__all__", []))
 
 
-def test_every_public_name_is_described(pages):
-    folder, documented = pages
-    for module, names in documented.items():
-        text = (folder / f"{module.replace('.', '/')}.html").read_text()
-        anchors = set(re.findall(r'<section id="([\w.]+)"', text))
-        for name in names:
-            value = getattr(importlib.import_module(module), name)
-            if inspect.ismodule(value):
-                continue
-            assert name in anchors, f"{module}.{name} is not on its page"
-            if callable(value):
-                assert inspect.getdoc(value), f"{module}.{name} has no docstring"
+def test_every_room_has_a_page(site):
+    pages = site["pages"]()
+    assert len(ROOMS) > 10
+    for room in ROOMS:
+        assert pages[f"{room}.md"].startswith(f"# igam_tf.{room}\n")
+        assert f"({room}.md)" in pages["README.md"]
 
 
-def test_a_name_that_does_not_resolve_stops_the_build(tmp_path, request):
-    spoilt = "import igam_tf; igam_tf.__all__[:0] = ['nowhere']; "
-    code = BUILD + spoilt + "build(sys.argv[1])"
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path],
-        cwd=request.config.rootpath,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode and "no attribute 'nowhere'" in done.stderr
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_on_its_page_and_described(site, room):
+    module = importlib.import_module(f"igam_tf.{room}")
+    places = {}
+    if hasattr(module, "__path__"):
+        places = site["public_names"](pathlib.Path(module.__file__))
+    assert sorted(places) == sorted(public(room))
+    text = site["pages"]()[f"{room}.md"]
+    for name, place in places.items():
+        assert f"::: {place}\n" in f"{text}\n"
+        value = getattr(module, name)
+        home, _, attribute = place.rpartition(".")
+        if not inspect.ismodule(value):
+            assert getattr(importlib.import_module(home), attribute) is value
+        if callable(value):
+            assert inspect.getdoc(value), f"{place} has no docstring"
+
+
+def test_names_of_the_package_are_listed(site):
+    index = site["pages"]()["README.md"]
+    for name in set(igam_tf.__all__) - {*ROOMS, "__version__"}:
+        assert f"igam_tf.{name}" in index

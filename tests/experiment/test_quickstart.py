@@ -19,6 +19,8 @@ def test_the_quickstart_shows_the_effect(tmp_path):
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "float32" in done.stdout.splitlines()[0]
+    assert "InitializeLog" not in done.stderr and "cuda" not in done.stderr
     assert re.search(r"igam: epoch \d+/40 .* (left|taken)", done.stdout)
     assert f"Run folder: {tmp_path}/run" in done.stdout.splitlines()[-1]
     results = json.loads((tmp_path / "run" / "results.json").read_text())

@@ -1,4 +1,4 @@
-"""README's tables are those that its results make."""
+"""The tables of README and docs/ are those that their results make."""
 
 import copy
 import json
@@ -15,13 +15,30 @@ def read(name):
     return json.loads((REPOSITORY / "results" / f"{name}.json").read_text())
 
 
-def test_readme_shows_what_is_in_results():
-    text = (REPOSITORY / "README.md").read_text()
-    # A README without blocks would show nothing stale.
-    assert len(readme_tables.BLOCK.findall(text)) >= 6
-    assert readme_tables.stale(text) == [], "run python -m tools.readme_tables"
-    more = (REPOSITORY / "results" / "README.md").read_text()
-    assert readme_tables.stale(more) == [], "run python -m tools.readme_tables"
+def test_pages_show_what_is_in_results():
+    texts = {str(p.relative_to(REPOSITORY)): p.read_text() for p in readme_tables.FILES}
+    # Pages without blocks would show nothing stale.
+    counts = {name: len(readme_tables.BLOCK.findall(t)) for name, t in texts.items()}
+    assert counts["README.md"] and sum(counts.values()) >= 20, counts
+    for name, text in texts.items():
+        found = readme_tables.stale(text)
+        assert found == [], f"{name}: run python -m tools.readme_tables"
+
+
+def test_in_short_a_table_keeps_what_its_numbers_are_of():
+    files = "results/table3_small.json + results/table3_small_autoattack.json"
+    whole = readme_tables.block_text(files).splitlines()
+    short = readme_tables.block_text(f"{files}, in short").splitlines()
+    assert [x for x in short if x.startswith("|")] == [
+        x for x in whole if x.startswith("|")
+    ]
+    captions = [x[:18] for x in short if x.startswith("- ")]
+    assert captions == [
+        "- Accuracy in perc",
+        "- Linf, eps 8/255,",
+        "- AutoAttack: on t",
+    ]
+    assert set(short) <= set(whole)
 
 
 def entry(accuracy, num_examples):
