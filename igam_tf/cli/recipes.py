@@ -5,7 +5,8 @@ import pathlib
 import igam_tf
 from igam_tf.cli import default_recipes, flags, table_text
 from igam_tf.data import registry
-from igam_tf.experiment.experiment import Experiment
+from igam_tf.experiment.experiment import FIELDS, Experiment
+from igam_tf.experiment.settings import OWN_DATA
 from igam_tf.experiment.table import Row, Table
 from igam_tf.settings import naming
 
@@ -66,7 +67,12 @@ def _default(own, given, size):
             "recipes have one size; pass --epochs, --width or --train_examples."
         )
     found = default_recipes.find(given, FLAGS_DIR / "defaults")
-    pair = [f"--{role}={given[role]}" for role in ("source", "target")]
+    # What data there are, and how they are read, is no departure from the recipe.
+    pair = [
+        f"--{name}={given[name]}"
+        for name in ("source", "target", *OWN_DATA)
+        if given[name] != FIELDS[name].default
+    ]
     recipe = [*(f"--flagfile={path}" for path in found), *pair]
     experiment, changes = _experiment(recipe, own, size)
     names = " + ".join(path.stem for path in found)

@@ -47,7 +47,8 @@ def _run(arguments):
     if changes and changes[0].startswith(recipes.DEFAULT):
         print(
             f"This pair has no recipe of its own: {changes[0]} (flags/defaults), by "
-            "the size and number of its images. A flag wins over it.",
+            "the size and number of its images. A flag wins over it; --dry_run "
+            "estimates the time.",
             flush=True,
         )
     is_table = not isinstance(experiment, experiments.Experiment)

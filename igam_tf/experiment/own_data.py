@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from igam_tf import data
 from igam_tf.data import registry
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.folder import RunFolder
+
+
+_SHOWN = 10
+
+
+def sentence(role: str, task: data.Task) -> str:
+    """What was read of data of one's own, for the screen.
+
+    Args:
+        role: "source" or "target".
+        task: as read.
+    """
+    names = ", ".join(task.class_names[:_SHOWN])
+    more = f" and {task.num_classes - _SHOWN} more" if task.num_classes > _SHOWN else ""
+    shape = "x".join(map(str, task.image_shape))
+    return (
+        f"{role.capitalize()} {task.name}: {len(task.train):,} training and "
+        f"{len(task.test):,} test images of {shape}; classes {names}{more}."
+    )
 
 
 def records(experiment: Experiment) -> dict[str, dict[str, Any]]:

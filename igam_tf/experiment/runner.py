@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from igam_tf import data, distribution
-from igam_tf.experiment import preflight, results
+from igam_tf.data import registry
+from igam_tf.experiment import own_data, preflight, results
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
@@ -93,7 +94,7 @@ class Run:
 
     def _read(self, role, train_examples):
         settings = self.experiment.data
-        return data.read(
+        found = data.read(
             getattr(settings, role),
             settings.data_dir or None,
             train_examples=train_examples or None,
@@ -101,6 +102,9 @@ class Run:
             download=settings.download,
             **settings.own(role),
         )
+        if registry.is_own(getattr(settings, role)):
+            self.say(own_data.sentence(role, found))
+        return found
 
     def execute(self, stages: Sequence[Stage]) -> None:
         """Runs the unfinished stages of a plan, in order."""

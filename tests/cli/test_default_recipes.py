@@ -28,7 +28,7 @@ def test_a_pair_of_own_data_takes_a_default_recipe(photos):
     assert changes[0] == (
         "default recipe source_16px + source_few + target_64px + target_few"
     )
-    assert changes[1:] == ["image_size 20 (recipe: none)", "epochs 7 (recipe: 100)"]
+    assert changes[1:] == ["epochs 7 (recipe: 100)"]
     assert experiment.network("student") == "conv_net"
     assert experiment.network("teacher") == "small_cnn"
     assert experiment.teacher.epochs == 60
@@ -39,7 +39,9 @@ def test_a_pair_of_own_data_takes_a_default_recipe(photos):
 def test_source_and_target_may_have_sizes_of_their_own(photos):
     experiment, changes = recipes.parse([
         f"--source={photos}", f"--target={photos}", "--image_size=96x80",
-        "--source_image_size=16", "--augmentation=none"])  # fmt: skip
+        "--source_image_size=16", "--augmentation=none",
+        "--skip_unreadable"])  # fmt: skip
+    assert len(changes) == 1 and experiment.data.skip_unreadable
     assert "source_16px" in changes[0] and "target_224px" in changes[0]
     assert experiment.data.info("source").image_shape == (16, 16, 3)
     assert experiment.data.info("target").image_shape == (96, 80, 3)

@@ -28,13 +28,17 @@ def experiment(target, run_dir, **flags):
     )
 
 
-def test_a_run_records_own_data_and_names_their_classes(shapes, tmp_path):
+def test_a_run_records_own_data_and_names_their_classes(shapes, tmp_path, capsys):
     """One epoch of one row: the whole way from a folder to a card."""
     asked = experiment(
         shapes, tmp_path / "run", methods=("standard",), epochs=1, width=1,
         batch_size=8, attacks=("clean",), panel_examples=0, optimizer="adam",
         learning_rate=1e-3)  # fmt: skip
     results = experiments.run(asked, changes=())
+    assert (
+        "Target shapes: 16 training and 4 test images of 8x8x1; classes above, below."
+        in capsys.readouterr().out
+    )
     record = results["data"]["target"]
     assert record["classes"] == ["above", "below"]
     assert (record["train"], record["test"]) == (16, 4)

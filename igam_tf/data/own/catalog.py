@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,12 @@ class Catalog:
             slot = slots[place]
             kept[slot] = self._decode(example[self.image], images[slot], split, place)
             labels[slot] = example[self.label]
+        if not kept.all():
+            warnings.warn(
+                f"{TFDS}{self.tfds_name}: {np.sum(~kept)} images of {split} cannot be "
+                "decoded and are left out.",
+                stacklevel=2,
+            )
         return Split(images[kept], labels[kept])
 
     def _decode(self, contents, out, split, place):

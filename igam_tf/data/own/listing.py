@@ -126,7 +126,8 @@ class Listing:
             for path, label in sorted(zip(files.paths, files.labels.tolist())):
                 with open(self.root / path, "rb") as file:
                     contents = hashlib.file_digest(file, "sha256").hexdigest()
-                digest.update(f"{split}\0{path}\0{label}\0{contents}\n".encode())
+                line = f"{split}\0{path}\0{label}\0{contents}\n"
+                digest.update(line.encode(errors="surrogateescape"))
         return describe(self.info, len(self.train), len(self.test), digest.hexdigest())
 
     def _decoded(self, split, files, progress):

@@ -153,8 +153,8 @@ def sizes_found(headers: Sequence[Header]) -> str:
     kinds = sorted(sizes, key=lambda size: size[0] * size[1])
     (most, count), *_ = sizes.most_common(1)
     (low_h, low_w), (high_h, high_w) = kinds[0], kinds[-1]
+    often = f", most often {most[0]}x{most[1]} ({count} images)" if count > 1 else ""
     return (
         f"{len(headers)} images have {len(kinds)} sizes, from {low_h}x{low_w} to "
-        f"{high_h}x{high_w} (height x width), most often {most[0]}x{most[1]} "
-        f"({count} images)"
+        f"{high_h}x{high_w} (height x width){often}"
     )

@@ -85,10 +85,7 @@ def _ranks(labels, keys, seed):
 
 def _drawn(keys, seed):
     """A number of 63 bits for each key."""
-    return np.array(
-        [
-            int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8]) >> 1
-            for key in keys
-        ],
-        np.int64,
-    )
+    # Names of files need not be UTF-8.
+    texts = (f"{seed} {key}".encode(errors="surrogateescape") for key in keys)
+    digests = (hashlib.sha256(text).digest()[:8] for text in texts)
+    return np.array([int.from_bytes(digest) >> 1 for digest in digests], np.int64)
