@@ -59,6 +59,9 @@ setup(
         "scipy>=1.13,<2",
         # Pictures of input gradients.
         "matplotlib>=3.9,<4",
+        # Image files of one's own: WebP, CMYK, EXIF, and sizes without decoding;
+        # matplotlib brings it.
+        "pillow>=10.3",
     ],
     extras_require={
         # NVIDIA's CUDA libraries in the versions that this TensorFlow was built with;

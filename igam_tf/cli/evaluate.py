@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from igam_tf import files
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
-from igam_tf.cli import commands
+from igam_tf.cli import commands, own_data
 from igam_tf.data import registry
 
 _DESCRIPTION = """\
@@ -47,7 +47,10 @@ def _parser():
     add("model", help=".keras file, or TensorFlow 1 checkpoint of MadryLab's networks; "
         "from images in [0, 1] to logits")  # fmt: skip
     add("--dataset", required=True, type=_dataset, metavar="NAME",
-        help=", ".join(sorted(registry.DATASETS)))  # fmt: skip
+        help=", ".join(sorted(registry.DATASETS)) + "; or your own images: a folder "
+        "with one sub-folder a class, .npz, images.npy,labels.npy, .csv, .parquet; or "
+        "tfds:NAME")  # fmt: skip
+    own_data.add_arguments(parser)
     add("--data_dir", help="folder of prepared data; TFDS' own if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
@@ -82,7 +85,8 @@ def _run(options):
     out = options.out or path.with_name(f"{path.stem}.results.json")
     _check_output(out, [path, *map(pathlib.Path, options.transfer_from)])
     _check_radii(options)
-    info = registry.find(options.dataset)
+    own = own_data.given(options)
+    info = registry.find(options.dataset, data_dir=options.data_dir, **own)
     model = _load(options.model, info)
     sources = {source: _load(source, info) for source in options.transfer_from}
 
@@ -90,11 +94,12 @@ def _run(options):
     from igam_tf.evaluation import evaluate
 
     task = data.read(
-        info.name,
+        options.dataset,
         options.data_dir,
         train_examples=1,
         test_examples=options.max_examples,
         download=options.download,
+        **own,
     )
     written = {}
 
@@ -190,7 +195,7 @@ def _load(path, info):
 
 def _dataset(name):
     try:
-        return registry.find(name).name
+        return name if registry.is_own(name) else registry.find(name).name
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

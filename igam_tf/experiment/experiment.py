@@ -4,7 +4,6 @@ import dataclasses
 import warnings
 from typing import Any, Self
 
-from igam_tf.data import registry
 from igam_tf.experiment import checks, controls
 from igam_tf.experiment import settings as groups
 from igam_tf.settings import Settings, flag_of
@@ -124,9 +123,7 @@ class Experiment:
         name = getattr(self, role).model
         if name != "auto":
             return name
-        task = registry.find(
-            self.data.source if role == "teacher" else self.data.target
-        )
+        task = self.data.info("source" if role == "teacher" else "target")
         height, _, channels = task.image_shape
         if channels > 1:
             return "wide_resnet"

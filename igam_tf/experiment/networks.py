@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
-from igam_tf.data import registry
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
@@ -24,7 +23,7 @@ def student(
         experiment: the settings.
         normalization: inside of the network, see `igam_tf.models`.
     """
-    task = registry.find(experiment.data.target)
+    task = experiment.data.info("target")
     return _classifier(
         experiment.network("student"),
         task,
@@ -37,7 +36,7 @@ def student(
 
 def teacher(experiment: Experiment) -> keras.Model:
     """A fresh teacher of the source task, as MadryLab's challenges define it."""
-    task = registry.find(experiment.data.source)
+    task = experiment.data.info("source")
     return _classifier(
         experiment.network("teacher"),
         task,
@@ -84,7 +83,7 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
     """
     path = experiment.teacher.checkpoint
     options: dict[str, Any] = {}
-    source = registry.find(experiment.data.source)
+    source = experiment.data.info("source")
     with naming_checkpoint(path):
         if not path.endswith(".keras"):
             options = _options(experiment, checkpoints.describe(path))
@@ -140,7 +139,7 @@ def discriminator(
         teacher_shape: (height, width, channels) of the teacher's input; a transform
             that crops to it hides the rest from the discriminator. None: without one.
     """
-    shape = registry.find(experiment.data.target).image_shape
+    shape = experiment.data.info("target").image_shape
     window = None
     if teacher_shape is not None:
         window = transforms.gradient_window(

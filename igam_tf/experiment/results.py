@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import cards, data, evaluation, models, reports
+from igam_tf.data import registry
 from igam_tf.experiment import controls
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -36,7 +37,7 @@ def evaluate(run: Run, row: str) -> None:
         models.freeze(student, batch_norm="batch")
 
     def save(found):
-        found["robustbench"]["dataset"] = experiment.data.target
+        found["robustbench"]["dataset"] = run.target.name
         written = {**found, "settings": _asked(experiment)}
         run.folder.write_json(f"{row}/evaluation.json", written)
 
@@ -102,7 +103,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.data.source} -> {experiment.data.target}",
+        "title": f"{registry.short_name(experiment.data.source)} -> {run.target.name}",
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)

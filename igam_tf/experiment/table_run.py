@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import data, distribution
+from igam_tf.data import registry
 from igam_tf.experiment import controls, results, runner
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
@@ -68,12 +69,14 @@ def _read_all(runs):
         settings = experiment.data
         options = {"download": settings.download, "train_examples": 1}
         place = settings.data_dir or None
-        data.read(settings.source, place, test_examples=1, **options)
+        source = {**options, **settings.own("source")}
+        data.read(settings.source, place, test_examples=1, **source)
         target = data.read(
             settings.target,
             place,
             test_examples=experiment.evaluation.num_examples or None,
             **options,
+            **settings.own("target"),
         )
     return target
 
@@ -84,7 +87,8 @@ def _together(table, folder, found):
     for experiment, own_rows, done in found:
         inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
         for stage, seconds in done["teacher_seconds"].items():
-            teachers[f"{experiment.data.source} {stage}, {inside.name[-8:]}"] = seconds
+            source = registry.short_name(experiment.data.source)
+            teachers[f"{source} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
             paper[row.name] = row.paper
             for name, inner in _own_and_controls(row).items():
@@ -114,6 +118,8 @@ def _together(table, folder, found):
         "teacher_seconds": teachers,
         "train_examples": last["train_examples"],
         **{name: last[name] for name in ("versions", "machine", "git_revision")},
+        # All rows have one target; their sources may differ.
+        "data": {k: v for k, v in last.get("data", {}).items() if k == "target"},
     }
     return {**together, "transfer": transfer(together)}
 
