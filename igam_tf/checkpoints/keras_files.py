@@ -124,8 +124,9 @@ def _way_out(path, error):
         return (
             f"It uses {unknown[1]!r}, a class that is not Keras' own (or, in a .h5 "
             "file, an operation of keras.ops, which that format does not keep): import "
-            "the module that defines it before loading (--import=FILE.py on the command "
-            "line), or save the network built of Keras layers and operations only."
+            "the module that defines it before loading (--import=FILE.py on the "
+            "command line), or save the network built of layers and operations of "
+            "Keras only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (

@@ -38,6 +38,9 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
     recipe = [a for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
+    if not recipe and given["teacher_checkpoint"] and not given["source"]:
+        recipe = [f"--flagfile={_recipe_of_target(given['target'])}"]
+        own = ["--source=", "--input_transform=auto", *own]
     if not recipe:
         recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
     for flagfile in recipe:
@@ -129,6 +132,18 @@ def find_recipe(source: str, target: str) -> pathlib.Path:
             f"{known}. Pass --flagfile with a recipe to start from, and the pair."
         )
     return pairs[source, target]
+
+
+def _recipe_of_target(target):
+    """The flag file of a target task, for a teacher that is given without its own."""
+    known_dataset(target, flag="--target")
+    found = sorted(FLAGS_DIR.glob(f"*_to_{target}.cfg"))
+    if not found:
+        raise ValueError(
+            f"--target={target}: no recipe for this task; pass --flagfile with a "
+            "recipe to start from, --source= (nothing) and --target."
+        )
+    return found[0]
 
 
 def _joined(arguments):

@@ -6,7 +6,7 @@ import sys
 from absl import flags
 
 from igam_tf import interrupts
-from igam_tf.cli import run_help
+from igam_tf.cli import importing, run_help
 from igam_tf.errors import WorkerLostError
 
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
@@ -25,8 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(run_help.stored(), end="")
         return
     try:
-        run_help.check_names(arguments)
+        # First of all: a method that they register has flags, too.
+        own = importing.named(arguments)
+        if not own:
+            run_help.check_names(arguments)
         with interrupts.stopping():
+            importing.import_files(own)
             _run(arguments)
     except WorkerLostError as error:
         _restart(error)

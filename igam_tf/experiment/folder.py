@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -203,7 +203,12 @@ class RunFolder(Folder):
         super().__init__(path, writes=writes)
         self._check_settings(experiment)
 
-    def record(self, experiment: Experiment, changes: Sequence[str] | None) -> None:
+    def record(
+        self,
+        experiment: Experiment,
+        changes: Sequence[str] | None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         """Writes settings and versions of the run; a later session adds its versions.
 
         Settings that may change between sessions (attacks, rows) are those of the last.
@@ -212,6 +217,7 @@ class RunFolder(Folder):
             experiment: the settings.
             changes: texts about where they differ from the recipe; None for those of an
                 earlier session.
+            more: what else is written beside them, once.
         """
         now, before = provenance(), self.read_flags()
         if changes is None:
@@ -220,7 +226,13 @@ class RunFolder(Folder):
             "settings": experiment.flags(),
             "changes": list(changes),
         }
-        stored = {**described, **now, **(before or {}), **described}
+        stored = {
+            **described,
+            **now,
+            **(more or {}),
+            **(before or {}),
+            **described,
+        }
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
@@ -271,5 +283,5 @@ def default_path(experiment: Experiment) -> pathlib.Path:
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
     fixed = json.dumps(experiment.fixed_flags(), sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()
-    source, target = experiment.data.source, experiment.data.target
+    source, target = experiment.source_name, experiment.data.target
     return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"

@@ -10,6 +10,7 @@ import keras
 
 from igam_tf import checkpoints, models, training, transforms
 from igam_tf.data import registry
+from igam_tf.experiment import own_networks
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
@@ -22,9 +23,12 @@ def student(
 
     Args:
         experiment: the settings.
-        normalization: inside of the network, see `igam_tf.models`.
+        normalization: inside of the network, see `igam_tf.models`; a network of
+            one's own has its own.
     """
     task = registry.find(experiment.data.target)
+    if own_networks.is_own(experiment.student.model):
+        return own_networks.build(experiment.student.model, task)
     return _classifier(
         experiment.network("student"),
         task,
@@ -84,11 +88,19 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
     """
     path = experiment.teacher.checkpoint
     options: dict[str, Any] = {}
-    source = registry.find(experiment.data.source)
     with naming_checkpoint(path):
-        if not path.endswith(".keras"):
+        if not path.endswith(checkpoints.KERAS_SUFFIXES):
             options = _options(experiment, checkpoints.describe(path))
         loaded = checkpoints.load(path, **options)
+    if experiment.data.source:
+        _check_source(experiment, loaded, options)
+    return models.with_pixels(loaded, input_range=own_networks.input_range(experiment))
+
+
+def _check_source(experiment, loaded, options):
+    """The teacher is one of the source's images and classes."""
+    path = experiment.teacher.checkpoint
+    source = registry.find(experiment.data.source)
     if tuple(loaded.input_shape[1:]) != tuple(source.image_shape):
         raise ValueError(
             f"--teacher_checkpoint={path} takes images of shape "
@@ -103,7 +115,6 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
             f"--source={source.name} has {source.num_classes}; pass the source it was "
             "trained on."
         )
-    return loaded
 
 
 @contextlib.contextmanager

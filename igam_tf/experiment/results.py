@@ -102,7 +102,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.data.source} -> {experiment.data.target}",
+        "title": f"{experiment.source_name} -> {experiment.data.target}",
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)

@@ -22,6 +22,9 @@ from igam_tf.reports.transfer import transfer
 if TYPE_CHECKING:
     from igam_tf.experiment.table import Table
 
+#: What the results say of networks from files.
+_OF_FILES = ("teacher", "student_network")
+
 
 def run_table(table: Table) -> dict[str, Any]:
     """Runs a table of the paper.
@@ -68,7 +71,8 @@ def _read_all(runs):
         settings = experiment.data
         options = {"download": settings.download, "train_examples": 1}
         place = settings.data_dir or None
-        data.read(settings.source, place, test_examples=1, **options)
+        if settings.source:
+            data.read(settings.source, place, test_examples=1, **options)
         target = data.read(
             settings.target,
             place,
@@ -84,7 +88,7 @@ def _together(table, folder, found):
     for experiment, own_rows, done in found:
         inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
         for stage, seconds in done["teacher_seconds"].items():
-            teachers[f"{experiment.data.source} {stage}, {inside.name[-8:]}"] = seconds
+            teachers[f"{experiment.source_name} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
             paper[row.name] = row.paper
             for name, inner in _own_and_controls(row).items():
@@ -93,7 +97,7 @@ def _together(table, folder, found):
                     "label": controls.label(row.label, controls.split(inner)[1]),
                     "student": f"{inside}/{inner}/student.keras",
                     "settings": done["settings"],
-                    **{key: done[key] for key in ("teacher",) if key in done},
+                    **{key: done[key] for key in _OF_FILES if key in done},
                 }
                 if name != row.name:
                     rows[name]["control_of"] = row.name
