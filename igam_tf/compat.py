@@ -56,12 +56,12 @@ def flatten_layers(model: keras.Layer) -> list[keras.Layer]:
     return attribute(model, "_flatten_layers", "keras.Layer", "to list all layers")()
 
 
-def operation_of_output(model: keras.Model) -> keras.Operation:
-    """The layer or operation that gives the first output of a functional model.
+def operation_of_output(model: keras.Model, index: int = 0) -> keras.Operation:
+    """The layer or operation that gives an output of a functional model.
 
     `KerasTensor._keras_history`: the order of `Model.layers` is not that of the graph.
     """
-    return attribute(_history(model), "operation", _HISTORY, _TO_FIND_LOGITS)
+    return attribute(_history(model, index), "operation", _HISTORY, _TO_FIND_LOGITS)
 
 
 def inputs_of_output(model: keras.Model) -> list[keras.KerasTensor]:
@@ -80,9 +80,9 @@ _HISTORY = "keras.KerasTensor._keras_history"
 _TO_FIND_LOGITS = "to find the layer that gives the logits"
 
 
-def _history(model):
+def _history(model, index=0):
     owner = "keras.KerasTensor"
-    return attribute(model.outputs[0], "_keras_history", owner, _TO_FIND_LOGITS)
+    return attribute(model.outputs[index], "_keras_history", owner, _TO_FIND_LOGITS)
 
 
 def operation_name(operation: keras.Operation) -> str:

@@ -11,7 +11,7 @@ from igam_tf.training.methods import METHODS
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
-_FILES = ("teacher_checkpoint", "score_model")
+_FILES = ("teacher_checkpoint", "student_model", "score_model")
 # The rows of a run that have a teacher, and what says how one is trained.
 _TEACHER_TRAINING = ("source_train_examples",)
 _OF_ANY_TEACHER = ("teacher_checkpoint", "teacher_batch_norm")
@@ -68,7 +68,8 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
         "method": {"name": found.get("method", row), "label": found["label"]},
         "task": {
             "name": registry.short_name(settings["target"]),
-            "source": registry.short_name(settings["source"]),
+            "source": registry.short_name(settings["source"])
+            or _name_of_file(settings),
             "classes": _classes(results),
             "num_classes": int(model.output_shape[-1]),
             "input_shape": list(shape),
@@ -91,6 +92,11 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
         "git_revision": results.get("git_revision"),
         "machine": results.get("machine"),
     }
+
+
+def _name_of_file(settings):
+    """What stands for the task of a teacher that was given without its data set."""
+    return pathlib.PurePath(settings["teacher_checkpoint"]).name
 
 
 def _teacher(measured, settings):

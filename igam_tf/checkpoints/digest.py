@@ -4,7 +4,7 @@ import hashlib
 import os
 import pathlib
 
-from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIXES, located
 
 
 def digest(path: str | os.PathLike) -> str:
@@ -14,15 +14,15 @@ def digest(path: str | os.PathLike) -> str:
         path: what `load` takes.
 
     Returns:
-        That of the file (as `sha256sum` gives it) for a `.keras` file or a zip; of a
-        TensorFlow 1 checkpoint that of its `.index` and `.data` files one after the
-        other, in the order of their names.
+        That of the file (as `sha256sum` gives it) for a `.keras` or `.h5` file, or a
+        zip; of a TensorFlow 1 checkpoint that of its `.index` and `.data` files one
+        after the other, in the order of their names.
 
     Raises:
         CheckpointError, FileNotFoundError: if there is no checkpoint at the path.
     """
     path = pathlib.Path(path).expanduser()
-    if path.suffix == KERAS_SUFFIX:
+    if path.suffix in KERAS_SUFFIXES:
         return _digest([path])
     with located(path) as (prefix, _):
         if path.is_file() and not str(path).startswith(str(prefix)):

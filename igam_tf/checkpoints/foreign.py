@@ -62,18 +62,23 @@ def what_it_is(path: str | os.PathLike) -> str | None:
     return _by_its_head(head) or _BY_SUFFIX.get(path.suffix.lower())
 
 
-def _in_hdf5(path):
+def is_whole_model(path: str | os.PathLike) -> bool:
+    """Whether a HDF5 file holds a Keras model: its layers, and not weights alone."""
     try:
         with h5py.File(path) as file:
-            is_whole = "model_config" in file.attrs
+            return "model_config" in file.attrs
+    except OSError:
+        return False
+
+
+def _in_hdf5(path):
+    try:
+        with h5py.File(path):
+            pass
     except OSError:
         return "a damaged HDF5 file. Fetch or save it again."
-    if is_whole:
-        return (
-            "a HDF5 file of a whole Keras model: keras.models.load_model(path, "
-            "compile=False).save('NAME.keras') makes a .keras archive of it (a name "
-            "that ends in .h5 is needed for that)."
-        )
+    if is_whole_model(path):
+        return "a HDF5 file of a whole Keras model: let its name end in .h5."
     return (
         "a HDF5 file of weights without their network: build the network, "
         "network.load_weights(path), and network.save('NAME.keras')."

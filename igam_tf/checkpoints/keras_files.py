@@ -1,4 +1,4 @@
-"""Loads `.keras` files, with a clear error for whatever is not one."""
+"""Loads the files of whole Keras models, with a clear error for whatever is not one."""
 
 import json
 import pathlib
@@ -10,15 +10,18 @@ import keras
 import numpy as np
 
 from igam_tf.checkpoints.errors import CheckpointError, shortened
-from igam_tf.checkpoints.foreign import what_it_is
+from igam_tf.checkpoints.foreign import is_whole_model, what_it_is
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX
 from igam_tf.checkpoints.values import as_weights
 from igam_tf.models.features import check_channels_last
 
 _LARGEST_GROWTH = 100
+# What Keras says of a class it does not know, in the newer and in the older format.
+_UNKNOWN = re.compile(r"(?:Could not locate class|Unknown layer:) '([^']+)'")
 
 
 def load_keras(path: pathlib.Path) -> keras.Model:
-    """Loads a network from a `.keras` file.
+    """Loads a network from images to logits from a `.keras` or `.h5` file.
 
     Args:
         path: pathlib.Path of the file.
@@ -27,23 +30,10 @@ def load_keras(path: pathlib.Path) -> keras.Model:
         keras.Model from images (batch, height, width, channels) to logits.
 
     Raises:
-        CheckpointError: if it is another kind of file, damaged, or holds NaN, layers
-            that Keras does not know, or no network from images to logits.
+        CheckpointError: as `read_model`, or if it is no network from images to logits.
         FileNotFoundError: if it is missing.
     """
-    _check_archive(path)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} cannot be loaded as a .keras file ({type(error).__name__}: "
-            f"{error}). {_way_out(path, error)}"
-        ) from error
-    for weight in model.weights:
-        value = np.asarray(weight)
-        if value.dtype.kind == "f":
-            as_weights(value, weight.path, path, value.dtype)
+    model = read_model(path)
     shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
     if [len(shape or ()) for shape in shapes] != [4, 2]:
         raise CheckpointError(
@@ -55,6 +45,45 @@ def load_keras(path: pathlib.Path) -> keras.Model:
     except ValueError as error:
         raise CheckpointError(str(error)) from None
     return model
+
+
+def read_model(path: pathlib.Path) -> keras.Model:
+    """The Keras model of a `.keras`, `.h5` or `.hdf5` file, uncompiled, whatever it is.
+
+    Args:
+        path: pathlib.Path of the file.
+
+    Raises:
+        CheckpointError: if it is another kind of file, damaged, or holds NaN, or layers
+            that Keras does not know.
+        FileNotFoundError: if it is missing.
+    """
+    if path.suffix == KERAS_SUFFIX or not path.exists():
+        _check_archive(path)
+    else:
+        _check_hdf5(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be loaded as a {path.suffix} file ({type(error).__name__}: "
+            f"{error}). {_way_out(path, error)}"
+        ) from error
+    for weight in model.weights:
+        value = np.asarray(weight)
+        if value.dtype.kind == "f":
+            as_weights(value, weight.path, path, value.dtype)
+    return model
+
+
+def _check_hdf5(path):
+    """Checks that a file is one of HDF5 with a whole model in it."""
+    found = what_it_is(path)
+    if found is None or not is_whole_model(path):
+        raise CheckpointError(
+            f"{path} is no HDF5 file of a Keras model but {found or 'something else'}"
+        )
 
 
 def _check_archive(path):
@@ -91,12 +120,13 @@ def _check_archive(path):
 def _way_out(path, error):
     """What to do about a file that Keras could not load."""
     text = str(error)
-    if unknown := re.search(r"Could not locate class '([^']+)'", text):
+    if unknown := _UNKNOWN.search(text):
         return (
-            f"It uses {unknown[1]!r}, a class that is not Keras' own: import the "
-            "module that defines it and registers it (keras.saving."
-            "register_keras_serializable) before loading, or save the network built of "
-            "Keras layers and operations only."
+            f"It uses {unknown[1]!r}, a class that is not Keras' own (or, in a .h5 "
+            "file, an operation of keras.ops, which that format does not keep): import "
+            "the module that defines it before loading (--import=FILE.py on the "
+            "command line), or save the network built of layers and operations of "
+            "Keras only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (

@@ -1,4 +1,4 @@
-"""Loads TF1 checkpoints and `.keras` files by one function."""
+"""Loads TF1 checkpoints and Keras' files by one function."""
 
 import os
 import pathlib
@@ -8,17 +8,19 @@ import keras
 from igam_tf.checkpoints.describe import describe_bundle
 from igam_tf.checkpoints.keras_files import load_keras
 from igam_tf.checkpoints.tf1.bundle import Bundle
-from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX, located
+from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIXES, located
 from igam_tf.checkpoints.tf1.reading import assign, check_model, read_weights
 from igam_tf.models.normalization import check_normalization
 
 
 def load(path: str | os.PathLike, **options) -> keras.Model:
-    """Loads a network from a TF1 checkpoint or a `.keras` file.
+    """Loads a network from a TF1 checkpoint, or a file of a whole Keras model.
+
+    Networks that take other images, or end in a softmax: `load_classifier`.
 
     Args:
-        path: what `load_madry` takes, or a `.keras` file.
-        **options: those of `load_madry`; a `.keras` file takes none of them.
+        path: what `load_madry` takes, or a `.keras`, `.h5` or `.hdf5` file.
+        **options: those of `load_madry`; a file of Keras takes none of them.
 
     Returns:
         keras.Model from images (batch, height, width, channels) in [0, 1] to logits.
@@ -28,7 +30,7 @@ def load(path: str | os.PathLike, **options) -> keras.Model:
         FileNotFoundError: if it is missing.
         ValueError: if an option does not fit the file.
     """
-    if pathlib.Path(path).suffix != KERAS_SUFFIX:
+    if pathlib.Path(path).suffix not in KERAS_SUFFIXES:
         return load_madry(path, **options)
     given = sorted(name for name, value in options.items() if value is not None)
     if given:

@@ -2,12 +2,13 @@
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
-from igam_tf.cli import commands, own_data
+from igam_tf.cli import commands, importing, own_data
 from igam_tf.data import registry
 
 _DESCRIPTION = """\
@@ -16,9 +17,11 @@ and looks for signs of gradient masking. Prints a table, and writes everything m
 as JSON. A killed evaluation goes on where it was when the same command is run again.
 """
 _EXAMPLE = """\
-example:
+examples:
   python -m igam_tf.evaluate model.keras --dataset=cifar10 \\
       --attacks=clean,pgd20x5,autoattack --data_dir=DIR
+  python -m igam_tf.evaluate mobilenet.keras --dataset=cifar10 \\
+      --input_range=0,255 --outputs=probabilities
 """
 
 
@@ -31,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         int: exit status, 0 or 1.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # First of all: it may register the data set that the parser looks for.
+    if own := importing.named(arguments):
+        status = commands.run(
+            lambda: importing.import_files(own), interrupted="nothing was done"
+        )
+        if status:
+            return status
     options = _parser().parse_args(arguments)
     return commands.run(
         lambda: _run(options), interrupted="the same command goes on from here"
@@ -44,13 +55,30 @@ def _parser():
         epilog=_EXAMPLE,
     )
     add = parser.add_argument
-    add("model", help=".keras file, or TensorFlow 1 checkpoint of MadryLab's networks; "
-        "from images in [0, 1] to logits")  # fmt: skip
+    add("model", help=".keras or .h5 file, folder of a SavedModel, or TensorFlow 1 "
+        "checkpoint of MadryLab's networks; from images in [0, 1] to logits, unless "
+        "said otherwise")  # fmt: skip
     add("--dataset", required=True, type=_dataset, metavar="NAME",
         help=", ".join(sorted(registry.DATASETS)) + "; or your own images: a folder "
         "with one sub-folder a class, .npz, images.npy,labels.npy, .csv, .parquet; or "
         "tfds:NAME")  # fmt: skip
     own_data.add_arguments(parser)
+    add("--input_range", type=_numbers, metavar="LOW,HIGH",
+        help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
+        "fraction of [0, 1] (default: 0,1)")  # fmt: skip
+    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
+        help="what MODEL needs taken off its pixels, of each channel or of all, in the "
+        "units of --input_range")  # fmt: skip
+    add("--input_std", type=_numbers, metavar="STD[,...]",
+        help="what the difference is divided by")  # fmt: skip
+    add("--outputs", default="logits", choices=("logits", "probabilities"),
+        help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
+        "which is taken off (default: logits)")  # fmt: skip
+    add("--output", metavar="NAME",
+        help="which of several outputs of MODEL has the classes")  # fmt: skip
+    add("--import", action="append", dest="imported", metavar="FILE.py",
+        help="Python file that is run first: layers and models of your own, data sets "
+        "that it registers; may be given several times")  # fmt: skip
     add("--data_dir", help="folder of prepared data; TFDS' own if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
@@ -68,8 +96,9 @@ def _parser():
         help="batch: statistics of each batch (default: inference)")  # fmt: skip
     add("--seed", default=0, type=int)
     add("--transfer_from", action="append", default=[], metavar="MODEL",
-        help="another classifier of the data set, whose adversarial images the panel "
-        "tries; may be given several times")  # fmt: skip
+        help="another classifier of the data set (from images in [0, 1] to logits), "
+        "whose adversarial images the panel tries; may be given several "
+        "times")  # fmt: skip
     add("--nopanel", dest="panel", action="store_false",
         help="leave out the gradient-masking panel")  # fmt: skip
     add("--panel_examples", default=100, type=_count, metavar="N",
@@ -87,7 +116,15 @@ def _run(options):
     _check_radii(options)
     own = own_data.given(options)
     info = registry.find(options.dataset, data_dir=options.data_dir, **own)
-    model = _load(options.model, info)
+    model = _load(
+        options.model,
+        info,
+        input_range=options.input_range,
+        input_mean=options.input_mean,
+        input_std=options.input_std,
+        outputs=options.outputs,
+        output=options.output,
+    )
     sources = {source: _load(source, info) for source in options.transfer_from}
 
     from igam_tf import data, reports
@@ -168,11 +205,14 @@ def _check_radii(options):
         parse(name, eps=options.eps, norm=options.norm, seed=options.seed, **with_step)
 
 
-def _load(path, info):
+def _load(path, info, **options):
     """A classifier of the data set; a ValueError if it is not one."""
     from igam_tf import checkpoints, models
 
-    model = models.in_float32(checkpoints.load(path))
+    model = checkpoints.load_classifier(
+        path, image_shape=info.image_shape, say=print, **options
+    )
+    model = models.in_float32(model)
     shape = tuple(model.input_shape[1:])
     # None stands for any size.
     fits = len(shape) == len(info.image_shape) and all(
@@ -215,6 +255,10 @@ def _fraction(text):
         return parse_fraction(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _numbers(text):
+    return tuple(_fraction(part) for part in text.split(","))
 
 
 def _count(text):

@@ -6,7 +6,7 @@ import sys
 from absl import flags
 
 from igam_tf import interrupts
-from igam_tf.cli import run_help, start_up
+from igam_tf.cli import importing, run_help, start_up
 from igam_tf.errors import WorkerLostError
 
 RESTARTS, MAX_RESTARTS = "IGAM_TF_RESTARTS", 20
@@ -25,9 +25,13 @@ def main(arguments: list[str] | None = None) -> None:
         print(run_help.stored() if is_full else run_help.short(), end="")
         return
     try:
-        run_help.check_names(arguments)
+        # First of all: a method that they register has flags, too.
+        own = importing.named(arguments)
+        if not own:
+            run_help.check_names(arguments)
         start_up.hold_back_messages()
         with interrupts.stopping():
+            importing.import_files(own)
             _run(arguments)
     except WorkerLostError as error:
         _restart(error)

@@ -8,6 +8,8 @@ from igam_tf.attacks import autoattack
 
 # Within a portion: images that are robust so far, minutes until it is done.
 _PART = ("robust", "minutes")
+# Minutes from which on an estimate is told; images that it is told for, besides all.
+_WORTH_SAYING, _FEW, _MANY = 5, 100, 1000
 
 
 class Progress:
@@ -30,6 +32,7 @@ class Progress:
         )
         self._done = 0
         self._values: list[tuple[str, float]] = []
+        self._estimate = Estimate(target) if show else None
 
     def update(self, done: int, values: dict[str, float]) -> None:
         """Shows that `done` images are done; `values` maps names to numbers."""
@@ -39,6 +42,10 @@ class Progress:
 
     def part(self, progress: autoattack.Progress) -> None:
         """Shows how far AutoAttack is within a portion (an `autoattack.Progress`)."""
+        if self._estimate:
+            sentence = self._estimate.sentence(progress, self._done)
+            if sentence:
+                print(f"\n{sentence}", flush=True)
         if self._bar:
             done = self._done + int(progress.fraction * progress.num_images)
             now = (progress.num_robust, progress.seconds_left / 60)
@@ -50,6 +57,52 @@ class Progress:
         if self._bar:
             self._bar.target = self._done
             self._bar.update(self._done, self._values, finalize=True)
+
+
+class Estimate:
+    """What AutoAttack will take, said once, where it is more than some minutes.
+
+    The first chunk of steps compiles, and is not counted: what the second one takes for
+    its passes of images stands for all that may come.
+
+    Args:
+        target: number of images of the evaluation, or None if not known.
+    """
+
+    def __init__(self, target: int | None) -> None:
+        self._target = target
+        self._first: autoattack.Progress | None = None
+        self._said = False
+
+    def sentence(self, progress: autoattack.Progress, done: int) -> str:
+        """The sentence after the second chunk; "" before and later.
+
+        Args:
+            progress: what AutoAttack tells of the present portion of the images.
+            done: images that were done before this portion.
+        """
+        first, self._first = self._first, self._first or progress
+        if self._said or first is None or progress.passes <= first.passes:
+            return ""
+        self._said = True
+        pace = (progress.seconds - first.seconds) / (progress.passes - first.passes)
+        an_image = pace * (progress.passes + progress.passes_left) / progress.num_images
+        count = _MANY if self._target is None else self._target - done
+        if an_image * count < 60 * _WORTH_SAYING:
+            return ""
+        fewer = _FEW if count > _FEW else max(1, count // 10)
+        return (
+            f"AutoAttack: at most about {_duration(an_image * count)} for {count:,} "
+            "images on this machine, if none falls that has withstood so far; for "
+            f"{fewer} (--max_examples={fewer}; --eval_examples={fewer} of `run`): "
+            f"{_duration(an_image * fewer)}."
+        )
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def tell(warnings: list[str], panel: dict | None) -> None:

@@ -13,6 +13,12 @@ _RANGES = {
     "[-1, 1]": (2.0, -1.0),
     "[0, 1/255]": (1 / 255, 0.0),
 }
+# The same, as `igam-tf evaluate` is told.
+_FLAGS = {
+    "[0, 255]": "pass --input_range=0,255",
+    "[-1, 1]": "pass --input_range=-1,1",
+    "[0, 1/255]": "leave --input_range=0,255 out, or pass --input_range=0,1/255",
+}
 _NUM_EXAMPLES = 128
 # A fifth of the images: a model is not a little better on what it was not made for.
 _GAIN = 0.2
@@ -76,5 +82,6 @@ def _sentence(right, name, better):
         f"clean accuracy is {right.mean():.0%}, as by chance, on images in [0, 1], and "
         f"{better.mean():.0%} when the same images are brought to {name}: the model is "
         f"one for images in {name}, and nothing else that is said of it here counts; "
-        f"evaluate keras.Sequential([keras.Input(image_shape), {layer}, model])."
+        f"{_FLAGS[name]} on the command line, or evaluate "
+        f"keras.Sequential([keras.Input(image_shape), {layer}, model])."
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
-from igam_tf.experiment import controls
+from igam_tf.experiment import controls, own_networks
 from igam_tf.training.methods import METHODS
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def check(experiment: Experiment) -> None:
     Raises:
         ValueError: naming the flag.
     """
-    for role in _ROLES:
+    check_source(experiment)
+    for role in _ROLES if experiment.data.source else ("target",):
         experiment.data.known(role)
     check_own_data(experiment)
     for method in experiment.methods:
@@ -46,6 +47,8 @@ def check(experiment: Experiment) -> None:
     check_discriminator(experiment)
     for settings in experiment.methods_settings:
         settings.check(experiment)
+    own_networks.check_name(experiment)
+    own_networks.check_input_range(experiment)
     check_depth(experiment.network("student"), experiment.student.depth, "--depth")
     check_depth(
         experiment.network("teacher"), experiment.teacher.depth, "--teacher_depth"
@@ -67,6 +70,23 @@ def check_own_data(experiment: Experiment) -> None:
                 "registered data sets are read as they are (--input_transform resizes "
                 "what a teacher sees)."
             )
+
+
+def check_source(experiment: Experiment) -> None:
+    """Only a teacher that is given needs no data of its own task."""
+    if experiment.data.source:
+        return
+    if not experiment.teacher.checkpoint:
+        raise ValueError(
+            "--source is not given: expected the data set that the teacher is trained "
+            "on here, or --teacher_checkpoint with a robust network, whose own images "
+            "are not needed then."
+        )
+    if "natural_teacher" in experiment.table.controls:
+        raise ValueError(
+            "--controls=natural_teacher trains a teacher on --source, which is not "
+            "given: expected a data set, or other controls."
+        )
 
 
 def check_depth(network: str, depth: int, flag: str) -> None:

@@ -1,6 +1,7 @@
 """All settings of an experiment, checked before anything runs."""
 
 import dataclasses
+import pathlib
 import warnings
 from typing import Any, Self
 
@@ -113,6 +114,12 @@ class Experiment:
         rows = (controls.rows_of(name, self.table.controls) for name in self.methods)
         return tuple(row for of_method in rows for row in of_method)
 
+    @property
+    def source_name(self) -> str:
+        """The source task in titles: a teacher's file where there is no source."""
+        source = registry.short_name(self.data.source)
+        return source or pathlib.PurePath(self.teacher.checkpoint).name
+
     def label(self, row: str) -> str:
         """Name of a row in tables and figures."""
         method, control = controls.split(row)
@@ -121,7 +128,7 @@ class Experiment:
     def network(self, role: str) -> str:
         """Name of the network of a role, "teacher" or "student"."""
         name = getattr(self, role).model
-        if name != "auto":
+        if name != "auto" or (role == "teacher" and not self.data.source):
             return name
         task = self.data.info("source" if role == "teacher" else "target")
         height, _, channels = task.image_shape

@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,6 +17,7 @@ import tensorflow as tf
 from igam_tf import files, locks
 from igam_tf.data import registry
 from igam_tf.experiment import controls, own_data
+from igam_tf.experiment.experiment import FIELDS
 from igam_tf.experiment.provenance import provenance
 from igam_tf.experiment.settings import OWN_DATA
 from igam_tf.models.loading import load_keras
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: SHA-256 of each finished model; a folder of an earlier version has none.
 DIGESTS = "digests.json"
+# Flags that came later, which name a folder where they are given.
+_LATER = (*OWN_DATA, "teacher_input_range")
 
 
 class Folder:
@@ -208,7 +211,12 @@ class RunFolder(Folder):
         self.own_data = own_data.records(experiment)
         own_data.check_unchanged(experiment, self.own_data, self)
 
-    def record(self, experiment: Experiment, changes: Sequence[str] | None) -> None:
+    def record(
+        self,
+        experiment: Experiment,
+        changes: Sequence[str] | None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         """Writes settings and versions of the run; a later session adds its versions.
 
         Settings that may change between sessions (attacks, rows) are those of the last.
@@ -217,6 +225,7 @@ class RunFolder(Folder):
             experiment: the settings.
             changes: texts about where they differ from the recipe; None for those of an
                 earlier session.
+            more: what else is written beside them, once.
         """
         now, before = provenance(), self.read_flags()
         if changes is None:
@@ -226,7 +235,13 @@ class RunFolder(Folder):
             "changes": list(changes),
             **({"data": self.own_data} if self.own_data else {}),
         }
-        stored = {**described, **now, **(before or {}), **described}
+        stored = {
+            **described,
+            **now,
+            **(more or {}),
+            **(before or {}),
+            **described,
+        }
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
@@ -275,13 +290,13 @@ class RunFolder(Folder):
 
 def default_path(experiment: Experiment) -> pathlib.Path:
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
-    flags, names = experiment.fixed_flags(), [experiment.data.source]
-    names.append(experiment.data.target)
-    if not any(map(registry.is_own, names)):
-        # Folders of runs of registered data have the names that they had before these
-        # flags were.
-        flags = {n: v for n, v in flags.items() if n not in OWN_DATA}
+    # Folders have the names that they had before there were these flags.
+    flags = {
+        name: value
+        for name, value in experiment.fixed_flags().items()
+        if name not in _LATER or value != FIELDS[name].default
+    }
     fixed = json.dumps(flags, sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()
-    source, target = map(registry.short_name, names)
+    source, target = experiment.source_name, registry.short_name(experiment.data.target)
     return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"

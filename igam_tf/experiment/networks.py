@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
+from igam_tf.experiment import own_networks
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
@@ -21,9 +22,12 @@ def student(
 
     Args:
         experiment: the settings.
-        normalization: inside of the network, see `igam_tf.models`.
+        normalization: inside of the network, see `igam_tf.models`; a network of
+            one's own has its own.
     """
     task = experiment.data.info("target")
+    if own_networks.is_own(experiment.student.model):
+        return own_networks.build(experiment.student.model, task)
     return _classifier(
         experiment.network("student"),
         task,
@@ -83,11 +87,19 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
     """
     path = experiment.teacher.checkpoint
     options: dict[str, Any] = {}
-    source = experiment.data.info("source")
     with naming_checkpoint(path):
-        if not path.endswith(".keras"):
+        if not path.endswith(checkpoints.KERAS_SUFFIXES):
             options = _options(experiment, checkpoints.describe(path))
         loaded = checkpoints.load(path, **options)
+    if experiment.data.source:
+        _check_source(experiment, loaded, options)
+    return models.with_pixels(loaded, input_range=own_networks.input_range(experiment))
+
+
+def _check_source(experiment, loaded, options):
+    """The teacher is one of the source's images and classes."""
+    path = experiment.teacher.checkpoint
+    source = experiment.data.info("source")
     if tuple(loaded.input_shape[1:]) != tuple(source.image_shape):
         raise ValueError(
             f"--teacher_checkpoint={path} takes images of shape "
@@ -102,7 +114,6 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
             f"--source={source.name} has {source.num_classes}; pass the source it was "
             "trained on."
         )
-    return loaded
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from igam_tf import data, distribution
-from igam_tf.experiment import networks
+from igam_tf.experiment import networks, own_networks
 from igam_tf.experiment.setup import Setup
 from igam_tf.settings import naming
 
@@ -68,7 +68,7 @@ def check_batch(
 
 def check_rows(
     experiment: Experiment, task: data.Task, strategy: tf.distribute.Strategy
-) -> None:
+) -> list[str]:
     """Everything that a late row needs, before the first one trains.
 
     The networks that the rows train are built once and thrown away; the teacher, which
@@ -79,16 +79,25 @@ def check_rows(
         task: `igam_tf.data.Task` of the target.
         strategy: the strategy that trains.
 
+    Returns:
+        Sentences about the networks, to be told.
+
     Raises:
         ValueError: naming the flag.
     """
+    said: set[str] = set()
     check_batch("batch_size", experiment.training.batch_size, task.train, strategy)
     for name in experiment.methods:
         method = experiment.settings_of(name)
         if method.is_teacher:
             continue
-        with naming("--student_model, --depth, --width, --target"):
+        if own_networks.is_own(experiment.student.model):
             student = networks.student(experiment, method.student_normalization)
+            said.add(own_networks.check_row(experiment, student, method))
+        else:
+            with naming("--student_model, --depth, --width, --target"):
+                student = networks.student(experiment, method.student_normalization)
         method.check_row(
             Setup(experiment=experiment, task=task, student=student, total_steps=1)
         )
+    return sorted(said - {""})

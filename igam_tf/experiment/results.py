@@ -103,7 +103,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{registry.short_name(experiment.data.source)} -> {run.target.name}",
+        "title": f"{experiment.source_name} -> {run.target.name}",
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)

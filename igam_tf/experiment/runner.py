@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from igam_tf import data, distribution
 from igam_tf.data import registry
-from igam_tf.experiment import own_data, preflight, results
+from igam_tf.experiment import own_data, own_networks, preflight, results
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
@@ -48,8 +48,11 @@ def run(
             this.say(this.devices())
             preflight.check_shared_folder(this.folder, this.strategy)
             this.read_target()
-            preflight.check_rows(experiment, this.target, this.strategy)
+            own_networks.check_recorded(experiment, this.folder)
+            said = preflight.check_rows(experiment, this.target, this.strategy)
             this.say(f"Run folder: {this.folder.path}")
+            for sentence in said:
+                this.say(sentence)
             this.execute(plan(experiment, finished_rows=this.folder.finished_rows()))
             found = this.folder.read_json("results.json") if this.is_chief else {}
             return {**found, "run_dir": str(this.folder.path)}
@@ -119,6 +122,7 @@ class Run:
     def execute(self, stages: Sequence[Stage]) -> None:
         """Runs the unfinished stages of a plan, in order."""
         stages = self._needed(stages)
+        self._say_what_is_finished(stages)
         for number, stage in enumerate(stages):
             if stage.chief_only:
                 # No stage has recorded the run if all trainings were finished before.
@@ -136,6 +140,14 @@ class Run:
             needed = {name for stage in later for name in stage.inputs}
             self.models = {k: m for k, m in self.models.items() if k in needed}
         distribution.wait_for_all(self.strategy)
+
+    def _say_what_is_finished(self, stages):
+        """What a run that goes on will not do again."""
+        if not self.is_chief:
+            return
+        done = [s.name for s in stages if s.output and s.is_finished(self)]
+        if done:
+            self.say(f"Finished already, and not done again: {', '.join(done)}.")
 
     def _needed(self, stages):
         """Without intermediate stages that no unfinished stage takes a model of."""
@@ -179,7 +191,9 @@ class Run:
 
     def record(self) -> None:
         """Writes what the run is into its folder."""
-        self.folder.record(self.experiment, self.changes)
+        self.folder.record(
+            self.experiment, self.changes, own_networks.recorded(self.experiment)
+        )
 
     def seed(self, purpose: str) -> int:
         """A seed for each purpose, so that a resumed run draws the same numbers."""

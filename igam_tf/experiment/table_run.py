@@ -23,6 +23,9 @@ from igam_tf.reports.transfer import transfer
 if TYPE_CHECKING:
     from igam_tf.experiment.table import Table
 
+#: What the results say of networks from files.
+_OF_FILES = ("teacher", "student_network")
+
 
 def run_table(table: Table) -> dict[str, Any]:
     """Runs a table of the paper.
@@ -69,8 +72,9 @@ def _read_all(runs):
         settings = experiment.data
         options = {"download": settings.download, "train_examples": 1}
         place = settings.data_dir or None
-        source = {**options, **settings.own("source")}
-        data.read(settings.source, place, test_examples=1, **source)
+        if settings.source:
+            source = {**options, **settings.own("source")}
+            data.read(settings.source, place, test_examples=1, **source)
         target = data.read(
             settings.target,
             place,
@@ -87,7 +91,7 @@ def _together(table, folder, found):
     for experiment, own_rows, done in found:
         inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
         for stage, seconds in done["teacher_seconds"].items():
-            source = registry.short_name(experiment.data.source)
+            source = experiment.source_name
             teachers[f"{source} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
             paper[row.name] = row.paper
@@ -97,7 +101,7 @@ def _together(table, folder, found):
                     "label": controls.label(row.label, controls.split(inner)[1]),
                     "student": f"{inside}/{inner}/student.keras",
                     "settings": done["settings"],
-                    **{key: done[key] for key in ("teacher",) if key in done},
+                    **{key: done[key] for key in _OF_FILES if key in done},
                 }
                 if name != row.name:
                     rows[name]["control_of"] = row.name

@@ -21,6 +21,10 @@ _BATCH = 100
 #: Under this part of its clean accuracy a teacher counts as not robust.
 _ROBUST_PART = 0.2
 
+# What images in [0, 1] are turned into to see whether the teacher knows them.
+_GREY_LEVELS, _SIGNED = "in [0, 255]", "in [-1, 1]"
+_FLAGS = {_GREY_LEVELS: "0,255", _SIGNED: "-1,1"}
+
 
 def is_recorded(run: Run) -> bool:
     """Whether an earlier session of the run has measured its teacher.
@@ -79,6 +83,10 @@ def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
         ValueError: if it sees something in images of another range or normalisation,
             and little in [0, 1].
     """
+    if not experiment.data.source:
+        return _not_measured(
+            "no --source was given, whose test images would tell whether it is robust"
+        )
     source = experiment.data.info("source")
     if teacher.output_shape[-1] != source.num_classes:
         return _not_measured("its logits are of another task than the source's")
@@ -136,7 +144,7 @@ def _not_measured(reason):
 def _summary(found):
     text = f"Teacher {found['file']} (sha256 {found['sha256'][:12]}): "
     if not found["measured"]:
-        return f"{text}its accuracy could not be measured: {found['reason']}"
+        return f"{text}its accuracy was not measured: {found['reason']}"
     return (
         f"{text}{100 * found['clean']:.1f} % clean and {100 * found['pgd20']:.1f} % "
         f"under PGD-20 (Linf, eps {fraction(found['eps'])}) of {found['num_examples']} "
@@ -176,8 +184,8 @@ def _check_range(experiment, teacher, images, labels):
     shown = [round(float(value), 4) for value in (*mean, *deviation**2)]
     channels = len(mean)
     others = {
-        "in [0, 255]": (255 * images, "Rescaling(255.0)"),
-        "in [-1, 1]": (2 * images - 1, "Rescaling(2.0, offset=-1.0)"),
+        _GREY_LEVELS: (255 * images, "Rescaling(255.0)"),
+        _SIGNED: (2 * images - 1, "Rescaling(2.0, offset=-1.0)"),
         "normalised by mean and variance of the channels": (
             (images - mean) / deviation,
             f"Normalization(mean={shown[:channels]}, variance={shown[channels:]})",
@@ -196,9 +204,12 @@ def _check_range(experiment, teacher, images, labels):
         f"{experiment.data.source} in [0, 1], and {after:.1f} % of the same images "
         f"{scale}"
     )
+    flag = ""
+    if scale in _FLAGS and not experiment.teacher.input_range:
+        flag = f"Pass --teacher_input_range={_FLAGS[scale]}. Or: "
     way_out = (
-        "Networks take images in [0, 1] here; put it in front (with the numbers that "
-        "the teacher was trained with) and save: images = "
+        f"{flag}Networks take images in [0, 1] here; put it in front (with the numbers "
+        "that the teacher was trained with) and save: images = "
         f"keras.Input({images.shape[1:]}); keras.Model(images, "
         f"teacher(keras.layers.{others[scale][1]}(images))).save('teacher.keras')."
     )

@@ -8,10 +8,16 @@ from igam_tf.models.conv_net import conv_net
 from igam_tf.models.copying import copy_network
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze, use_batch_statistics, wake_batch_norm
+from igam_tf.models.inputs import with_channels_last, with_pixels
 from igam_tf.models.mnist_cnn import mnist_cnn
 from igam_tf.models.moving_variance import unbias_moving_variance
 from igam_tf.models.normalization import NORMALIZATIONS
-from igam_tf.models.outputs import output_activation, two_logits, without_softmax
+from igam_tf.models.outputs import (
+    one_output,
+    output_activation,
+    two_logits,
+    without_softmax,
+)
 from igam_tf.models.precision import compute_dtype, in_float32
 from igam_tf.models.resnet import preact_resnet
 from igam_tf.models.score_network import score_network
@@ -34,6 +40,7 @@ __all__ = [
     "freeze",
     "in_float32",
     "mnist_cnn",
+    "one_output",
     "output_activation",
     "preact_resnet",
     "score_network",
@@ -46,5 +53,7 @@ __all__ = [
     "wake_batch_norm",
     "wide_resnet",
     "with_backbone",
+    "with_channels_last",
+    "with_pixels",
     "without_softmax",
 ]

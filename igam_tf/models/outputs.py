@@ -22,6 +22,50 @@ def output_activation(model: keras.Model) -> str:
     return _function_name(operation)
 
 
+def one_output(model: keras.Model, name: str | None = None) -> keras.Model:
+    """A network of several outputs as a network of one of them.
+
+    Args:
+        model: functional or Sequential keras.Model of one input.
+        name: key of the output where the model returns a dict, else the name of the
+            layer that gives it. None: the only one.
+
+    Returns:
+        keras.Model that shares the layers of the given one; the given one itself if its
+        only output is a tensor.
+
+    Raises:
+        ValueError: if there is no such output, or several to choose from.
+    """
+    named = _outputs_by_name(model)
+    if name is None and len(named) == 1:
+        (name,) = named
+    if name not in named:
+        raise ValueError(
+            f"{_described(model)} has the outputs {', '.join(map(repr, named))}: "
+            f"expected the name of one of them, received {name!r}."
+        )
+    # A Sequential model has one output, and no structure of it to ask for.
+    is_sequential = isinstance(model, keras.Sequential)
+    if is_sequential or isinstance(model.output, keras.KerasTensor):
+        return model
+    return keras.Model(model.inputs[0], named[name], name=model.name)
+
+
+def _outputs_by_name(model):
+    if not isinstance(model, keras.Sequential) and isinstance(model.output, dict):
+        return dict(model.output)
+    names = [
+        compat.operation_of_output(model, index).name
+        for index in range(len(model.outputs))
+    ]
+    # One layer may be called twice.
+    return {
+        name if names.count(name) == 1 else f"{name}:{index}": model.outputs[index]
+        for index, name in enumerate(names)
+    }
+
+
 def without_softmax(model: keras.Model) -> keras.Model:
     """The classifier's logits: the network without the softmax that it ends in.
 

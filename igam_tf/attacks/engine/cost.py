@@ -29,6 +29,9 @@ class Progress(NamedTuple):
         fraction: share of the work that is done, if nothing more is misclassified.
         seconds: since the start, or since the run was resumed.
         seconds_left: at the present pace, if nothing more is misclassified.
+        passes: passes of images so far, forward and backward, since the start or since
+            the run was resumed.
+        passes_left: those to come, if nothing more is misclassified.
     """
 
     attack: str
@@ -41,6 +44,8 @@ class Progress(NamedTuple):
     fraction: float
     seconds: float
     seconds_left: float
+    passes: float = 0.0
+    passes_left: float = 0.0
 
     @property
     def standing(self) -> int:
@@ -91,8 +96,13 @@ class CostCounter:
         """A `Progress` of `what`, with `left` image passes to come at most."""
         seconds = time.perf_counter() - self._start
         done = self.counts[:, :2].sum()
-        pace = seconds / max(done - self._before, 1.0)
+        now = done - self._before
         fraction = done / (done + left) if done + left else 1.0
         return Progress(
-            fraction=fraction, seconds=seconds, seconds_left=pace * left, **what
+            fraction=fraction,
+            seconds=seconds,
+            seconds_left=seconds / max(now, 1.0) * left,
+            passes=now,
+            passes_left=left,
+            **what,
         )

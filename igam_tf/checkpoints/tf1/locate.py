@@ -14,6 +14,8 @@ from igam_tf.checkpoints.foreign import what_it_is
 
 STATE_FILE = "checkpoint"
 KERAS_SUFFIX = ".keras"
+#: Names of files of whole Keras models; HDF5 is Keras' earlier format.
+KERAS_SUFFIXES = (KERAS_SUFFIX, ".h5", ".hdf5")
 _STATE_BYTES = 64 * 1024
 _FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # Where a folder without a checkpoint of its own is searched: not all of a disk.
@@ -39,9 +41,9 @@ def located(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
         CheckpointError: if the file is of another kind, or the zip is damaged.
     """
     path = pathlib.Path(path).expanduser()
-    if path.suffix == KERAS_SUFFIX:
+    if path.suffix in KERAS_SUFFIXES:
         raise CheckpointError(
-            f"{path} is a .keras file, no TF1 checkpoint: load it with "
+            f"{path} is a {path.suffix} file, no TF1 checkpoint: load it with "
             "igam_tf.checkpoints.load(path)."
         )
     if path.is_dir():

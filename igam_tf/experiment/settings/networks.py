@@ -15,8 +15,14 @@ class TeacherSettings(Settings):
     checkpoint: str = setting(
         "",
         "Robust teacher: a MadryLab TensorFlow 1 checkpoint (folder, prefix, .index "
-        "file or zip) or a .keras file; trained here by PGD if left out.",
+        "file or zip), or a .keras or .h5 file; trained here by PGD if left out.",
         flag="teacher_checkpoint",
+    )
+    input_range: str = setting(
+        "",
+        "What black and white are to the teacher of a file that takes other pixels "
+        "than [0, 1], such as 0,255 or -1,1.",
+        flag="teacher_input_range",
     )
     model: str = setting(
         "auto",
@@ -103,9 +109,10 @@ class StudentSettings(Settings):
 
     model: str = setting(
         "auto",
-        "Network of the student.",
+        f"Network of the student: auto, {', '.join(NETWORKS)}; or your own: a .keras "
+        "or .h5 file, whose weights it starts from, or module:function, called with "
+        "num_classes= and image_shape=.",
         flag="student_model",
-        choices=("auto", *NETWORKS),
     )
     depth: int = setting(
         32,

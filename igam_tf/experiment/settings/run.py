@@ -46,7 +46,9 @@ class DataSettings(Settings):
     """The two tasks, and where their images are."""
 
     source: str = setting(
-        "", "Data set the teacher is robust on: a name, or a path as --target."
+        "",
+        "Data set the teacher is robust on: a name, or a path as --target; may be left "
+        "out with --teacher_checkpoint.",
     )
     target: str = setting(
         "",
@@ -198,6 +200,14 @@ class RunSettings(Settings):
         "Run folder; runs/SOURCE_to_TARGET-HASH, or runs/TABLE-SIZE of a table, if "
         "left out.",
         resumable=True,
+    )
+    imported: tuple = setting(
+        (),
+        "Python files that are run first, separated by commas: networks and layers of "
+        "your own, data sets and methods that they register.",
+        flag="import",
+        resumable=True,
+        may_be_empty=True,
     )
     seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)
     strategy: str = setting(
