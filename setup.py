@@ -35,6 +35,7 @@ setup(
     package_data={
         "igam_tf": ["py.typed"],
         "igam_tf.cli": ["run_help.txt"],
+        "igam_tf.reports.page": ["page.css"],
         "igam_tf.flags": ["*.cfg", "*/*.cfg", "*/*/*.cfg"],
     },
     entry_points={"console_scripts": ["igam-tf = igam_tf.cli.main:main"]},
@@ -56,7 +57,7 @@ setup(
         "scikit-learn>=1.5,<2",
         # The exact tests that compare two models; scikit-learn brings it.
         "scipy>=1.13,<2",
-        # Pictures of input gradients.
+        # Figures, and through its Pillow the pictures of the page of a run.
         "matplotlib>=3.9,<4",
     ],
     extras_require={

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
 
 FIGURE_EXAMPLES = 8
+PAGE = "report.html"
 
 
 def is_evaluated(run: Run, row: str) -> bool:
@@ -122,7 +123,7 @@ def report(
     target: data.Task,
     strategy: tf.distribute.Strategy,
 ) -> None:
-    """Writes the table, the figures and a card of each student, and prints the table.
+    """Writes table, figures, page and a card of each student, and prints the table.
 
     Args:
         results: contents of `results.json`.
@@ -142,9 +143,12 @@ def report(
     reports.write_figures(
         results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
     )
+    examples = reports.examples_of(results, models_of, target.test)
+    page = folder.path / PAGE
+    reports.write_page(page, results, folder.path, examples=examples)
     for name, file in students.items():
         cards.write_card(folder.path / file, results, name, models_of[name])
-    print(f"\n{table}\nRun folder: {folder.path}", flush=True)
+    print(f"\n{table}\nPage: {page}\nRun folder: {folder.path}", flush=True)
 
 
 def _asked(experiment):
