@@ -83,6 +83,10 @@ setup(
         # What .ci/run checks beside the tests; one version of each, so that it decides
         # the same everywhere.
         "dev": ["ruff==0.17.6", "mypy==2.4.1", "pre-commit>=4"],
+        # igam_tf.load("hf://OWNER/NAME"): models that others have shared.
+        "hub": ["huggingface_hub>=0.34"],
+        # `run.py --tensorboard`, and `igam_tf.reports.TensorBoardLog`.
+        "tensorboard": ["tensorboard>=2.20"],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],
         "art": ["adversarial-robustness-toolbox>=1.20"],

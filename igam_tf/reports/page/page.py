@@ -184,8 +184,8 @@ def _examples(examples, class_names):
         return []
     names = None if class_names is None else list(class_names)
     told = (
-        f"The first test images of different classes under {examples.attack}. Below "
-        f"each, what it changed, {examples.magnification:.3g} times as strong: grey is "
-        "no change."
+        f"Test images, the first of each class among them, under {examples.attack}. "
+        f"Below each, what it changed, {examples.magnification:.3g} times as strong: "
+        "grey is no change."
     )
     return [element("p", told), pictures.examples(examples, names)]
