@@ -36,6 +36,7 @@ setup(
     package_data={
         "igam_tf": ["py.typed"],
         "igam_tf.cli": ["run_help.txt"],
+        "igam_tf.reports.page": ["page.css"],
         "igam_tf.flags": ["*.cfg", "*/*.cfg", "*/*/*.cfg"],
     },
     entry_points={"console_scripts": ["igam-tf = igam_tf.cli.main:main"]},
@@ -57,7 +58,7 @@ setup(
         "scikit-learn>=1.5,<2",
         # The exact tests that compare two models; scikit-learn brings it.
         "scipy>=1.13,<2",
-        # Pictures of input gradients.
+        # Figures, and through its Pillow the pictures of the page of a run.
         "matplotlib>=3.9,<4",
         # Image files of one's own: WebP, CMYK, EXIF, and sizes without decoding;
         # matplotlib brings it.
@@ -87,6 +88,10 @@ setup(
         # What .ci/run checks beside the tests; one version of each, so that it decides
         # the same everywhere.
         "dev": ["ruff==0.17.6", "mypy==2.4.1", "pre-commit>=4"],
+        # igam_tf.load("hf://OWNER/NAME"): models that others have shared.
+        "hub": ["huggingface_hub>=0.34"],
+        # `run.py --tensorboard`, and `igam_tf.reports.TensorBoardLog`.
+        "tensorboard": ["tensorboard>=2.20"],
         # Only for igam_tf.adapters, which hands our models to these attack libraries.
         "foolbox": ["foolbox>=3.3.4"],
         "art": ["adversarial-robustness-toolbox>=1.20"],

@@ -16,6 +16,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "load": "loading",
         "make_card": "contents",
         "read_card": "archive",
+        "share": "sharing",
         "write_card": "loading",
     },
 )

@@ -5,13 +5,10 @@ import pathlib
 import keras
 
 from igam_tf.data import registry
+from igam_tf.reports.names import public_settings
 from igam_tf.reports.transfer import sentences, transfer
 from igam_tf.training.methods import METHODS
 
-# Paths of the machine that trained: nobody else's business, and of no use elsewhere.
-_PRIVATE = ("data_dir", "run_dir")
-# Of these files only the name.
-_FILES = ("teacher_checkpoint", "student_model", "score_model")
 # The rows of a run that have a teacher, and what says how one is trained.
 _TEACHER_TRAINING = ("source_train_examples",)
 _OF_ANY_TEACHER = ("teacher_checkpoint", "teacher_batch_norm")
@@ -86,7 +83,7 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
             "teacher_seconds": results.get("teacher_seconds"),
         },
         "teacher": _teacher(found.get("teacher") or results.get("teacher"), settings),
-        "settings": _public(_used(settings)),
+        "settings": public_settings(_used(settings)),
         "changes": list(results.get("changes") or []),
         "versions": results.get("versions"),
         "git_revision": results.get("git_revision"),
@@ -125,15 +122,6 @@ def _used(settings):
 def _classes(results):
     """Names of the classes of data of one's own."""
     return list(results.get("data", {}).get("target", {}).get("classes", []))
-
-
-def _public(settings):
-    shown = {name: registry.short_name(settings[name]) for name in ("source", "target")}
-    return {
-        name: pathlib.PurePath(value).name if name in _FILES else shown.get(name, value)
-        for name, value in settings.items()
-        if name not in _PRIVATE
-    }
 
 
 def _measured(evaluation):

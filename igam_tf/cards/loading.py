@@ -8,6 +8,7 @@ import keras
 from igam_tf import files
 from igam_tf.cards.archive import attach_card, read_card
 from igam_tf.cards.contents import make_card
+from igam_tf.cards.hub import PREFIX, fetch
 from igam_tf.cards.text import format_card
 from igam_tf.models.loading import load_keras
 
@@ -19,15 +20,21 @@ def load(path: str | os.PathLike) -> tuple[keras.Model, dict]:
     package is not installed.
 
     Args:
-        path: `.keras` file of a row of a finished `run.py`.
+        path: `.keras` file of a row of a finished `run.py`; or "hf://OWNER/NAME", a
+            repository of the Hugging Face hub that `igam-tf share` made, with
+            "@REVISION" if wanted.
 
     Returns:
         Tuple (keras.Model from images in [0, 1] to logits, dict as of `make_card`).
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ImportError: if the hub's package is not installed.
+        OSError: if the hub's file cannot be fetched.
         ValueError: if it is no `.keras` file, or has no card.
     """
+    if str(path).startswith(PREFIX):
+        path = fetch(str(path))
     card = read_card(path)
     return load_keras(path), card
 

@@ -8,7 +8,8 @@ from igam_tf.cli import start_up
 _COMMANDS = {
     "run": "train a table's rows, evaluate them, and write tables and figures",
     "evaluate": "evaluate any Keras classifier under attack",
-    "report": "make table and figures of a run folder again",
+    "report": "make page, table and figures of a run folder again",
+    "share": "make a folder for the Hugging Face hub of a trained student",
     "checkpoints": "fetch, describe or convert TensorFlow 1 checkpoints",
 }
 

@@ -1,17 +1,20 @@
-"""The command `python -m igam_tf.reports`; imports TensorFlow only after parsing."""
+"""The command `igam-tf report`; imports TensorFlow only after parsing."""
 
 import argparse
 import json
 import pathlib
+import sys
+import tempfile
 from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.cli import commands
-from igam_tf.reports.names import FIGURES
+from igam_tf.reports.names import FIGURES, OF_MODELS
 
 _DESCRIPTION = """\
-Makes the table and the figures of a run from its results.json and its saved students:
-table.md, and each figure as PNG and PDF, in the run folder.
+Makes the page, the table and the figures of a run from its results.json, its
+histories and its saved students: report.html, table.md, and each figure as PNG and PDF,
+in the run folder. Of the JSON file of an evaluation it makes the page, beside the file.
 """
 _EXAMPLE = """\
 figures:
@@ -19,9 +22,14 @@ figures:
   surfaces          Figure 7: loss and decision surfaces around one test image
   bars              Figure 5: clean and PGD-5 accuracy with 95 % intervals
   alignment         section 6: alignment against measured robustness
+  curves            losses by term, accuracy, cosine and time of every training
 
-example:
-  python -m igam_tf.reports runs/cifar10_to_cifar100 --data_dir=DIR --figures=surfaces
+Without --figures, what cannot be drawn (a student or the images are not here) is left
+out, and the page says why.
+
+examples:
+  igam-tf report runs/cifar10_to_cifar100 --data_dir=DIR --figures=surfaces
+  igam-tf report model.results.json
 """
 
 
@@ -42,18 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser():
     parser = commands.Parser(
-        prog="python -m igam_tf.reports",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
+        prog="igam-tf report", description=_DESCRIPTION, epilog=_EXAMPLE
     )
     add = parser.add_argument
     add("folder", metavar="RUN_FOLDER", type=pathlib.Path,
-        help="folder of a finished run.py")  # fmt: skip
+        help="folder of a finished run.py, or JSON file of an evaluation")  # fmt: skip
     add("--data_dir", help="folder of prepared data; that of the run if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
-    add("--figures", default=",".join(FIGURES), type=_figures, metavar="LIST",
-        help="separated by commas (default: all)")  # fmt: skip
+    add("--figures", type=_figures, metavar="LIST",
+        help="separated by commas (default: all that can be drawn)")  # fmt: skip
     add("--rows", type=lambda text: text.split(","), metavar="LIST",
         help="names of rows to draw, such as standard,igam (default: all)")  # fmt: skip
     add("--examples", default=8, type=_count, metavar="N",
@@ -66,63 +72,137 @@ def _parser():
 
 def _run(options):
     """Writes everything, and prints the paths."""
-    results = _read_results(options.folder)
+    is_folder = not options.folder.is_file()
+    results = _read_results(options.folder, is_folder)
     rows = _chosen_rows(results, options.rows)
-    students = _students(options.folder, rows)
+    left_out = []
+    try:
+        models, split = _at_hand(options, results, rows, is_folder)
+    except (ValueError, OSError) as error:
+        if options.figures is not None:
+            raise
+        models, split = {}, None
+        left_out.append(f"Input gradients, surfaces and adversarial images: {error}")
+    drawn = {**results, "rows": rows}
+    if is_folder:
+        written = _report_folder(options, results, drawn, models, split, left_out)
+    else:
+        written = _report_file(options, drawn, models, split, left_out)
+    for told in left_out:
+        print(f"left out: {told}", file=sys.stderr, flush=True)
+    print(*written, sep="\n", flush=True)
 
-    from igam_tf import data, reports
-    from igam_tf.experiment.settings import own_options
+
+def _at_hand(options, results, rows, is_folder):
+    """The students of the rows and test images, if a figure asked for needs them.
+
+    Returns:
+        Tuple (dict from row to model, `Split`), or ({}, None).
+    """
+    asked = FIGURES if options.figures is None else options.figures
+    if not set(asked) & set(OF_MODELS):
+        return {}, None
+    students = _students(options.folder, rows, is_folder)
+    target, place, own = _data_of(results, rows)
+
+    from igam_tf import data
     from igam_tf.models.loading import load_keras
 
     task = data.read(
-        results["settings"]["target"],
-        options.data_dir or results["settings"].get("data_dir") or None,
+        target,
+        options.data_dir or place,
         train_examples=1,
         test_examples=max(options.examples, options.alignment_examples, 100),
         download=options.download,
-        **own_options(results["settings"], "target"),
+        **own,
     )
-    models = {name: load_keras(path) for name, path in students.items()}
-    table = options.folder / "table.md"
+    return {name: load_keras(path) for name, path in students.items()}, task.test
+
+
+def _report_folder(options, results, drawn, models, split, left_out):
+    """Table, figures and page of a run folder: their paths."""
+    from igam_tf import reports
+
+    folder = options.folder
+    figures = options.figures
+    if figures is None:
+        figures = [name for name in FIGURES if models or name not in OF_MODELS]
+        if not reports.read_histories(drawn, folder):
+            figures.remove("curves")
+            left_out.append(f"Curves: no row has its history.csv in {folder}.")
+    table = folder / "table.md"
     files.write_text(table, reports.format_table(results))
-    figures = reports.write_figures(
-        {**results, "rows": rows},
+    paths = reports.write_figures(
+        drawn,
         models,
-        task.test,
-        options.folder,
-        figures=options.figures,
+        split,
+        folder,
+        figures=figures,
         examples=options.examples,
         alignment_examples=options.alignment_examples,
         seed=options.seed,
     )
-    print(*[table, *figures], sep="\n", flush=True)
+    page = _write_page(folder / "report.html", results, drawn, models, split, left_out,
+                       folder)  # fmt: skip
+    return [table, *paths, page]
 
 
-def _read_results(folder):
-    if not folder.is_dir():
+def _report_file(options, drawn, models, split, left_out):
+    """The page of an evaluation, beside its JSON file; figures are inside only."""
+    from igam_tf import reports
+
+    with tempfile.TemporaryDirectory() as place:
+        if models:
+            wanted = options.figures or ("input_gradients", "surfaces")
+            reports.write_figures(
+                drawn, models, split, place,
+                figures=[name for name in wanted if name in OF_MODELS],
+                examples=options.examples,
+                alignment_examples=options.alignment_examples,
+                seed=options.seed,
+            )  # fmt: skip
+        page = options.folder.with_suffix(".html")
+        return [_write_page(page, drawn, drawn, models, split, left_out, place)]
+
+
+def _write_page(path, results, drawn, models, split, left_out, folder):
+    from igam_tf import reports
+
+    examples = reports.examples_of(drawn, models, split) if models else None
+    if not models and not left_out:
+        left_out.append("Adversarial images: they are made with the figures of models.")
+    return reports.write_page(
+        path, results, folder, examples=examples, left_out=left_out
+    )
+
+
+def _read_results(folder, is_folder):
+    if is_folder and not folder.is_dir():
         raise FileNotFoundError(
             f"there is no folder {folder}: expected the run folder of a finished "
-            "run.py."
+            "run.py, or the JSON file of an evaluation."
         )
-    path = folder / "results.json"
+    path = folder / "results.json" if is_folder else folder
     if not path.exists():
         raise FileNotFoundError(
             f"{folder} has no results.json: the run is not finished, or this is "
             "another folder; run its run.py command again to finish it."
         )
+    again = "run its run.py command again" if is_folder else "evaluate again"
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"{path} is not JSON ({error}): remove it, and run its run.py command "
-            "again."
+            f"{path} is not JSON ({error}): remove it, and {again}."
         ) from None
     if not isinstance(results, dict):
         results = {}
-    missing = [key for key in ("title", "rows", "settings") if not results.get(key)]
+    needed = ("title", "rows", "settings") if is_folder else ("title", "rows")
+    missing = [key for key in needed if not results.get(key)]
     if missing:
+        made_by = "a run.py" if is_folder else "igam-tf evaluate"
         raise ValueError(
-            f"{path} has no {', '.join(missing)}: expected the results of a run.py."
+            f"{path} has no {', '.join(missing)}: expected the results of {made_by}."
         )
     return results
 
@@ -135,10 +215,15 @@ def _chosen_rows(results, names):
     return {name: rows[name] for name in names or rows}
 
 
-def _students(folder, rows):
-    """Path of each row's student; all of them must exist."""
+def _students(place, rows, is_folder):
+    """Path of each row's student; all of them must exist.
+
+    An evaluation's model has the name of its row, and lies beside the JSON file.
+    """
     paths = {
-        name: folder / row.get("student", f"{name}/student.keras")
+        name: place / row.get("student", f"{name}/student.keras")
+        if is_folder
+        else place.with_name(f"{name}.keras")
         for name, row in rows.items()
     }
     missing = [str(path) for path in paths.values() if not path.exists()]
@@ -146,8 +231,23 @@ def _students(folder, rows):
         raise FileNotFoundError(
             f"students are missing: {', '.join(missing)}; leave out their rows by "
             "--rows, or train them by the run's command."
+            if is_folder
+            else f"there is no model {', '.join(missing)} beside the results."
         )
     return paths
+
+
+def _data_of(results, rows):
+    """Of test images: the data set's name, its folder or None, how own data are read."""
+    from igam_tf.experiment.settings import own_options
+
+    settings = results.get("settings") or {}
+    evaluation = next(iter(rows.values()))["evaluation"]
+    target = settings.get("target") or evaluation.get("robustbench", {}).get("dataset")
+    if not target:
+        raise ValueError("the results do not say of which data set they are.")
+    own = own_options(settings, "target") if settings.get("target") else {}
+    return target, settings.get("data_dir") or None, own
 
 
 def _figures(text):

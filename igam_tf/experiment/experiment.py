@@ -5,6 +5,7 @@ import pathlib
 import warnings
 from typing import Any, Self
 
+from igam_tf.data import registry
 from igam_tf.experiment import checks, controls
 from igam_tf.experiment import settings as groups
 from igam_tf.settings import Settings, flag_of

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from igam_tf import cards, data, evaluation, models, reports
-from igam_tf.data import registry
 from igam_tf.experiment import controls
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
 
 FIGURE_EXAMPLES = 8
+PAGE = "report.html"
 
 
 def is_evaluated(run: Run, row: str) -> bool:
@@ -123,7 +123,7 @@ def report(
     target: data.Task,
     strategy: tf.distribute.Strategy,
 ) -> None:
-    """Writes the table, the figures and a card of each student, and prints the table.
+    """Writes table, figures, page and a card of each student, and prints the table.
 
     Args:
         results: contents of `results.json`.
@@ -143,9 +143,12 @@ def report(
     reports.write_figures(
         results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
     )
+    examples = reports.examples_of(results, models_of, target.test)
+    page = folder.path / PAGE
+    reports.write_page(page, results, folder.path, examples=examples)
     for name, file in students.items():
         cards.write_card(folder.path / file, results, name, models_of[name])
-    print(f"\n{table}\nRun folder: {folder.path}", flush=True)
+    print(f"\n{table}\nPage: {page}\nRun folder: {folder.path}", flush=True)
 
 
 def _asked(experiment):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import data, distribution
-from igam_tf.data import registry
 from igam_tf.experiment import controls, results, runner
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished

@@ -13,8 +13,10 @@ from igam_tf.data.task import Split
 from igam_tf.evaluation.alignment import measure_alignment
 from igam_tf.reports.alignment import plot_alignment
 from igam_tf.reports.bars import plot_bars
+from igam_tf.reports.curves import plot_curves
+from igam_tf.reports.histories import read_histories
 from igam_tf.reports.input_gradients import plot_input_gradients
-from igam_tf.reports.names import FIGURES
+from igam_tf.reports.names import FIGURES, OF_MODELS
 from igam_tf.reports.style import save_figure
 from igam_tf.reports.surfaces import plot_loss_surface
 
@@ -25,10 +27,10 @@ _CANDIDATES = 100
 def write_figures(
     results: dict,
     models: Mapping[str, keras.Model],
-    split: Split,
+    split: Split | None,
     folder: str | os.PathLike,
     *,
-    figures: Sequence[str] = ("input_gradients", "surfaces", "bars"),
+    figures: Sequence[str] = ("input_gradients", "surfaces", "bars", "curves"),
     examples: int = 8,
     alignment_examples: int = 100,
     seed: int = 0,
@@ -41,10 +43,12 @@ def write_figures(
 
     Args:
         results: dict as of `results.json`; eps and norm are those of the first row.
-        models: dict from row name to Keras model (images to logits).
-        split: `igam_tf.data.Split` of test images.
-        folder: where to write.
-        figures: names among `input_gradients`, `surfaces`, `bars`, `alignment`.
+        models: dict from row name to Keras model (images to logits). Bars and curves
+            need none.
+        split: `igam_tf.data.Split` of test images, or None where no figure needs them.
+        folder: where to write; the run folder, where the histories of `curves` are.
+        figures: names among `input_gradients`, `surfaces`, `bars`, `alignment`,
+            `curves`.
         examples: rows of input gradients.
         alignment_examples: images of the alignment figure.
         seed: integer, of random directions and starts.
@@ -53,19 +57,19 @@ def write_figures(
         List of the paths written.
 
     Raises:
-        ValueError: if a figure is unknown, or there are no models.
+        ValueError: if a figure is unknown, or what it is drawn from is missing.
     """
     unknown = [name for name in figures if name not in FIGURES]
     if unknown:
         raise ValueError(f"figures {unknown}: expected names among {FIGURES}.")
-    if not models:
-        raise ValueError("no models: expected the student of at least one row.")
+    of_models = [name for name in figures if name in OF_MODELS]
+    if of_models and not (models and split is not None):
+        raise ValueError(
+            f"no models or no images for {of_models}: expected the student of at least "
+            "one row, and test images."
+        )
     measured = next(iter(results["rows"].values()))["evaluation"]
-    titled = {}
-    for row, model in models.items():
-        label = results["rows"][row]["label"]
-        # Two rows of one label would be one panel.
-        titled[f"{label} ({row})" if label in titled else label] = model
+    titled = titled_models(results, models)
     drawn = {
         "input_gradients": lambda: plot_input_gradients(
             titled, *_first(split, examples)
@@ -79,11 +83,29 @@ def write_figures(
         ),
         "bars": lambda: plot_bars(results, attacks=_attacks_of_bars(results)),
         "alignment": lambda: _alignment(titled, split, alignment_examples, seed),
+        "curves": lambda: plot_curves(read_histories(results, folder)),
     }
     paths = []
     for name in figures:
         paths += save_figure(drawn[name](), pathlib.Path(folder) / name)
     return paths
+
+
+def titled_models(
+    results: dict, models: Mapping[str, keras.Model]
+) -> dict[str, keras.Model]:
+    """The models by what stands above them: the labels of their rows.
+
+    Args:
+        results: dict as of `results.json`.
+        models: dict from row name to Keras model.
+    """
+    titled = {}
+    for row, model in models.items():
+        label = results["rows"][row]["label"]
+        # Two rows of one label would be one panel.
+        titled[f"{label} ({row})" if label in titled else label] = model
+    return titled
 
 
 def _first(split, count):

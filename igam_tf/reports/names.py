@@ -1,8 +1,19 @@
-"""Names of the figures of a run, and titles of attacks, without TensorFlow."""
+"""Names of figures, attacks and settings that reports show, without TensorFlow."""
 
+import pathlib
 import re
 
-FIGURES = ("input_gradients", "surfaces", "bars", "alignment")
+from igam_tf.data import registry
+
+FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves")
+#: Those that are drawn from the students and test images.
+OF_MODELS = ("input_gradients", "surfaces", "alignment")
+# Paths of the machine that trained: nobody else's business, and of no use elsewhere.
+_PRIVATE = ("data_dir", "run_dir")
+# Of these files only the name.
+_FILES = ("teacher_checkpoint", "student_model", "score_model")
+# Of data of one's own, too.
+_DATA = ("source", "target")
 _TITLES = {
     "fgsm": "FGSM",
     "autoattack": "AutoAttack",
@@ -24,3 +35,18 @@ def attack_title(name: str) -> str:
     kind, steps, restarts = form.groups()
     kind = _TITLES.get(kind, kind.upper())
     return f"{kind}-{steps}" + (f" x{restarts}" if restarts else "")
+
+
+def public_settings(settings: dict) -> dict:
+    """Settings of a run without paths of the machine that trained."""
+    shown = {
+        name: pathlib.PurePath(settings[name]).name
+        for name in _FILES
+        if name in settings
+    }
+    shown.update({n: registry.short_name(settings[n]) for n in _DATA if n in settings})
+    return {
+        name: shown.get(name, value)
+        for name, value in settings.items()
+        if name not in _PRIVATE
+    }

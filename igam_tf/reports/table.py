@@ -1,5 +1,7 @@
 """The table of a run: one line a model, one column an attack."""
 
+from collections.abc import Iterator
+
 from igam_tf.attacks.fractions import fraction
 from igam_tf.reports.names import attack_title
 from igam_tf.reports.transfer import sentences, transfer
@@ -35,12 +37,9 @@ def format_table(results: dict) -> str:
         raise ValueError("results have no rows: expected at least one model.")
     paper = results.get("paper") or {}
     lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
-    lines += [f"- {line}" for line in _captions(rows, paper)]
-    lines += [f"- {line}" for line in _panel_lines(rows)]
-    seconds = results.get("teacher_seconds") or {}
-    if any(seconds.values()):
-        spent = ", ".join(f"{stage} {s:.0f} s" for stage, s in seconds.items() if s)
-        lines.append(f"- Trained before FT and IGAM, once: {spent}.")
+    lines += [f"- {line}" for line in captions(rows, paper)]
+    lines += [f"- {line}" for line in panel_lines(rows)]
+    lines += [f"- {line}" for line in teacher_lines(results)]
     if results.get("changes"):
         lines.append(f"- Not the recipe: {', '.join(results['changes'])}.")
     for row in rows.values():
@@ -54,7 +53,7 @@ def _table(rows, paper):
     attacks = list(
         dict.fromkeys(a for row in rows.values() for a in row["evaluation"]["attacks"])
     )
-    unit, seconds = _time_unit(rows)
+    unit, seconds = time_unit(rows)
     is_timed = any(row.get("training_seconds") is not None for row in rows.values())
     times = [f"training ({unit})"] if is_timed else []
     cells = [["Model", *map(attack_title, attacks), *times]]
@@ -88,16 +87,17 @@ def _percent(entry, published):
     return f"{ours} ({published:.1f}, {difference:+.1f})"
 
 
-def _time_unit(rows):
+def time_unit(rows: dict[str, dict]) -> tuple[str, int]:
+    """Unit of the training times of all rows, and its seconds."""
     longest = max(row.get("training_seconds") or 0 for row in rows.values())
     if longest < 600:
         return "s", 1
     return ("min", 60) if longest < 36000 else ("h", 3600)
 
 
-def _captions(rows, paper):
+def captions(rows: dict[str, dict], paper: dict) -> list[str]:
     """What was measured: once if all rows agree, else for each of them."""
-    by_text = {}
+    by_text: dict[str, list[str]] = {}
     for row in rows.values():
         by_text.setdefault(_settings(row["evaluation"]), []).append(row["label"])
     width = 100 * max(map(_half_width, rows.values()))
@@ -110,7 +110,7 @@ def _captions(rows, paper):
     return lines
 
 
-def _panel_lines(rows):
+def panel_lines(rows: dict[str, dict]) -> Iterator[str]:
     """What the panel says of all rows: of each, only what it warns of."""
     panels = {
         row["label"]: row["evaluation"]["panel"]
@@ -140,6 +140,14 @@ def _panel_lines(rows):
             "Batch norm in inference mode / with the statistics of each batch, PGD-20 "
             f"on the panel's images: {', '.join(both)}."
         )
+
+
+def teacher_lines(results: dict) -> Iterator[str]:
+    """How long the trainings before the rows took, if there were any."""
+    seconds = results.get("teacher_seconds") or {}
+    if any(seconds.values()):
+        spent = ", ".join(f"{stage} {s:.0f} s" for stage, s in seconds.items() if s)
+        yield f"Trained before FT and IGAM, once: {spent}."
 
 
 def _settings(evaluation):

@@ -10,6 +10,8 @@ from small_models import digits_net
 
 from igam_tf.cli import report as command
 
+HISTORY = "epoch,seconds,accuracy,loss\n1,2.0,0.5,1.5\n2,1.0,0.75,1.0\n"
+
 
 def evaluation():
     found = {"accuracy": 0.5, "interval_95": [0.4, 0.6]}
@@ -44,27 +46,70 @@ def _folder(tmp_path):
     return tmp_path
 
 
-def test_writes_table_and_all_figures(folder, capsys):
+def test_writes_table_page_and_all_figures(folder, capsys):
+    (folder / "other/igam/history.csv").write_text(HISTORY)
     arguments = [str(folder), "--examples=2", "--alignment_examples=6"]
     assert command.main(arguments) == 0
-    names = ["table.md"] + [
-        f"{name}.{kind}"
-        for name in ("input_gradients", "surfaces", "bars", "alignment")
-        for kind in ("png", "pdf")
-    ]
+    figures = ("input_gradients", "surfaces", "bars", "alignment", "curves")
+    drawn = [f"{name}.{kind}" for name in figures for kind in ("png", "pdf")]
+    names = ["table.md", *drawn, "report.html"]
     printed = capsys.readouterr().out.splitlines()
     assert printed == [str(folder / name) for name in names]
     assert all((folder / name).stat().st_size > 200 for name in names)
     assert "| IGAM " in (folder / "table.md").read_text()
     kept = {path.name for path in folder.iterdir()}
     assert kept == {*names, "results.json", "standard", "other"}
+    page = (folder / "report.html").read_text()
+    assert "IGAM: adversarial image, seen as" in page and "Left out" not in page
+    assert page.count("data:image/png") == 3 + 6 + 2 * 2 * 6
 
 
 def test_chosen_figures_and_rows(folder, capsys):
     (folder / "standard" / "student.keras").unlink()
     assert command.main([str(folder), "--figures=bars", "--rows=igam"]) == 0
     printed = capsys.readouterr().out.split()
-    assert printed == [str(folder / f) for f in ("table.md", "bars.png", "bars.pdf")]
+    names = ("table.md", "bars.png", "bars.pdf", "report.html")
+    assert printed == [str(folder / name) for name in names]
+    # The figures are of one row, and the page of the run.
+    assert "Standard" in (folder / "report.html").read_text()
+
+
+def test_what_cannot_be_drawn_is_left_out_and_said(folder, capsys):
+    missing = folder / "standard" / "student.keras"
+    missing.unlink()
+    assert command.main([str(folder)]) == 0
+    printed = capsys.readouterr()
+    names = ("table.md", "bars.png", "bars.pdf", "report.html")
+    assert printed.out.split() == [str(folder / name) for name in names]
+    pictures, curves = printed.err.splitlines()
+    told = "left out: Input gradients, surfaces and adversarial images: students are"
+    assert pictures.startswith(told) and str(missing) in pictures
+    assert curves.startswith("left out: Curves: no row has its history.csv")
+    page = (folder / "report.html").read_text()
+    assert "Left out" in page and str(missing) in page
+
+
+def test_the_page_of_an_evaluation(tmp_path, capsys):
+    """Beside its JSON, with pictures if the model lies there."""
+    found = evaluation() | {"robustbench": {"dataset": "digits"}}
+    rows = {"net": {"label": "net", "evaluation": found}}
+    results = {"title": "net.keras on digits", "rows": rows}
+    path = tmp_path / "net.results.json"
+    path.write_text(json.dumps(results))
+    assert command.main([str(path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.split() == [str(tmp_path / "net.results.html")]
+    assert f"there is no model {tmp_path / 'net.keras'}" in printed.err
+    digits_net().save(tmp_path / "net.keras")
+    assert command.main([str(path), "--examples=2"]) == 0
+    assert capsys.readouterr().err == ""
+    page = (tmp_path / "net.results.html").read_text()
+    assert "Input gradients" in page and "net: adversarial image" in page
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"net.results.json", "net.results.html", "net.keras"}
+    path.write_text("[]")
+    assert command.main([str(path)]) == 1
+    assert "expected the results of igam-tf evaluate" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -74,10 +119,15 @@ def test_chosen_figures_and_rows(folder, capsys):
         (lambda f: (f / "results.json").unlink(), [], "has no results.json"),
         (lambda f: (f / "results.json").write_text("{"), [], "is not JSON"),
         (lambda f: (f / "results.json").write_text("{}"), [], "no title, rows, sett"),
-        (lambda f: (f / "standard/student.keras").unlink(), [], "standard/student.ke"),
+        (
+            lambda f: (f / "standard/student.keras").unlink(),
+            ["--figures=surfaces"],
+            "standard/student.ke",
+        ),
+        (lambda f: None, ["--figures=curves"], "no trainings: expected a run folder"),
         (
             lambda f: _set_target(f, "cifar10"),
-            ["--nodownload", "--data_dir=/tmp/nothing-here"],
+            ["--nodownload", "--data_dir=/tmp/nothing-here", "--figures=surfaces"],
             "cifar10",
         ),
     ],

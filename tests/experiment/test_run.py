@@ -87,8 +87,9 @@ def test_the_folder_holds_everything(finished):
     folder, results = finished
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert names == {
-        "flags.json", "digests.json", "results.json", "table.md",
-        *(f"{figure}.{kind}" for figure in ("input_gradients", "surfaces", "bars")
+        "flags.json", "digests.json", "results.json", "table.md", "report.html",
+        *(f"{figure}.{kind}"
+          for figure in ("input_gradients", "surfaces", "bars", "curves")
           for kind in ("png", "pdf")),
         "teacher.keras", "teacher/history.csv", "finetuned.keras",
         "finetuned/history.csv",

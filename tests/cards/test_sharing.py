@@ -1,0 +1,193 @@
+"""A folder for the hub, and models that come from there."""
+
+import json
+import shutil
+import sys
+import types
+
+import numpy as np
+import pytest
+from small_models import linear_model
+
+import igam_tf
+from igam_tf import cards
+from igam_tf.cards import front_matter
+from igam_tf.cli import share as command
+
+FRONT = """\
+---
+library_name: "keras"
+pipeline_tag: "image-classification"
+tags:
+  - "image-classification"
+  - "adversarial-robustness"
+  - "igam_tf"
+datasets:
+  - "digits"
+metrics:
+  - "accuracy"
+model-index:
+  - name: "IGAM: \\"ours\\" for digits"
+    results:
+      - task:
+          type: "image-classification"
+          name: "Image classification"
+        dataset:
+          name: "digits"
+          type: "digits"
+          split: "test"
+        metrics:
+          - type: "accuracy"
+            name: "accuracy, clean (95 % interval 40.4 to 59.6 %)"
+            value: 0.5
+            args:
+              attack: "clean"
+              interval_95:
+                - 0.404
+                - 0.596
+              num_examples: 100
+          - type: "accuracy"
+            name: "accuracy, PGD-20, Linf, eps 8/255 (95 % interval 17.5 to 34.3 %)"
+            value: 0.25
+            args:
+              attack: "pgd20"
+              interval_95:
+                - 0.175
+                - 0.343
+              num_examples: 100
+---
+
+# IGAM: "ours" for digits
+"""
+
+
+def row(label, **more):
+    attacks = {
+        "clean": {"accuracy": 0.5, "interval_95": [0.404, 0.596]},
+        "pgd20": {"accuracy": 0.25, "interval_95": [0.175, 0.343]},
+    }
+    evaluation = {
+        "attacks": attacks, "threat_model": "Linf", "eps": 8 / 255, "step_size": None,
+        "batch_norm": "inference", "seed": 0, "num_examples": 100,
+    }  # fmt: skip
+    return {"label": label, "evaluation": evaluation, **more}
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+    folder = tmp_path / "run"
+    (folder / "igam").mkdir(parents=True)
+    model, _, _ = linear_model((8, 8, 1), 10)
+    model.save(folder / "igam" / "student.keras")
+    results = {
+        "title": "digits -> digits",
+        "rows": {
+            "standard": row("Standard"),
+            "igam": row('IGAM: "ours"', student="igam/student.keras"),
+            "igam-zero": row("IGAM, zero gradient", control_of="igam"),
+        },
+        "settings": {"source": "digits", "target": "digits", "run_dir": "/home/me"},
+        "versions": {"keras": "3.15.1"},
+    }
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_a_folder_ready_to_push(folder, tmp_path, capsys):
+    out = tmp_path / "shared" / "igam"
+    assert command.main([str(folder), "igam", str(out)]) == 0
+    names = ["README.md", "student.keras", "results.json"]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:-1] == [str(out / name) for name in names]
+    assert f"hf upload OWNER/NAME {out}" in printed[-1]
+    assert {path.name for path in out.iterdir()} == set(names)
+    text = (out / "README.md").read_text()
+    assert text.startswith(FRONT)
+    assert 'keras.models.load_model("student.keras"' in text and "hf://OWNER" in text
+    results = json.loads((out / "results.json").read_text())
+    assert list(results["rows"]) == ["igam", "igam-zero"]
+    assert "/home/me" not in text + json.dumps(results)
+    model, card = igam_tf.load(out / "student.keras")
+    assert model.count_params() == 650 and card["method"]["name"] == "igam"
+
+
+def test_the_front_matter_is_yaml():
+    """As a reader of YAML reads it."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    values = {
+        "text": 'a: "b" # no comment\n\\ é', "number": 0.25, "word": "yes",
+        "lists": [[1, 2], ["on"]], "dicts": [{"a": {"b": [1]}, "c": "-"}],
+    }  # fmt: skip
+    written = front_matter.formatted(values).strip("-\n")
+    assert yaml.safe_load(written) == values
+
+
+def test_the_hubs_own_reader_takes_it(folder, tmp_path):
+    hub = pytest.importorskip(
+        "huggingface_hub", reason="huggingface_hub is not installed"
+    )
+    cards.share(folder, "igam", tmp_path / "out")
+    data = hub.ModelCard.load(tmp_path / "out" / "README.md").data
+    assert [found.metric_value for found in data.eval_results] == [0.5, 0.25]
+    assert data.eval_results[1].metric_args["interval_95"] == [0.175, 0.343]
+
+
+@pytest.mark.parametrize(
+    "damage, arguments, message",
+    [
+        (lambda f: None, ["pgd", "out"], "no row 'pgd': expected one of .'standard'"),
+        (lambda f: None, ["standard", "out"], "there is no .*standard/student.keras"),
+        (lambda f: None, ["igam", "run"], "run is not empty: expected a new folder"),
+        (lambda f: (f / "results.json").unlink(), ["igam", "out"], "no results.json"),
+    ],
+)
+def test_errors_of_share(folder, monkeypatch, capsys, damage, arguments, message):
+    monkeypatch.chdir(folder.parent)
+    damage(folder)
+    assert command.main(["run", *arguments]) == 1
+    error = capsys.readouterr().err
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(error)
+    assert error.count("\n") == 1 and not (folder.parent / "out").exists()
+
+
+@pytest.fixture(name="hub")
+def _hub(folder, tmp_path, monkeypatch):
+    """A hub with one repository, "us/igam"; calls are written down."""
+    cards.share(folder, "igam", tmp_path / "hub")
+    calls = []
+
+    def download(repo, file, *, revision=None):
+        calls.append((repo, file, revision))
+        if repo != "us/igam":
+            raise RuntimeError("404 Client Error\nand much more")
+        return str(tmp_path / "hub" / file)
+
+    module = types.SimpleNamespace(hf_hub_download=download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+    return calls
+
+
+def test_a_model_of_the_hub(hub, tmp_path):
+    model, card = igam_tf.load("hf://us/igam")
+    assert model(np.zeros((1, 8, 8, 1), np.float32)).shape == (1, 10)
+    assert card["method"]["label"] == 'IGAM: "ours"'
+    (tmp_path / "hub" / "a").mkdir()
+    shutil.copy(tmp_path / "hub" / "student.keras", tmp_path / "hub" / "a" / "b.keras")
+    igam_tf.load("hf://us/igam@v1.0/a/b.keras")
+    assert hub == [
+        ("us/igam", "student.keras", None),
+        ("us/igam", "a/b.keras", "v1.0"),
+    ]
+
+
+def test_errors_of_the_hub(hub, monkeypatch):
+    with pytest.raises(OSError, match="could not be fetched .Runtime.*404 Client"):
+        igam_tf.load("hf://us/other")
+    for name in ("hf://igam", "hf://us/igam/file.h5", "hf://us/../igam"):
+        with pytest.raises(ValueError, match="expected hf://OWNER/NAME"):
+            igam_tf.load(name)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"pip install 'igam_tf\[hub\]'"):
+        igam_tf.load("hf://us/igam")
+    assert len(hub) == 1
