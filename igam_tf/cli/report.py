@@ -238,7 +238,7 @@ def _students(place, rows, is_folder):
 
 
 def _data_of(results, rows):
-    """Of test images: the data set's name, its folder or None, how own data are read."""
+    """Of test images: their data set, its folder or None, how own data are read."""
     from igam_tf.experiment.settings import own_options
 
     settings = results.get("settings") or {}
