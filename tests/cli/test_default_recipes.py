@@ -74,7 +74,7 @@ def test_default_recipes_go_by_size_and_number(monkeypatch, side, count, cut, na
 
 
 def test_folders_of_registered_pairs_keep_their_names():
-    """Their hash is that of the flags before there were flags of own data and models."""
+    """Their hash is that of the flags before there were flags of own data."""
     experiment, _ = recipes.parse(["--source=digits", "--target=digits_parity"])
     path = default_path(experiment)
     assert path.name == "digits_to_digits_parity-020f8eed"
