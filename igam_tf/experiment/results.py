@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -113,8 +114,22 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
         **folder.read_json("flags.json"),
     }
     results["transfer"] = transfer(results)
-    folder.write_json("results.json", results)
+    write(results, folder)
     return results
+
+
+def write(results: dict[str, Any], folder: Folder) -> None:
+    """Writes `results.json`, after taking away a page that shows other results.
+
+    The page is written last: where it is, everything was drawn of these results.
+    """
+    try:
+        earlier = folder.read_json("results.json")
+    except ValueError:
+        earlier = None
+    if earlier != json.loads(json.dumps(results)):
+        (folder.path / PAGE).unlink(missing_ok=True)
+    folder.write_json("results.json", results)
 
 
 def report(
@@ -125,8 +140,10 @@ def report(
 ) -> None:
     """Writes table, figures, page and a card of each student, and prints the table.
 
+    Figures and page of the same results are not drawn again.
+
     Args:
-        results: contents of `results.json`.
+        results: contents of `results.json`, as `write` left it.
         folder: `Folder` with the students.
         target: `igam_tf.data.Task`.
         strategy: strategy to load models under.
@@ -140,12 +157,13 @@ def report(
     models_of = {
         name: folder.load_model(file, strategy) for name, file in students.items()
     }
-    reports.write_figures(
-        results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
-    )
-    examples = reports.examples_of(results, models_of, target.test)
     page = folder.path / PAGE
-    reports.write_page(page, results, folder.path, examples=examples)
+    if not page.exists():
+        reports.write_figures(
+            results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
+        )
+        examples = reports.examples_of(results, models_of, target.test)
+        reports.write_page(page, results, folder.path, examples=examples)
     for name, file in students.items():
         cards.write_card(folder.path / file, results, name, models_of[name])
     print(f"\n{table}\nPage: {page}\nRun folder: {folder.path}", flush=True)

@@ -60,7 +60,7 @@ def run_table(table: Table) -> dict[str, Any]:
             found.append((experiment, rows, done))
             keras.utils.clear_session(free_memory=True)
         together = _together(table, folder, found)
-        folder.write_json("results.json", together)
+        results.write(together, folder)
         results.report(together, folder, target, distribution.strategy("one"))
     return {**together, "run_dir": str(folder.path)}
 
