@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from igam_tf import data
+from igam_tf.reports import TensorBoardLog
 from igam_tf.training import TrainingMethod, callbacks
 
 if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
 
 VALIDATION_EXAMPLES = 1000
+TENSORBOARD_IMAGES = 4
 
 
 def fit(
@@ -62,6 +64,15 @@ def fit(
         callbacks.History(run.folder.file(stage, "history.csv")),
         checkpoint,
     ]
+    if run.experiment.run.tensorboard:
+        shown = held_out.images[:TENSORBOARD_IMAGES]
+        written.append(
+            TensorBoardLog(
+                run.folder.file(stage, "tensorboard"),
+                shown,
+                held_out.labels[:TENSORBOARD_IMAGES],
+            )
+        )
     method.fit(
         batches(batch_size, seed=run.seed("data"), first_epoch=first_epoch),
         epochs=epochs,

@@ -10,6 +10,7 @@ import tensorflow as tf
 from igam_tf import data, distribution
 from igam_tf.experiment import networks, own_networks
 from igam_tf.experiment.setup import Setup
+from igam_tf.reports import tensorboard
 from igam_tf.settings import naming
 
 if TYPE_CHECKING:
@@ -40,6 +41,22 @@ def check_shared_folder(folder: RunFolder, strategy: tf.distribute.Strategy) -> 
             "that all workers share, such as a folder of a network file system."
         )
     distribution.wait_for_all(strategy)
+
+
+def check_packages(experiment: Experiment) -> None:
+    """What is installed only with an extra, and asked for.
+
+    Args:
+        experiment: the settings.
+
+    Raises:
+        ValueError: naming the flag and the extra.
+    """
+    if experiment.run.tensorboard:
+        try:
+            tensorboard.check_installed()
+        except ImportError as error:
+            raise ValueError(str(error)) from error
 
 
 def check_batch(

@@ -43,6 +43,7 @@ def run(
         igam_tf.errors.WorkerLostError: if another worker went away.
     """
     with distribution.precision(experiment.run.precision):
+        preflight.check_packages(experiment)
         this = Run(experiment, changes)
         with distribution.noticing_lost_workers(this.strategy), this.folder.in_use():
             this.say(this.devices())

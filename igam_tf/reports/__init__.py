@@ -9,6 +9,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
         "AdversarialExamples": "adversarial",
+        "TensorBoardLog": "tensorboard",
         "Training": "histories",
         "adversarial_examples": "adversarial",
         "examples_of": "adversarial",

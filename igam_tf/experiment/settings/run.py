@@ -209,6 +209,13 @@ class RunSettings(Settings):
         resumable=True,
         may_be_empty=True,
     )
+    tensorboard: bool = setting(
+        False,
+        "Whether to write losses, cosine, validation and pictures of input gradients "
+        "for TensorBoard, into STAGE/tensorboard of the run folder (pip install "
+        "'igam_tf[tensorboard]').",
+        resumable=True,
+    )
     seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)
     strategy: str = setting(
         "auto",

@@ -35,7 +35,8 @@ def write_page(
         results: dict as of `results.json`.
         folder: the run folder, or None of an evaluation alone.
         examples: of `igam_tf.reports.adversarial_examples`, or None.
-        class_names: names of the classes, or None to show their numbers.
+        class_names: names of the classes; None takes those that the results have of
+            data of one's own, or shows numbers.
         left_out: sentences that say what the page lacks, and why.
 
     Returns:
@@ -45,6 +46,8 @@ def write_page(
         ValueError: if there are no rows, or a history is damaged.
     """
     figures, trainings = {}, []
+    if class_names is None:
+        class_names = results.get("data", {}).get("target", {}).get("classes")
     if folder is not None:
         trainings = read_histories(results, folder)
         drawn = {n: pathlib.Path(folder) / f"{n}.png" for n in pictures.FIGURES}
@@ -182,7 +185,7 @@ def _training(training):
 def _examples(examples, class_names):
     if examples is None:
         return []
-    names = None if class_names is None else list(class_names)
+    names = list(class_names or ()) or None
     told = (
         f"Test images, the first of each class among them, under {examples.attack}. "
         f"Below each, what it changed, {examples.magnification:.3g} times as strong: "
