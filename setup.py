@@ -58,6 +58,9 @@ setup(
         "scipy>=1.13,<2",
         # Pictures of input gradients.
         "matplotlib>=3.9,<4",
+        # Image files of one's own: WebP, CMYK, EXIF, and sizes without decoding;
+        # matplotlib brings it.
+        "pillow>=10.3",
     ],
     extras_require={
         # Runs exported steps (igam_tf.export.runner); on a machine that trains with

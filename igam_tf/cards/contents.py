@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 
+from igam_tf.data import registry
 from igam_tf.reports.transfer import sentences, transfer
 from igam_tf.training.methods import METHODS
 
@@ -36,8 +37,9 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
     Returns:
         Dict that is JSON as it stands:
             "method": {"name", "label"};
-            "task": {"name", "source", "num_classes", "input_shape", "input_range",
-                "output"}; None in a shape stands for any size;
+            "task": {"name", "source", "classes", "num_classes", "input_shape",
+                "input_range", "output"}; "classes" are names in order, [] where they
+                are not known; None in a shape stands for any size;
             "num_parameters";
             "results": the evaluation's threat model and settings, "attacks": a dict
                 from name to {"accuracy", "interval_95", "num_correct",
@@ -65,8 +67,9 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
     return {
         "method": {"name": found.get("method", row), "label": found["label"]},
         "task": {
-            "name": settings["target"],
-            "source": settings["source"] or _name_of_file(settings),
+            "name": registry.short_name(settings["target"]),
+            "source": _source(settings),
+            "classes": _classes(results),
             "num_classes": int(model.output_shape[-1]),
             "input_shape": list(shape),
             "input_range": [0.0, 1.0],
@@ -90,8 +93,10 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
     }
 
 
-def _name_of_file(settings):
-    """What stands for the task of a teacher that was given without its data set."""
+def _source(settings):
+    """The source task; a teacher's file where it was given without its data set."""
+    if settings["source"]:
+        return registry.short_name(settings["source"])
     return pathlib.PurePath(settings["teacher_checkpoint"]).name
 
 
@@ -118,9 +123,15 @@ def _used(settings):
     }
 
 
+def _classes(results):
+    """Names of the classes of data of one's own."""
+    return list(results.get("data", {}).get("target", {}).get("classes", []))
+
+
 def _public(settings):
+    shown = {name: registry.short_name(settings[name]) for name in ("source", "target")}
     return {
-        name: pathlib.PurePath(value).name if name in _FILES else value
+        name: pathlib.PurePath(value).name if name in _FILES else shown.get(name, value)
         for name, value in settings.items()
         if name not in _PRIVATE
     }

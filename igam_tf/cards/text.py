@@ -27,7 +27,7 @@ import igam_tf
 model, card = igam_tf.load("{file}")
 data_dir = None  # or a folder of TFDS-prepared data
 task = igam_tf.data.read(
-    "{task}", data_dir, train_examples=1, test_examples={count}
+    "{task}", data_dir, train_examples=1, test_examples={count}{own}
 )
 results = igam_tf.evaluate(
     model,
@@ -97,7 +97,10 @@ def _what(card):
     )
     yield ""
     yield f"- Input: images {shape}, float32 in [0, 1], without preprocessing."
-    yield f"- Output: logits of the classes 0 to {task['num_classes'] - 1}."
+    # Cards of earlier versions have no names.
+    names = ", ".join(map(_plain, task.get("classes", ())))
+    last = task["num_classes"] - 1
+    yield f"- Output: logits of the classes 0 to {last}{': ' * bool(names)}{names}."
 
 
 def _results(found):
@@ -152,6 +155,7 @@ def _attack(card, file):
         file=file,
         task=card["task"]["name"],
         count=found["num_examples"],
+        own=_own_data(card),
         batch_size=settings.get("eval_batch_size", 100),
         attacks=json.dumps(quick or ["clean"]),
         eps=found["eps"],
@@ -160,6 +164,12 @@ def _attack(card, file):
         batch_norm=found["batch_norm"],
         seed=found["seed"],
     )
+
+
+def _own_data(card):
+    """Further arguments of data of one's own, which the reader has to have."""
+    size = card["settings"].get("image_size")
+    return f', image_size="{size}"' if size else ""
 
 
 def _making(card):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from igam_tf import files
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
-from igam_tf.cli import commands, importing
+from igam_tf.cli import commands, importing, own_data
 from igam_tf.data import registry
 
 _DESCRIPTION = """\
@@ -59,23 +59,11 @@ def _parser():
         "checkpoint of MadryLab's networks; from images in [0, 1] to logits, unless "
         "said otherwise")  # fmt: skip
     add("--dataset", required=True, type=_dataset, metavar="NAME",
-        help=", ".join(sorted(registry.DATASETS)))  # fmt: skip
-    add("--input_range", type=_numbers, metavar="LOW,HIGH",
-        help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
-        "fraction of [0, 1] (default: 0,1)")  # fmt: skip
-    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
-        help="what MODEL needs taken off its pixels, of each channel or of all, in the "
-        "units of --input_range")  # fmt: skip
-    add("--input_std", type=_numbers, metavar="STD[,...]",
-        help="what the difference is divided by")  # fmt: skip
-    add("--outputs", default="logits", choices=("logits", "probabilities"),
-        help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
-        "which is taken off (default: logits)")  # fmt: skip
-    add("--output", metavar="NAME",
-        help="which of several outputs of MODEL has the classes")  # fmt: skip
-    add("--import", action="append", dest="imported", metavar="FILE.py",
-        help="Python file that is run first: layers and models of your own, data sets "
-        "that it registers; may be given several times")  # fmt: skip
+        help=", ".join(sorted(registry.DATASETS)) + "; or your own images: a folder "
+        "with one sub-folder a class, .npz, images.npy,labels.npy, .csv, .parquet; or "
+        "tfds:NAME")  # fmt: skip
+    own_data.add_arguments(parser)
+    _add_model_arguments(add)
     add("--data_dir", help="folder of prepared data; TFDS' own if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
@@ -105,13 +93,34 @@ def _parser():
     return parser
 
 
+def _add_model_arguments(add):
+    """What the model takes and gives, where that is not images in [0, 1] and logits."""
+    add("--input_range", type=_numbers, metavar="LOW,HIGH",
+        help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
+        "fraction of [0, 1] (default: 0,1)")  # fmt: skip
+    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
+        help="what MODEL needs taken off its pixels, of each channel or of all, in the "
+        "units of --input_range")  # fmt: skip
+    add("--input_std", type=_numbers, metavar="STD[,...]",
+        help="what the difference is divided by")  # fmt: skip
+    add("--outputs", default="logits", choices=("logits", "probabilities"),
+        help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
+        "which is taken off (default: logits)")  # fmt: skip
+    add("--output", metavar="NAME",
+        help="which of several outputs of MODEL has the classes")  # fmt: skip
+    add("--import", action="append", dest="imported", metavar="FILE.py",
+        help="Python file that is run first: layers and models of your own, data sets "
+        "that it registers; may be given several times")  # fmt: skip
+
+
 def _run(options):
     # Long because every option is handed on, in one call.
     path = pathlib.Path(options.model)
     out = options.out or path.with_name(f"{path.stem}.results.json")
     _check_output(out, [path, *map(pathlib.Path, options.transfer_from)])
     _check_radii(options)
-    info = registry.find(options.dataset)
+    own = own_data.given(options)
+    info = registry.find(options.dataset, data_dir=options.data_dir, **own)
     model = _load(
         options.model,
         info,
@@ -127,11 +136,12 @@ def _run(options):
     from igam_tf.evaluation import evaluate
 
     task = data.read(
-        info.name,
+        options.dataset,
         options.data_dir,
         train_examples=1,
         test_examples=options.max_examples,
         download=options.download,
+        **own,
     )
     written = {}
 
@@ -230,7 +240,7 @@ def _load(path, info, **options):
 
 def _dataset(name):
     try:
-        return registry.find(name).name
+        return name if registry.is_own(name) else registry.find(name).name
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

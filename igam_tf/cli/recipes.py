@@ -3,10 +3,15 @@
 import pathlib
 
 import igam_tf
-from igam_tf.cli import flags, table_text
-from igam_tf.experiment.checks import known_dataset
-from igam_tf.experiment.experiment import Experiment
+from igam_tf.cli import default_recipes, flags, table_text
+from igam_tf.data import registry
+from igam_tf.experiment.experiment import FIELDS, Experiment
+from igam_tf.experiment.settings import OWN_DATA
 from igam_tf.experiment.table import Row, Table
+from igam_tf.settings import naming
+
+#: How the changes of an experiment begin that has no recipe of its own.
+DEFAULT = "default recipe"
 
 
 def _flags_dir():
@@ -31,18 +36,23 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         rows have them, and no changes.
 
     Raises:
-        ValueError: if the pair has no recipe or a setting is wrong.
+        ValueError: if a setting is wrong.
+        OSError: if data of one's own are missing or cannot be read.
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
     arguments = _joined(arguments)
     recipe = [a for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
-    if not recipe and given["teacher_checkpoint"] and not given["source"]:
-        recipe = [f"--flagfile={_recipe_of_target(given['target'])}"]
-        own = ["--source=", "--input_transform=auto", *own]
     if not recipe:
-        recipe = [f"--flagfile={find_recipe(given['source'], given['target'])}"]
+        # A teacher that is given needs no data of its own, and has no recipe.
+        is_alone = given["teacher_checkpoint"] and not given["source"]
+        found = None
+        if not is_alone or not given["target"]:
+            found = find_recipe(given["source"], given["target"])
+        if found is None:
+            return _default(own, given, composition["size"])
+        recipe = [f"--flagfile={found}"]
     for flagfile in recipe:
         _, asked = flags.read([flagfile])
         if asked["row"]:
@@ -51,6 +61,26 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
             name = pathlib.Path(flagfile.split("=", 1)[1]).stem
             return _table(name, asked, own, composition["size"], given["run_dir"]), []
     return _experiment(recipe, own, composition["size"])
+
+
+def _default(own, given, size):
+    """An `Experiment` of a pair without a recipe, and its changes."""
+    if size != "paper":
+        raise ValueError(
+            f"--size={size}: this pair has no recipe of its own, and the default "
+            "recipes have one size; pass --epochs, --width or --train_examples."
+        )
+    found = default_recipes.find(given, FLAGS_DIR / "defaults")
+    # What data there are, and how they are read, is no departure from the recipe.
+    pair = [
+        f"--{name}={given[name]}"
+        for name in ("source", "target", *OWN_DATA)
+        if given[name] != FIELDS[name].default
+    ]
+    recipe = [*(f"--flagfile={path}" for path in found), *pair]
+    experiment, changes = _experiment(recipe, own, size)
+    names = " + ".join(path.stem for path in found)
+    return experiment, [f"{DEFAULT} {names}", *changes]
 
 
 def _experiment(recipe, own, size):
@@ -106,11 +136,11 @@ def _row(text, numbers, own, size, columns):
     )
 
 
-def find_recipe(source: str, target: str) -> pathlib.Path:
-    """The flag file of a pair of tasks.
+def find_recipe(source: str, target: str) -> pathlib.Path | None:
+    """The flag file of a pair of tasks; None if it has none of its own.
 
     Raises:
-        ValueError: if there is none, naming the pairs that have one.
+        ValueError: if a task is left out, or its name is unknown.
     """
     if not source or not target:
         raise ValueError(
@@ -118,32 +148,17 @@ def find_recipe(source: str, target: str) -> pathlib.Path:
             f"recipes: {', '.join(sorted(p.name for p in FLAGS_DIR.glob('*.cfg')))}."
         )
     for role, name in (("source", source), ("target", target)):
-        known_dataset(name, flag=f"--{role}")
+        # Own data are looked at later, with the flags that say how.
+        if not registry.is_own(name):
+            with naming(f"--{role}"):
+                registry.find(name)
     pairs: dict[tuple[str, str], pathlib.Path] = {}
     for path in sorted(FLAGS_DIR.glob("*.cfg"), key=lambda path: len(path.name)):
         settings, composition = flags.read([f"--flagfile={path}"])
         if composition["row"]:
             continue
         pairs.setdefault((settings["source"], settings["target"]), path)
-    if (source, target) not in pairs:
-        known = ", ".join(f"{s} -> {t}" for s, t in sorted(pairs))
-        raise ValueError(
-            f"--source={source} --target={target}: no recipe for this pair; known: "
-            f"{known}. Pass --flagfile with a recipe to start from, and the pair."
-        )
-    return pairs[source, target]
-
-
-def _recipe_of_target(target):
-    """The flag file of a target task, for a teacher that is given without its own."""
-    known_dataset(target, flag="--target")
-    found = sorted(FLAGS_DIR.glob(f"*_to_{target}.cfg"))
-    if not found:
-        raise ValueError(
-            f"--target={target}: no recipe for this task; pass --flagfile with a "
-            "recipe to start from, --source= (nothing) and --target."
-        )
-    return found[0]
+    return pairs.get((source, target))
 
 
 def _joined(arguments):

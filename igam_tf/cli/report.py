@@ -71,6 +71,7 @@ def _run(options):
     students = _students(options.folder, rows)
 
     from igam_tf import data, reports
+    from igam_tf.experiment.settings import own_options
     from igam_tf.models.loading import load_keras
 
     task = data.read(
@@ -79,6 +80,7 @@ def _run(options):
         train_examples=1,
         test_examples=max(options.examples, options.alignment_examples, 100),
         download=options.download,
+        **own_options(results["settings"], "target"),
     )
     models = {name: load_keras(path) for name, path in students.items()}
     table = options.folder / "table.md"

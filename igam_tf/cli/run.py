@@ -48,6 +48,13 @@ def _run(arguments):
     from igam_tf.experiment.dry_run import dry_run
 
     experiment, changes = recipes.parse(arguments)
+    if changes and changes[0].startswith(recipes.DEFAULT):
+        print(
+            f"This pair has no recipe of its own: {changes[0]} (flags/defaults), by "
+            "the size and number of its images. A flag wins over it; --dry_run "
+            "estimates the time.",
+            flush=True,
+        )
     is_table = not isinstance(experiment, experiments.Experiment)
     if recipes.is_dry_run(arguments):
         print(dry_run(experiment))

@@ -19,6 +19,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "check_labels": "task",
         "class_numbers": "labels",
         "evaluation_batches": "batches",
+        "from_dataset": "foreign",
         "load": "reading",
         "read": "reading",
         "register": "registry",

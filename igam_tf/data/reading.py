@@ -1,26 +1,33 @@
-"""Reads data sets by name: `read` into memory, `load` as batches for a notebook."""
+"""Reads data sets by name or path: `read` into memory, `load` as batches."""
 
 import os
+import typing
 
 import numpy as np
 import tensorflow as tf
 
 from igam_tf.data import batches, registry, task
+from igam_tf.data.own import opening
+from igam_tf.data.own.options import Options
 
 
 def read(
-    name: str,
+    name: str | os.PathLike,
     data_dir: str | os.PathLike | None = None,
     *,
     train_examples: int | None = None,
     test_examples: int | None = None,
     download: bool = True,
     progress: bool = True,
+    **own: typing.Any,
 ) -> task.Task:
     """Reads a data set into memory, decoding every image once.
 
     Args:
-        name: a name of `DATASETS`, such as "cifar10".
+        name: a name of `DATASETS`, such as "cifar10". Or data of one's own: a folder
+            with one sub-folder a class (inside of train/ and test/, or of none), an
+            .npz, a pair "images.npy,labels.npy", a .csv, .tsv or .parquet table of
+            paths and labels, or "tfds:NAME" for a data set of TFDS; see docs/data.md.
         data_dir: folder with TFDS-prepared data (or, for Tiny-ImageNet, its zip or
             folder); None for TFDS' own (`~/tensorflow_datasets` or TFDS_DATA_DIR).
             Prepared data is used as it is, without touching the network.
@@ -29,6 +36,9 @@ def read(
         test_examples: the same for the test images.
         download: whether to download what is not prepared.
         progress: whether to show progress bars.
+        **own: of data of one's own, `igam_tf.data.own.options.Options`: image_size=96
+            (or "96x128"), test_fraction=0.2, split_seed=0, skip_unreadable=False,
+            augmentation="auto".
 
     Returns:
         Task: its `train_total` and `test_total` tell a cut one from a whole one.
@@ -40,29 +50,38 @@ def read(
             possible; says what to put where.
         OSError: no room or no right to write the prepared data.
     """
-    info = registry.find(name)
+    name = os.fspath(name)
+    info = registry.find(name, data_dir=data_dir, **own)
     counts = {"train_examples": train_examples, "test_examples": test_examples}
     for argument, value in counts.items():
         if value is not None:
             batches.check_count(argument, value)
-    read_task = registry.reader_of(name)(
-        info, data_dir, **counts, download=download, progress=progress
-    )
+    options: dict[str, typing.Any] = {
+        **counts,
+        "download": download,
+        "progress": progress,
+    }
+    if registry.is_own(name):
+        opened = opening.opened(name, data_dir, Options(**own))
+        read_task = opened.read(**options)
+    else:
+        read_task = registry.reader_of(name)(info, data_dir, **options)
     for split in ("train", "test"):
         _check_split(info, split, getattr(read_task, split))
     return read_task
 
 
 def load(
-    name: str,
+    name: str | os.PathLike,
     data_dir: str | os.PathLike | None = None,
     *,
     batch_size: int = 128,
-    augmentation: registry.Augmentation | None = None,
+    augmentation: registry.Augmentation | str | None = None,
     seed: int = 0,
     train_examples: int | None = None,
     test_examples: int | None = None,
     download: bool = True,
+    **own: typing.Any,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Reads a data set as two tf.data.Datasets, ready for `model.fit`.
 
@@ -74,7 +93,8 @@ def load(
         name: as in `read`, like all arguments not listed here.
         batch_size: images a batch.
         augmentation: `Augmentation` of the training images; None for the data set's
-            own, which `DATASETS` shows.
+            own, which `DATASETS` shows; of one's own data also a name, as in
+            `igam_tf.data.own.options.Options`.
         seed: of shuffling and augmentation, together with TensorFlow's global seed.
 
     Returns:
@@ -85,14 +105,17 @@ def load(
         ValueError, FileNotFoundError, OSError: as `read`.
     """
     batches.check_count("batch_size", batch_size)
-    if augmentation is None:
-        augmentation = registry.find(name).augmentation
+    if isinstance(augmentation, str):
+        own["augmentation"] = augmentation
+    if not isinstance(augmentation, registry.Augmentation):
+        augmentation = registry.find(name, data_dir=data_dir, **own).augmentation
     read_task = read(
         name,
         data_dir,
         train_examples=train_examples,
         test_examples=test_examples,
         download=download,
+        **own,
     )
     train = batches.reshuffled_batches(
         read_task.train, batch_size, augmentation=augmentation, seed=seed

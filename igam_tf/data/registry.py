@@ -10,8 +10,11 @@ import dataclasses
 import difflib
 import importlib
 import math
+import os
 import typing
 from collections.abc import Callable
+
+from igam_tf.data.own import names
 
 if typing.TYPE_CHECKING:
     from igam_tf.data.task import Task
@@ -62,12 +65,16 @@ class DatasetInfo:
         num_classes: labels are 0 to num_classes - 1.
         image_shape: (height, width, channels).
         augmentation: the `Augmentation` it is trained with unless said otherwise.
+        class_names: by label, of data of one's own; () where they are not known.
+        train_examples: number of training images, where it is known.
     """
 
     name: str
     num_classes: int
     image_shape: tuple[int, int, int]
     augmentation: Augmentation = Augmentation()
+    class_names: tuple[str, ...] = ()
+    train_examples: int | None = None
 
 
 # Published by name; change it through `register` only.
@@ -96,20 +103,82 @@ def register(info: DatasetInfo, reader: Callable[..., Task] | str) -> None:
     _READERS[info.name] = reader
 
 
-def find(name: str) -> DatasetInfo:
-    """The `DatasetInfo` of that name.
+def find(
+    name: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    **own: typing.Any,
+) -> DatasetInfo:
+    """The `DatasetInfo` of a name, or of data of one's own.
+
+    Files are looked at (names, headers), and no image is decoded.
+
+    Args:
+        name: of a registered data set; or a path, or tfds:NAME (see `read`).
+        data_dir: folder of prepared data, for tfds:NAME.
+        **own: `igam_tf.data.own.options.Options`, of data of one's own only.
 
     Raises:
-        ValueError: if there is none; names the known ones and the closest.
+        ValueError: if there is none; names the known ones and the closest. If own data
+            are not what they should be.
+        OSError: if own data are missing or cannot be read.
     """
+    name = os.fspath(name)
     if name in DATASETS:
+        check_not_own(name, own)
         return DATASETS[name]
+    if names.is_own(name):
+        from igam_tf.data.own import opening, options
+
+        return opening.opened(name, data_dir, options.Options(**own)).info
     close = difflib.get_close_matches(str(name).lower(), DATASETS, n=1, cutoff=0.5)
     guess = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(
         f"unknown data set {name!r}.{guess} Known: {', '.join(sorted(DATASETS))}. "
-        "Others can be added with igam_tf.data.register."
+        "Others can be added with igam_tf.data.register; of your own images pass the "
+        f"path (there is no folder {name!r} here), of other data of TFDS tfds:NAME."
     )
+
+
+def is_own(name: str) -> bool:
+    """Whether a name means data of one's own: it is not registered, and a path."""
+    return name not in DATASETS and names.is_own(name)
+
+
+def short_name(name: str) -> str:
+    """A registered name as it is, and the last part of a path."""
+    return name if name in DATASETS else names.short_name(name)
+
+
+def fingerprint(
+    name: str, *, data_dir: str | os.PathLike | None = None, **own: typing.Any
+) -> dict[str, typing.Any] | None:
+    """A record of data of one's own that differs where their contents do.
+
+    Args:
+        name, data_dir, **own: as in `find`.
+
+    Returns:
+        Dict that is JSON as it stands: "name", "classes", "image_shape", "train" and
+        "test" (numbers of images), "sha256"; None of a registered data set.
+
+    Raises:
+        ValueError, OSError: as `find`.
+    """
+    if not is_own(name):
+        return None
+    from igam_tf.data.own import opening, options
+
+    return opening.opened(name, data_dir, options.Options(**own)).fingerprint()
+
+
+def check_not_own(name: str, own: dict[str, typing.Any]) -> None:
+    """Raises ValueError if a registered data set is given what is for own data only."""
+    if own:
+        raise ValueError(
+            f"{', '.join(sorted(own))}: only for data of one's own, given by a path; "
+            f"{name} is read as it is."
+        )
 
 
 def reader_of(name: str) -> Callable[..., Task]:
@@ -131,5 +200,8 @@ register(
     DatasetInfo("tiny_imagenet", 200, (64, 64, 3), _CROP_AND_FLIP),
     "igam_tf.data.tiny_imagenet:read",
 )
-register(DatasetInfo("digits", 10, (8, 8, 1)), "igam_tf.data.digits:read")
-register(DatasetInfo("digits_parity", 2, (8, 8, 1)), "igam_tf.data.digits:read")
+for _name, _classes in (("digits", 10), ("digits_parity", 2)):
+    register(
+        DatasetInfo(_name, _classes, (8, 8, 1), train_examples=1257),
+        "igam_tf.data.digits:read",
+    )

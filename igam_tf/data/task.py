@@ -50,6 +50,7 @@ class Task:
         test: `Split`.
         train_total: examples of the train split before any cut.
         test_total: examples of the test split before any cut.
+        class_names: by label, of data of one's own; () where they are not known.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Task:
     test: Split
     train_total: int
     test_total: int
+    class_names: tuple[str, ...] = ()
 
 
 def check_images(images: np.ndarray) -> None:
@@ -108,7 +110,9 @@ def _way_out(low, high):
         )
     if 16 < high <= 320 and low >= -64:
         return (
-            "divide by 255"
+            "divide by 255; of a tf.data.Dataset, as "
+            "keras.utils.image_dataset_from_directory makes it, pass "
+            "igam_tf.data.from_dataset(dataset, input_range=(0, 255))"
             if low >= 0 and high <= 255
             else (
                 "these look like grey levels after a resize; divide by 255 and clip to "

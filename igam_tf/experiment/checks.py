@@ -19,6 +19,8 @@ from igam_tf.training.methods import METHODS
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
 
+_ROLES = ("source", "target")
+
 
 def check(experiment: Experiment) -> None:
     """All checks of this file, and those of the methods.
@@ -30,8 +32,9 @@ def check(experiment: Experiment) -> None:
         ValueError: naming the flag.
     """
     check_source(experiment)
-    for role in ("source", "target") if experiment.data.source else ("target",):
-        known_dataset(getattr(experiment.data, role), flag=f"--{role}")
+    for role in _ROLES if experiment.data.source else ("target",):
+        experiment.data.known(role)
+    check_own_data(experiment)
     for method in experiment.methods:
         if method not in METHODS:
             raise ValueError(
@@ -69,12 +72,21 @@ def check_source(experiment: Experiment) -> None:
         )
 
 
-def known_dataset(name: str, *, flag: str) -> registry.DatasetInfo:
-    """`DatasetInfo` of a name; a ValueError that names the flag if there is none."""
-    try:
-        return registry.find(name)
-    except ValueError as error:
-        raise ValueError(f"{flag}: {error}") from None
+def check_own_data(experiment: Experiment) -> None:
+    """A size is asked for where there are images to be resized."""
+    settings = experiment.data
+    own = {role: registry.is_own(getattr(settings, role)) for role in _ROLES}
+    for flag, applies in (
+        ("image_size", any(own.values())),
+        ("source_image_size", own["source"]),
+    ):
+        if getattr(settings, flag) and not applies:
+            raise ValueError(
+                f"--{flag}={getattr(settings, flag)}: expected a path, your own "
+                f"images, in --source{' or --target' if flag == 'image_size' else ''}; "
+                "registered data sets are read as they are (--input_transform resizes "
+                "what a teacher sees)."
+            )
 
 
 def check_depth(network: str, depth: int, flag: str) -> None:
@@ -95,12 +107,12 @@ def check_radii(experiment: Experiment) -> None:
             f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey "
             "levels are 8/255."
         )
-    target = experiment.data.target
-    longest = math.prod(registry.find(target).image_shape) ** 0.5
+    target = experiment.data.info("target")
+    longest = math.prod(target.image_shape) ** 0.5
     if eps > longest:
         raise ValueError(
             f"--eps={eps}: expected at most {longest:.4g}, the L2 distance of black "
-            f"and white images of {target}; for grey levels divide by 255."
+            f"and white images of {target.name}; for grey levels divide by 255."
         )
 
 

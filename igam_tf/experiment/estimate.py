@@ -12,7 +12,6 @@ import numpy as np
 
 from igam_tf import attacks, data, distribution, pixels
 from igam_tf.attacks import names
-from igam_tf.data import registry
 from igam_tf.experiment import controls, networks, teacher
 from igam_tf.experiment import stages as stage_kinds
 from igam_tf.experiment.experiment import Experiment
@@ -55,22 +54,23 @@ class Estimate:
     @functools.cached_property
     def target(self):
         settings = self.experiment.data
-        return self._noise(settings.target, settings.train_examples)
+        return self._noise("target", settings.train_examples)
 
     def seed(self, purpose):
         del purpose
         return 0
 
-    def _noise(self, name, num_train):
+    def _noise(self, role, num_train):
         """A task of a few images of noise, that knows how many images a run has."""
-        settings, info = self.experiment.data, registry.find(name)
+        settings, info = self.experiment.data, self.experiment.data.info(role)
         found = data.read(
-            name,
+            getattr(settings, role),
             settings.data_dir or None,
             train_examples=1,
             test_examples=1,
             download=settings.download,
             progress=False,
+            **settings.own(role),
         )
         count = max(2 * info.num_classes, self.experiment.training.batch_size)
         noise = np.random.default_rng(0).integers(0, 256, (count, *info.image_shape))
@@ -106,8 +106,7 @@ class Estimate:
             settings.checkpoint and not stage.control
         ):
             return Measured(parameters=model.count_params(), remark="not trained")
-        source = experiment.data.source
-        task = self._noise(source, experiment.data.source_train_examples)
+        task = self._noise("source", experiment.data.source_train_examples)
         steps = settings.epochs * _batches(task.train_total, settings.batch_size)
         method = teacher.adversarial_training(
             experiment, model, 0, steps, is_robust=not stage.control

@@ -118,7 +118,9 @@ class Experiment:
     @property
     def source_name(self) -> str:
         """The source task in titles: a teacher's file where there is no source."""
-        return self.data.source or pathlib.PurePath(self.teacher.checkpoint).name
+        if self.data.source:
+            return registry.short_name(self.data.source)
+        return pathlib.PurePath(self.teacher.checkpoint).name
 
     def label(self, row: str) -> str:
         """Name of a row in tables and figures."""
@@ -130,9 +132,7 @@ class Experiment:
         name = getattr(self, role).model
         if name != "auto" or (role == "teacher" and not self.data.source):
             return name
-        task = registry.find(
-            self.data.source if role == "teacher" else self.data.target
-        )
+        task = self.data.info("source" if role == "teacher" else "target")
         height, _, channels = task.image_shape
         if channels > 1:
             return "wide_resnet"

@@ -15,8 +15,10 @@ import keras
 import tensorflow as tf
 
 from igam_tf import files, locks
-from igam_tf.experiment import controls
+from igam_tf.data import registry
+from igam_tf.experiment import controls, own_data
 from igam_tf.experiment.provenance import provenance
+from igam_tf.experiment.settings import OWN_DATA
 from igam_tf.models.loading import load_keras
 
 if TYPE_CHECKING:
@@ -202,6 +204,9 @@ class RunFolder(Folder):
         path = experiment.run.run_dir or default_path(experiment)
         super().__init__(path, writes=writes)
         self._check_settings(experiment)
+        #: Records of data of one's own by role.
+        self.own_data = own_data.records(experiment)
+        own_data.check_unchanged(experiment, self.own_data, self)
 
     def record(
         self,
@@ -225,14 +230,9 @@ class RunFolder(Folder):
         described = {
             "settings": experiment.flags(),
             "changes": list(changes),
+            **({"data": self.own_data} if self.own_data else {}),
         }
-        stored = {
-            **described,
-            **now,
-            **(more or {}),
-            **(before or {}),
-            **described,
-        }
+        stored = {**described, **now, **(more or {}), **(before or {}), **described}
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]
@@ -281,7 +281,16 @@ class RunFolder(Folder):
 
 def default_path(experiment: Experiment) -> pathlib.Path:
     """runs/SOURCE_to_TARGET-HASH, the same for the same settings."""
-    fixed = json.dumps(experiment.fixed_flags(), sort_keys=True)
+    flags, names = experiment.fixed_flags(), [experiment.data.source]
+    names.append(experiment.data.target)
+    if not any(map(registry.is_own, names)):
+        # Folders of runs of registered data have the names that they had before these
+        # flags were; so have others below.
+        flags = {n: v for n, v in flags.items() if n not in OWN_DATA}
+    if not flags["teacher_input_range"]:
+        del flags["teacher_input_range"]
+    fixed = json.dumps(flags, sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()
-    source, target = experiment.source_name, experiment.data.target
+    source = experiment.source_name
+    target = registry.short_name(experiment.data.target)
     return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
-from igam_tf.data import registry
 from igam_tf.experiment import own_networks
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def student(
         normalization: inside of the network, see `igam_tf.models`; a network of
             one's own has its own.
     """
-    task = registry.find(experiment.data.target)
+    task = experiment.data.info("target")
     if own_networks.is_own(experiment.student.model):
         return own_networks.build(experiment.student.model, task)
     return _classifier(
@@ -41,7 +40,7 @@ def student(
 
 def teacher(experiment: Experiment) -> keras.Model:
     """A fresh teacher of the source task, as MadryLab's challenges define it."""
-    task = registry.find(experiment.data.source)
+    task = experiment.data.info("source")
     return _classifier(
         experiment.network("teacher"),
         task,
@@ -100,7 +99,7 @@ def loaded_teacher(experiment: Experiment) -> keras.Model:
 def _check_source(experiment, loaded, options):
     """The teacher is one of the source's images and classes."""
     path = experiment.teacher.checkpoint
-    source = registry.find(experiment.data.source)
+    source = experiment.data.info("source")
     if tuple(loaded.input_shape[1:]) != tuple(source.image_shape):
         raise ValueError(
             f"--teacher_checkpoint={path} takes images of shape "
@@ -151,7 +150,7 @@ def discriminator(
         teacher_shape: (height, width, channels) of the teacher's input; a transform
             that crops to it hides the rest from the discriminator. None: without one.
     """
-    shape = registry.find(experiment.data.target).image_shape
+    shape = experiment.data.info("target").image_shape
     window = None
     if teacher_shape is not None:
         window = transforms.gradient_window(

@@ -36,7 +36,7 @@ def evaluate(run: Run, row: str) -> None:
         models.freeze(student, batch_norm="batch")
 
     def save(found):
-        found["robustbench"]["dataset"] = experiment.data.target
+        found["robustbench"]["dataset"] = run.target.name
         written = {**found, "settings": _asked(experiment)}
         run.folder.write_json(f"{row}/evaluation.json", written)
 
@@ -102,7 +102,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.source_name} -> {experiment.data.target}",
+        "title": f"{experiment.source_name} -> {run.target.name}",
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)

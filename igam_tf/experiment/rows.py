@@ -56,7 +56,7 @@ def train(run: Run, stage: Row) -> keras.Model:
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         batches=batches,
-        augmentation=augmentation(experiment, run.target.name),
+        augmentation=augmentation(experiment),
         partners=matched_to if matched_to in matched.WITH_PARTNERS else None,
     )
     # What is evaluated, and what users load.

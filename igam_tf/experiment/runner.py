@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from igam_tf import data, distribution
-from igam_tf.experiment import own_networks, preflight, results
+from igam_tf.data import registry
+from igam_tf.experiment import own_data, own_networks, preflight, results
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
@@ -88,24 +89,25 @@ class Run:
 
     def read_target(self) -> None:
         """Reads the data of the target task."""
-        self.target = self._read(
-            self.experiment.data.target, self.experiment.data.train_examples
-        )
+        self.target = self._read("target", self.experiment.data.train_examples)
 
     def read_source(self) -> data.Task:
         """The data of the source task."""
-        settings = self.experiment.data
-        return self._read(settings.source, settings.source_train_examples)
+        return self._read("source", self.experiment.data.source_train_examples)
 
-    def _read(self, name, train_examples):
+    def _read(self, role, train_examples):
         settings = self.experiment.data
-        return data.read(
-            name,
+        found = data.read(
+            getattr(settings, role),
             settings.data_dir or None,
             train_examples=train_examples or None,
             test_examples=self.experiment.evaluation.num_examples or None,
             download=settings.download,
+            **settings.own(role),
         )
+        if registry.is_own(getattr(settings, role)):
+            self.say(own_data.sentence(role, found))
+        return found
 
     def execute(self, stages: Sequence[Stage]) -> None:
         """Runs the unfinished stages of a plan, in order."""

@@ -8,7 +8,6 @@ import keras
 
 from igam_tf import attacks, data, training
 from igam_tf.attacks.attack import GraphAttack
-from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
 
@@ -38,7 +37,7 @@ class Setup:
     @property
     def augmentation(self) -> data.Augmentation:
         """The target task's, with the noise of the settings."""
-        return augmentation(self.experiment, self.task.name)
+        return augmentation(self.experiment)
 
     def arguments(self, *, shapes_gradients: bool = False) -> dict[str, Any]:
         """Arguments of every method, and of those that shape input gradients.
@@ -135,9 +134,9 @@ class Setup:
         return self.compiled(method, discriminator_optimizer=second)
 
 
-def augmentation(experiment: Experiment, task_name: str) -> data.Augmentation:
-    """Augmentation of a task, with the noise of the settings."""
-    found = registry.find(task_name).augmentation
+def augmentation(experiment: Experiment) -> data.Augmentation:
+    """Augmentation of the target task, with the noise of the settings."""
+    found = experiment.data.info("target").augmentation
     return dataclasses.replace(found, noise=experiment.data.image_noise)
 
 

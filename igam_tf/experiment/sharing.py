@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from igam_tf import files
-from igam_tf.experiment import stages
+from igam_tf.experiment import own_data, stages
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
@@ -49,6 +49,7 @@ def share_finished(experiment: Experiment) -> None:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
     """
     own = Folder(experiment.run.run_dir)
+    records = own_data.records(experiment)
     table = own.path.parent
     neighbors = [*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]
     for flags in sorted(neighbors):
@@ -57,7 +58,10 @@ def share_finished(experiment: Experiment) -> None:
             continue
         # What an earlier version did not know, it did as by default.
         defaults = {name: field.default for name, field in FIELDS.items()}
-        theirs = {**defaults, **(other.read_flags() or {})["settings"]}
+        recorded = other.read_flags() or {}
+        theirs = {**defaults, **recorded["settings"]}
+        if recorded.get("data", {}) != records:
+            continue
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue

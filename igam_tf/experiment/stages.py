@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OF_METHODS: frozenset[str] = frozenset().union(
     *(m.flag_names() for m in METHODS.values())
 )
-_SOURCE = frozenset({"source", "source_train_examples"})
+_SOURCE = frozenset({"source", "source_train_examples", "source_image_size"})
 _TARGET = frozenset({"target", "train_examples", "image_noise"})
 
 

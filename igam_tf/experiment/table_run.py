@@ -72,12 +72,14 @@ def _read_all(runs):
         options = {"download": settings.download, "train_examples": 1}
         place = settings.data_dir or None
         if settings.source:
-            data.read(settings.source, place, test_examples=1, **options)
+            source = {**options, **settings.own("source")}
+            data.read(settings.source, place, test_examples=1, **source)
         target = data.read(
             settings.target,
             place,
             test_examples=experiment.evaluation.num_examples or None,
             **options,
+            **settings.own("target"),
         )
     return target
 
@@ -118,6 +120,8 @@ def _together(table, folder, found):
         "teacher_seconds": teachers,
         "train_examples": last["train_examples"],
         **{name: last[name] for name in ("versions", "machine", "git_revision")},
+        # All rows have one target; their sources may differ.
+        "data": {k: v for k, v in last.get("data", {}).items() if k == "target"},
     }
     return {**together, "transfer": transfer(together)}
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import keras
 
 from igam_tf import attacks, data, distribution, models, training
-from igam_tf.data import registry
 from igam_tf.experiment import controls, networks, preflight, teacher_check
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.fitting import fit
@@ -73,7 +72,7 @@ def finetuned(run: Run, stage: Finetuning) -> keras.Model:
         run.target,
         epochs=stage.epochs,
         batch_size=run.experiment.training.batch_size,
-        augmentation=augmentation(run.experiment, run.target.name),
+        augmentation=augmentation(run.experiment),
     )
     # The row is what is evaluated, and what users load.
     kept = models.in_float32(model) if stage.is_row else model
@@ -179,5 +178,5 @@ def _train(run, stage, teacher, *, is_robust):
         source,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
-        augmentation=registry.find(experiment.data.source).augmentation,
+        augmentation=experiment.data.info("source").augmentation,
     )

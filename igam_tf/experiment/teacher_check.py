@@ -9,7 +9,6 @@ import numpy as np
 
 from igam_tf import checkpoints, data, evaluation, models
 from igam_tf.attacks.fractions import fraction
-from igam_tf.data import registry
 from igam_tf.experiment import networks
 from igam_tf.transforms import seen_pixels
 
@@ -88,18 +87,19 @@ def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
         return _not_measured(
             "no --source was given, whose test images would tell whether it is robust"
         )
-    source = registry.find(experiment.data.source)
+    source = experiment.data.info("source")
     if teacher.output_shape[-1] != source.num_classes:
         return _not_measured("its logits are of another task than the source's")
     try:
         test = data.read(
-            source.name,
+            experiment.data.source,
             experiment.data.data_dir or None,
             train_examples=1,
             test_examples=EXAMPLES,
             # The source's data serve for this alone.
             download=False,
             progress=False,
+            **experiment.data.own("source"),
         ).test
     except (OSError, ValueError) as error:
         return _not_measured(f"there are no data of {source.name} ({error})")

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import data, losses, models, streams
-from igam_tf.data import check_count, registry
+from igam_tf.data import check_count
 from igam_tf.data.batches import crop_and_flip
 from igam_tf.settings import naming, setting
 from igam_tf.training import pag_alignment, teachers
@@ -236,12 +236,12 @@ class Settings(MethodSettings):
     score_draws: int = setting(1, "Draws of noise that sbg averages.", at_least=1)
 
     def check(self, experiment: Experiment) -> None:
-        target = experiment.data.target
-        num_classes = registry.find(target).num_classes
+        target = experiment.data.info("target")
+        num_classes = target.num_classes
         if self.classes > num_classes:
             raise ValueError(
-                f"--pag_classes={self.classes}: {target} has {num_classes} classes; "
-                f"expected at most {num_classes}, or 0 for all."
+                f"--pag_classes={self.classes}: {target.name} has {num_classes} "
+                f"classes; expected at most {num_classes}, or 0 for all."
             )
         path = self.score_model
         if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):

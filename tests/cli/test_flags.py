@@ -209,7 +209,9 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
     [
         ([], "--source and --target"),
         (["--source=cifar", "--target=cifar100"], "--source.*'cifar'.*cifar10"),
-        (["--source=mnist", "--target=digits"], "no recipe.*mnist -> cifar10"),
+        (["--source=mnist", "--target=digits", "--size=tiny"], "no recipe of its own"),
+        (["--image_size=9"], "--image_size=9: expected a path, your own images"),
+        (["--source=no/where", "--target=digits"], "--source: no/where does not exist"),
         (["--student_model=wide_resnet", "--depth=9"], "--depth=9.*6 n"),
         (["--student_model=preact_resnet", "--depth=12"], "--depth=12.*10, 18 or 34"),
         (["--epochs=0"], "--epochs=0: expected at least 1"),
@@ -225,7 +227,7 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
 def test_bad_flags(arguments, message):
     if arguments and "--source" not in arguments[0]:
         arguments = ["--source=digits", "--target=digits_parity", *arguments]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         recipes.parse(arguments)
 
 

@@ -178,7 +178,7 @@ def test_a_run_of_networks_of_ones_own(tmp_path, capsys):
         json.dumps(results["rows"])
     )
     said = capsys.readouterr().out
-    assert "Finished already, and not done again: finetune, standard, eval" in said
+    assert "Finished already, and not done again: standard, finetune, eval" in said
     network().save(tmp_path / "mine.keras")
     with pytest.raises(ValueError, match="--student_model=.*not the one that the run"):
         experiments.run(experiment)

@@ -11,10 +11,12 @@ from igam_tf.experiment.settings.networks import (
     TeacherSettings,
 )
 from igam_tf.experiment.settings.run import (
+    OWN_DATA,
     DataSettings,
     EvaluationSettings,
     RunSettings,
     TableSettings,
+    own_options,
 )
 from igam_tf.experiment.settings.training import (
     AttackSettings,
@@ -30,10 +32,12 @@ __all__ = [
     "FinetuningSettings",
     "MatchingSettings",
     "NETWORKS",
+    "OWN_DATA",
     "PenaltySettings",
     "RunSettings",
     "StudentSettings",
     "TableSettings",
     "TeacherSettings",
     "TrainingSettings",
+    "own_options",
 ]

@@ -1,9 +1,23 @@
 """Data, rows and evaluation of a run, and how it is executed."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+from igam_tf.data import registry
+from igam_tf.data.own.options import AUGMENTATIONS
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
+
+#: Flags that say how data of one's own are read, and concern no other data.
+OWN_DATA = (
+    "image_size",
+    "source_image_size",
+    "test_fraction",
+    "split_seed",
+    "skip_unreadable",
+    "augmentation",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,9 +47,15 @@ class DataSettings(Settings):
 
     source: str = setting(
         "",
-        "Data set the teacher is robust on; may be left out with --teacher_checkpoint.",
+        "Data set the teacher is robust on: a name, or a path as --target; may be left "
+        "out with --teacher_checkpoint.",
     )
-    target: str = setting("", "Data set of the student's task.")
+    target: str = setting(
+        "",
+        "Data set of the student's task: a name; or your own images, as a folder with "
+        "one sub-folder a class (inside of train/ and test/, or of none), an .npz, "
+        "images.npy,labels.npy, a .csv or .parquet of paths and labels; or tfds:NAME.",
+    )
     data_dir: str = setting(
         "",
         "Folder of TFDS-prepared data or of tiny-imagenet-200.zip; TFDS' own folder "
@@ -51,12 +71,80 @@ class DataSettings(Settings):
     source_train_examples: int = setting(
         0, "Training images of the source task; 0 for all.", at_least=0
     )
+    image_size: str = setting(
+        "",
+        "Your own images are resized until their shorter side fits, and cropped in the "
+        "centre, to this size: 96, or height x width such as 96x128.",
+    )
+    source_image_size: str = setting(
+        "", "The same of your own source, if it is not --image_size."
+    )
+    test_fraction: float = setting(
+        0.2,
+        "Part of each class of your own images that is tested on, where they have no "
+        "test/ of their own.",
+        above=0,
+        below=1,
+    )
+    split_seed: int = setting(
+        0,
+        "Chooses those test images; --seed does not.",
+        at_least=0,
+    )
+    skip_unreadable: bool = setting(
+        False, "Leave out those of your own images that cannot be decoded."
+    )
+    augmentation: str = setting(
+        "auto",
+        "Of your own training images: shifted crops, flips left to right; auto is both "
+        "for colour, and none for grey images.",
+        choices=AUGMENTATIONS,
+    )
     image_noise: float = setting(
         0.0,
         "Uniform noise of at most this much on training images, such as 8/255.",
         at_least=0,
         at_most=1,
     )
+
+    def own(self, role: str) -> dict[str, Any]:
+        """How data of one's own are read: `igam_tf.data.own.options.Options`.
+
+        Args:
+            role: "source" or "target".
+
+        Returns:
+            Dict; empty for a registered data set.
+        """
+        return own_options(self.flags(), role)
+
+    def info(self, role: str) -> registry.DatasetInfo:
+        """What is known of the data of a role, "source" or "target", unread.
+
+        Raises:
+            ValueError, OSError: as `igam_tf.data.registry.find`.
+        """
+        place = self.data_dir or None
+        return registry.find(getattr(self, role), data_dir=place, **self.own(role))
+
+    def known(self, role: str) -> registry.DatasetInfo:
+        """`info`, with errors that name the flag."""
+        try:
+            return self.info(role)
+        except OSError as error:
+            raise type(error)(f"--{role}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"--{role}: {error}") from None
+
+
+def own_options(flags: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """The same from flags by name, such as the settings of an earlier run's results."""
+    if not registry.is_own(flags[role]):
+        return {}
+    size = role == "source" and flags.get("source_image_size")
+    found = {name: flags[name] for name in OWN_DATA if name in flags}
+    found.pop("source_image_size", None)
+    return {**found, **({"image_size": size} if size else {})}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

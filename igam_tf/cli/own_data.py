@@ -1,0 +1,43 @@
+"""Flags of the commands `python -m igam_tf.X` about data of one's own."""
+
+import argparse
+from typing import Any
+
+from igam_tf.data import registry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say how data of one's own are read."""
+    add = parser.add_argument
+    add("--image_size", metavar="SIZE",
+        help="your own images are resized until the shorter side fits, and cropped in "
+        "the centre, to this size: 96, or height x width such as 96x128")  # fmt: skip
+    add("--test_fraction", type=float, metavar="PART",
+        help="part of each class of your own images that is tested on, where they have "
+        "no test/; 1: all, none of which the model may have seen (default: 0.2, the "
+        "images that run.py tests on)")  # fmt: skip
+    add("--split_seed", type=int, metavar="N",
+        help="chooses those test images (default: 0)")  # fmt: skip
+    add("--skip_unreadable", action="store_true", default=None,
+        help="leave out those of your own images that cannot be decoded")  # fmt: skip
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given of them, as `igam_tf.data.read` takes it.
+
+    Args:
+        options: parsed, with `dataset`.
+
+    Raises:
+        ValueError: if the data set is a registered one, which they do not concern.
+    """
+    names = ("image_size", "test_fraction", "split_seed", "skip_unreadable")
+    found = {name: getattr(options, name) for name in names}
+    found = {name: value for name, value in found.items() if value is not None}
+    if found and not registry.is_own(options.dataset):
+        flags = ", ".join(f"--{name}" for name in found)
+        raise ValueError(
+            f"{flags}: only for your own images, given by a path; "
+            f"--dataset={options.dataset} is read as it is."
+        )
+    return found

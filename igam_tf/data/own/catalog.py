@@ -1,0 +1,253 @@
+"""A data set of TFDS that is not registered: `tfds:NAME` or `tfds:NAME/CONFIG`."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any
+
+import numpy as np
+import requests
+import tensorflow_datasets as tfds
+import tqdm
+
+from igam_tf.data import prepared
+from igam_tf.data.own import describing, pictures, splits
+from igam_tf.data.own.names import TFDS
+from igam_tf.data.own.options import Options
+from igam_tf.data.registry import DatasetInfo
+from igam_tf.data.task import Split, Task
+
+_TESTS = ("test", "validation")
+
+
+class Catalog:
+    """Images and labels of a data set of TFDS, prepared or not yet.
+
+    Args:
+        name: short name.
+        given: as given, with "tfds:".
+        data_dir: folder of prepared data; None for TFDS' own.
+        options: `Options`.
+
+    Raises:
+        ValueError: if TFDS has no such data set, it has no one image or label feature,
+            or its images have different sizes and no size is asked for.
+    """
+
+    def __init__(
+        self, name: str, given: str, data_dir: str | None, options: Options
+    ) -> None:
+        self.name, self.options = name, options
+        self.tfds_name = given.removeprefix(TFDS)
+        self.root = prepared.root_folder(data_dir)
+        self.builder = self._builder()
+        self.image, self.label = self._features()
+        feature = self.builder.info.features[self.label]
+        self.info = DatasetInfo(
+            name=name,
+            num_classes=feature.num_classes,
+            image_shape=(shape := self._shape()),
+            augmentation=describing.augmentation(options, shape),
+            class_names=tuple(feature.names),
+        )
+
+    def read(
+        self,
+        *,
+        train_examples: int | None,
+        test_examples: int | None,
+        download: bool,
+        progress: bool,
+    ) -> Task:
+        """Decodes images; the arguments are those of `igam_tf.data.read`.
+
+        Raises:
+            FileNotFoundError: if it is not prepared, and may not or cannot be
+                downloaded.
+            ValueError: if an image cannot be decoded, or a split is missing.
+        """
+        if prepared.find(self.root, self.tfds_name) is None:
+            self._download(download, progress)
+        train, test = self._places()
+        cuts = {"train": (train, train_examples), "test": (test, test_examples)}
+        found = {
+            split: self._decoded(of, places[:count], progress)
+            for split, ((of, places), count) in cuts.items()
+        }
+        return Task(
+            name=self.name,
+            num_classes=self.info.num_classes,
+            image_shape=self.info.image_shape,
+            train=found["train"],
+            test=found["test"],
+            train_total=len(train[1]),
+            test_total=len(test[1]),
+            class_names=self.info.class_names,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells these data from others: what TFDS recorded when it prepared them.
+
+        Before they are downloaded it is the version that will be.
+        """
+        folder = prepared.find(self.root, self.tfds_name)
+        digest = hashlib.sha256(str(self.builder.version).encode())
+        counts = []
+        for split in sorted(self.builder.info.splits.values(), key=lambda s: s.name):
+            counts.append(split.num_examples)
+            told = f"{split.name} {split.shard_lengths} {split.num_bytes}"
+            digest.update(told.encode())
+        return {
+            **describing.describe(self.info, sum(counts), 0, digest.hexdigest()),
+            "folder": folder and folder.name,
+        }
+
+    def _builder(self):
+        folder = prepared.find(self.root, self.tfds_name)
+        try:
+            if folder is not None:
+                return tfds.builder_from_directory(folder)
+            return tfds.builder(self.tfds_name, data_dir=self.root, try_gcs=False)
+        except (tfds.core.DatasetNotFoundError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{TFDS}{self.tfds_name}: there is no {self.tfds_name} in {self.root}, "
+                f"and TFDS does not know it ({reason}). Expected {TFDS}NAME or "
+                f"{TFDS}NAME/CONFIG of https://www.tensorflow.org/datasets/catalog, or "
+                "--data_dir with its prepared folder."
+            ) from error
+
+    def _features(self):
+        """Names of the image and of the label."""
+        features = dict(self.builder.info.features.items())
+        kinds = {
+            "image": (tfds.features.Image, ("image",)),
+            "label": (tfds.features.ClassLabel, ("label",)),
+        }
+        found = []
+        for what, (kind, usual) in kinds.items():
+            names = [name for name, f in features.items() if isinstance(f, kind)]
+            chosen = [n for n in names if n in usual] or names
+            if len(chosen) != 1:
+                raise ValueError(
+                    f"{TFDS}{self.tfds_name} has the features "
+                    f"{describing.shown(list(features))}, {len(names)} of them "
+                    f"{kind.__name__}; expected one {what}."
+                )
+            found += chosen
+        return found
+
+    def _shape(self):
+        height, width, channels = self.builder.info.features[self.image].shape
+        channels = 1 if channels == 1 else 3
+        if self.options.image_size:
+            return (*self.options.image_size, channels)
+        if height is None or width is None:
+            raise ValueError(
+                f"{TFDS}{self.tfds_name}: its images have different sizes. Pass "
+                "--image_size=96 or 96x128 (image_size=): each image is resized until "
+                "its shorter side fits, and cropped in the centre."
+            )
+        return height, width, channels
+
+    def _places(self):
+        """(split of TFDS, indices in it) of training and test images."""
+        sizes = {n: s.num_examples for n, s in self.builder.info.splits.items()}
+        if "train" not in sizes:
+            raise ValueError(
+                f"{TFDS}{self.tfds_name} has the splits "
+                f"{describing.shown(list(sizes))}; expected train, and test or "
+                "validation."
+            )
+        test = next((name for name in _TESTS if sizes.get(name)), None)
+        if test is not None:
+            both = ("train", test)
+            return [(name, np.arange(sizes[name])) for name in both]
+        labels = [
+            int(example[self.label])
+            for example in tfds.as_numpy(self._dataset("train", {self.label: True}))
+        ]
+        parts = splits.stratified(
+            np.array(labels, np.int32),
+            list(map(str, range(len(labels)))),
+            self.info.class_names,
+            test_fraction=self.options.test_fraction,
+            seed=self.options.split_seed,
+        )
+        return [("train", places) for places in parts]
+
+    def _dataset(self, split, wanted, skip=None):
+        decoders = tfds.decode.PartialDecoding(wanted, decoders=skip)
+        config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        return self.builder.as_dataset(
+            split=split, decoders=decoders, read_config=config, shuffle_files=False
+        )
+
+    def _decoded(self, split, places, progress):
+        """The `Split` of these indices, in their order."""
+        images = np.empty((len(places), *self.info.image_shape), np.uint8)
+        labels = np.empty(len(places), np.int32)
+        slots = {int(place): slot for slot, place in enumerate(places)}
+        last = max(slots) + 1
+        encoded = self._dataset(
+            f"{split}[:{last}]",
+            {self.image: True, self.label: True},
+            # The files themselves: Pillow decodes all own data.
+            {self.image: tfds.decode.SkipDecoding()},
+        )
+        shown = tqdm.tqdm(
+            tfds.as_numpy(encoded),
+            total=last,
+            desc=f"reading {self.name} {split}",
+            unit=" images",
+            delay=1,
+            leave=False,
+            disable=not progress,
+        )
+        kept = np.zeros(len(places), bool)
+        for place, example in enumerate(shown):
+            if place not in slots:
+                continue
+            slot = slots[place]
+            kept[slot] = self._decode(example[self.image], images[slot], split, place)
+            labels[slot] = example[self.label]
+        if not kept.all():
+            warnings.warn(
+                f"{TFDS}{self.tfds_name}: {np.sum(~kept)} images of {split} cannot be "
+                "decoded and are left out.",
+                stacklevel=2,
+            )
+        return Split(images[kept], labels[kept])
+
+    def _decode(self, contents, out, split, place):
+        """Whether the image could be decoded into `out`."""
+        shape = self.info.image_shape
+        try:
+            found = pictures.decode(contents, shape[-1], self.options.image_size)
+        except pictures.UnreadableError as error:
+            if self.options.skip_unreadable:
+                return False
+            raise ValueError(
+                f"{TFDS}{self.tfds_name}: image {place} of {split} cannot be decoded "
+                f"({error}). Prepare the data again, or pass --skip_unreadable "
+                "(skip_unreadable=True) to leave such images out."
+            ) from error
+        out[...] = found
+        return True
+
+    def _download(self, download, progress):
+        if not download:
+            raise FileNotFoundError(
+                f"{TFDS}{self.tfds_name} is not prepared in {self.root}, and "
+                "downloading is off; point --data_dir (data_dir=) at its folder."
+            )
+        try:
+            prepared.prepare(self.builder, progress=progress)
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise OSError(
+                f"{TFDS}{self.tfds_name} could not be downloaded and prepared in "
+                f"{self.root} ({type(error).__name__}: {error}). Prepare it on a "
+                f'machine with network by `tfds.load("{self.tfds_name}", '
+                "data_dir=...)`, and point --data_dir at that folder."
+            ) from error

@@ -1,0 +1,234 @@
+"""Image files with their labels: what a folder or a table comes to."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import pathlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from igam_tf.data.own import pictures
+from igam_tf.data.own.describing import augmentation, describe
+from igam_tf.data.own.options import Options
+from igam_tf.data.registry import DatasetInfo
+from igam_tf.data.task import Split, Task
+
+_SHOWN = 5
+# Files that a thread is ahead of what is stored.
+_AHEAD = 256
+_MOST_OF_MEMORY = 0.7
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Files:
+    """Paths below a root, and a label of each."""
+
+    paths: Sequence[str]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def only(self, kept: Callable[[str], bool]) -> Files:
+        """Those whose path passes."""
+        places = [i for i, path in enumerate(self.paths) if kept(path)]
+        return Files([self.paths[i] for i in places], self.labels[places])
+
+
+class Listing:
+    """Files of both splits: known by their headers, decoded when they are read.
+
+    Args:
+        name: short name.
+        root: folder that the paths are below.
+        class_names: by label, in order.
+        train: `Files` in the order in which they are read; labels int32 [n].
+        test: the same.
+        options: `Options`.
+
+    Raises:
+        ValueError: if a file is unreadable, or images have different sizes and no size
+            is asked for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: pathlib.Path,
+        class_names: Sequence[str],
+        train: Files,
+        test: Files,
+        options: Options,
+    ) -> None:
+        self.name, self.root, self.options = name, root, options
+        headers = _headers(root, dict.fromkeys([*train.paths, *test.paths]))
+        bad = {p: h for p, h in headers.items() if isinstance(h, Exception)}
+        _refuse_or_warn(name, root, bad, options)
+        good = {p: h for p, h in headers.items() if isinstance(h, pictures.Header)}
+        self.train, self.test = (f.only(good.__contains__) for f in (train, test))
+        for split, files in (("training", self.train), ("test", self.test)):
+            if not len(files):
+                raise ValueError(f"{name}: none of the {split} images can be read.")
+        self.info = DatasetInfo(
+            name=name,
+            num_classes=len(class_names),
+            image_shape=(shape := _shape(name, list(good.values()), options)),
+            augmentation=augmentation(options, shape),
+            class_names=tuple(class_names),
+            train_examples=len(self.train),
+        )
+
+    def read(
+        self,
+        *,
+        train_examples: int | None,
+        test_examples: int | None,
+        download: bool,
+        progress: bool,
+    ) -> Task:
+        """Decodes images; the arguments are those of `igam_tf.data.read`.
+
+        Raises:
+            ValueError: if files are cut off or damaged, or do not fit into memory.
+        """
+        del download
+        cuts = {"train": train_examples, "test": test_examples}
+        files = {name: _cut(getattr(self, name), count) for name, count in cuts.items()}
+        self._check_memory(sum(map(len, files.values())))
+        splits, bad = {}, {}
+        for name, of_split in files.items():
+            splits[name], found = self._decoded(name, of_split, progress)
+            bad.update(found)
+        _refuse_or_warn(self.name, self.root, bad, self.options)
+        return Task(
+            name=self.name,
+            num_classes=self.info.num_classes,
+            image_shape=self.info.image_shape,
+            train=Split(*splits["train"]),
+            test=Split(*splits["test"]),
+            train_total=len(self.train),
+            test_total=len(self.test),
+            class_names=self.info.class_names,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells these images from others: paths, labels, splits and contents."""
+        digest = hashlib.sha256()
+        for split in ("train", "test"):
+            files = getattr(self, split)
+            for path, label in sorted(zip(files.paths, files.labels.tolist())):
+                with open(self.root / path, "rb") as file:
+                    contents = hashlib.file_digest(file, "sha256").hexdigest()
+                line = f"{split}\0{path}\0{label}\0{contents}\n"
+                digest.update(line.encode(errors="surrogateescape"))
+        return describe(self.info, len(self.train), len(self.test), digest.hexdigest())
+
+    def _decoded(self, split, files, progress):
+        shape = self.info.image_shape
+        images = np.empty((len(files), *shape), np.uint8)
+        kept, bad = [], {}
+
+        def decode(path):
+            try:
+                size = self.options.image_size
+                found = pictures.decode(self.root / path, shape[-1], size)
+                if found.shape != shape:
+                    raise pictures.UnreadableError(
+                        f"changed since its header was read: {found.shape[:2]}"
+                    )
+                return found
+            except pictures.UnreadableError as error:
+                return error
+
+        decoded = tqdm.tqdm(
+            _in_threads(decode, files.paths),
+            total=len(files),
+            desc=f"reading {self.name} {split}",
+            unit=" images",
+            delay=1,
+            leave=False,
+            disable=not progress,
+        )
+        for place, found in enumerate(decoded):
+            if isinstance(found, Exception):
+                bad[files.paths[place]] = found
+            else:
+                images[len(kept)] = found
+                kept.append(place)
+        return (images[: len(kept)], files.labels[np.array(kept, int)]), bad
+
+    def _check_memory(self, count):
+        if not hasattr(os, "sysconf"):  # Windows
+            return
+        needed = count * int(np.prod(self.info.image_shape))
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > _MOST_OF_MEMORY * memory:
+            height, width, _ = self.info.image_shape
+            raise ValueError(
+                f"{self.name}: {count} images of {height}x{width} take "
+                f"{needed / 1e9:.1f} GB of memory, and this machine has "
+                f"{memory / 1e9:.1f} GB. Pass a smaller --image_size (image_size=), or "
+                "fewer --train_examples (train_examples=)."
+            )
+
+
+def _headers(root: pathlib.Path, paths: Iterable[str]) -> dict[str, Any]:
+    def header(path):
+        try:
+            return path, pictures.header(root / path)
+        except pictures.UnreadableError as error:
+            return path, error
+
+    return dict(_in_threads(header, list(paths)))
+
+
+def _in_threads(function: Callable, values: Sequence) -> Iterator:
+    """Results in order; not more than a few are waiting (Pillow decodes unlocked)."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start in range(0, len(values), _AHEAD):
+            yield from threads.map(function, values[start : start + _AHEAD])
+
+
+def _cut(files, count):
+    return Files(files.paths[:count], files.labels[:count])
+
+
+def _shape(name, headers, options):
+    channels = 1 if all(header.is_grey for header in headers) else 3
+    if options.image_size:
+        return (*options.image_size, channels)
+    if len({(h.height, h.width) for h in headers}) > 1:
+        shortest = min(min(h.height, h.width) for h in headers)
+        raise ValueError(
+            f"{name}: its {pictures.sizes_found(headers)}; expected one size. Pass "
+            "--image_size=96 or 96x128 (image_size=): each image is resized until its "
+            "shorter side fits, and cropped in the centre. The shortest side of all is "
+            f"{shortest}."
+        )
+    return (headers[0].height, headers[0].width, channels)
+
+
+def _refuse_or_warn(name, root, bad, options):
+    """Unreadable files are an error, unless they may be left out."""
+    if not bad:
+        return
+    shown = [f"{root / path} ({error})" for path, error in list(bad.items())[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    what = f"{len(bad)} {'file' if len(bad) == 1 else 'files'} of {name}"
+    if not options.skip_unreadable:
+        raise ValueError(
+            f"{what} cannot be read: {'; '.join(shown)}{more}. Repair or remove "
+            "them, or pass --skip_unreadable (skip_unreadable=True) to leave them out."
+        )
+    warnings.warn(
+        f"{what} cannot be read and {'is' if len(bad) == 1 else 'are'} left out: "
+        f"{'; '.join(shown)}{more}.",
+        stacklevel=2,
+    )

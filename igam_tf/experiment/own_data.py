@@ -1,0 +1,86 @@
+"""Records data of one's own in a run folder, and notices if they have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from igam_tf import data
+from igam_tf.data import registry
+
+if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.folder import RunFolder
+
+
+_SHOWN = 10
+
+
+def sentence(role: str, task: data.Task) -> str:
+    """What was read of data of one's own, for the screen.
+
+    Args:
+        role: "source" or "target".
+        task: as read.
+    """
+    names = ", ".join(task.class_names[:_SHOWN])
+    more = f" and {task.num_classes - _SHOWN} more" if task.num_classes > _SHOWN else ""
+    shape = "x".join(map(str, task.image_shape))
+    return (
+        f"{role.capitalize()} {task.name}: {len(task.train):,} training and "
+        f"{len(task.test):,} test images of {shape}; classes {names}{more}."
+    )
+
+
+def records(experiment: Experiment) -> dict[str, dict[str, Any]]:
+    """What tells the data of one's own from others, by role ("source", "target").
+
+    Contents of all files are read for it: a copy elsewhere, with other times, is the
+    same data. Registered data sets have no record.
+
+    Args:
+        experiment: the settings.
+    """
+    settings = experiment.data
+    found = {
+        role: registry.fingerprint(
+            getattr(settings, role),
+            data_dir=settings.data_dir or None,
+            **settings.own(role),
+        )
+        for role in ("source", "target")
+    }
+    return {role: record for role, record in found.items() if record}
+
+
+def check_unchanged(
+    experiment: Experiment, now: dict[str, dict[str, Any]], folder: RunFolder
+) -> None:
+    """Checks that data of one's own are those that a run began with.
+
+    Args:
+        experiment: the settings.
+        now: their `records`.
+        folder: the run's, with `flags.json` or still empty.
+
+    Raises:
+        ValueError: naming the flag, and what has changed.
+    """
+    if not now:
+        return
+    before = (folder.read_flags() or {}).get("data") or {}
+    for role, record in now.items():
+        then = before.get(role, record)
+        if then == record:
+            continue
+        told = [
+            f"{name} {then.get(name)}, now {value}"
+            for name, value in record.items()
+            if name != "sha256" and then.get(name) != value
+        ]
+        raise ValueError(
+            f"--{role}={getattr(experiment.data, role)}: the data have changed since "
+            f"the run in {folder.path} began "
+            f"({'; '.join(told) or 'as many images, other names or contents'}). What "
+            "is trained there knows the earlier ones: restore them, or pass another "
+            "--run_dir."
+        )
