@@ -132,9 +132,9 @@ def _way_out(path, error):
             f"It uses {unknown[1]!r}, a class that is not Keras' own (or, in a .h5 "
             "file, an operation of keras.ops, which that format does not keep): pass "
             "--import=FILE.py with its definition on the command line; in Python "
-            "import the module that registers it (keras.saving.register_keras_serializable) "
-            "before loading. Or save the network built of Keras' own layers and "
-            "operations only."
+            "import the module that registers it (by "
+            "keras.saving.register_keras_serializable) before loading. Or save the "
+            "network built of Keras' own layers and operations only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (

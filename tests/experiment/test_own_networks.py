@@ -9,8 +9,10 @@ import tensorflow as tf
 from small_models import linear_model
 
 from igam_tf import experiment as experiments
+from igam_tf.cli import recipes
 from igam_tf.data import registry
 from igam_tf.experiment import Experiment, networks, own_networks, teacher_check
+from igam_tf.experiment.folder import default_path
 
 PARITY = registry.find("digits_parity")
 _SMALL = {
@@ -153,6 +155,17 @@ def test_the_teachers_pixels(tmp_path):
     np.testing.assert_allclose(found(images), expected, rtol=1e-3, atol=1e-2)
     measured = teacher_check.measure(experiment.replace(source=""), found)
     assert not measured["measured"] and "no --source" in measured["reason"]
+
+
+def test_the_recipe_where_there_is_no_source():
+    experiment, changes = recipes.parse(
+        ["--target=digits_parity", "--teacher_checkpoint=models/robust.keras"]
+    )
+    assert experiment.data.source == "" and experiment.source_name == "robust.keras"
+    assert changes[0].startswith(recipes.DEFAULT)
+    assert default_path(experiment).name.startswith("robust.keras_to_digits_parity-")
+    with pytest.raises(ValueError, match="Pass --source and --target"):
+        recipes.parse(["--teacher_checkpoint=models/robust.keras"])
 
 
 def test_a_run_of_networks_of_ones_own(tmp_path, capsys):
