@@ -168,8 +168,13 @@ def _attack(card, file):
 
 def _own_data(card):
     """Further arguments of data of one's own, which the reader has to have."""
-    size = card["settings"].get("image_size")
-    return f', image_size="{size}"' if size else ""
+    defaults = {"image_size": "", "test_fraction": 0.2, "split_seed": 0}
+    given = {name: card["settings"].get(name, d) for name, d in defaults.items()}
+    return "".join(
+        f", {name}={value!r}"
+        for name, value in given.items()
+        if value != defaults[name]
+    )
 
 
 def _making(card):
