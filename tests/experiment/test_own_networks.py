@@ -163,6 +163,8 @@ def test_the_recipe_where_there_is_no_source():
     )
     assert experiment.data.source == "" and experiment.source_name == "robust.keras"
     assert changes[0].startswith(recipes.DEFAULT)
+    # They stand in cards, which travel: no path of this machine.
+    assert "teacher_checkpoint robust.keras (recipe: none)" in changes
     assert default_path(experiment).name.startswith("robust.keras_to_digits_parity-")
     with pytest.raises(ValueError, match="Pass --source and --target"):
         recipes.parse(["--teacher_checkpoint=models/robust.keras"])

@@ -189,6 +189,12 @@ def test_a_teacher_around_a_backbone_keeps_its_features():
     assert len(tuned.trainable_weights) == 2
 
 
+def test_a_model_without_inputs_is_refused():
+    teacher = keras.Sequential([_linear_teacher((8, 8, 1))])
+    with pytest.raises(ValueError, match="no inputs yet.*keras.Input"):
+        training.with_new_logits(teacher, num_classes=3, image_shape=(8, 8, 1))
+
+
 def test_a_model_of_ones_own_class_is_refused():
     class Own(keras.Model):
         def call(self, images):
