@@ -65,8 +65,7 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
         "method": {"name": found.get("method", row), "label": found["label"]},
         "task": {
             "name": registry.short_name(settings["target"]),
-            "source": registry.short_name(settings["source"])
-            or _name_of_file(settings),
+            "source": _source(settings),
             "classes": _classes(results),
             "num_classes": int(model.output_shape[-1]),
             "input_shape": list(shape),
@@ -91,8 +90,10 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
     }
 
 
-def _name_of_file(settings):
-    """What stands for the task of a teacher that was given without its data set."""
+def _source(settings):
+    """The source task; a teacher's file where it was given without its data set."""
+    if settings["source"]:
+        return registry.short_name(settings["source"])
     return pathlib.PurePath(settings["teacher_checkpoint"]).name
 
 

@@ -67,8 +67,8 @@ def read_model(path: pathlib.Path) -> keras.Model:
     # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
     except Exception as error:
         raise CheckpointError(
-            f"{path} cannot be loaded as a {path.suffix} file ({type(error).__name__}: "
-            f"{error}). {_way_out(path, error)}"
+            f"{path} cannot be loaded as a {path.suffix} file"
+            f"{_reason(error)}. {_way_out(path, error)}"
         ) from error
     for weight in model.weights:
         value = np.asarray(weight)
@@ -117,16 +117,24 @@ def _check_archive(path):
         )
 
 
+def _reason(error):
+    """What Keras says, unless it is a page of configuration around one name."""
+    if _UNKNOWN.search(str(error)):
+        return ""
+    return f" ({type(error).__name__}: {error})"
+
+
 def _way_out(path, error):
     """What to do about a file that Keras could not load."""
     text = str(error)
     if unknown := _UNKNOWN.search(text):
         return (
             f"It uses {unknown[1]!r}, a class that is not Keras' own (or, in a .h5 "
-            "file, an operation of keras.ops, which that format does not keep): import "
-            "the module that defines it before loading (--import=FILE.py on the "
-            "command line), or save the network built of layers and operations of "
-            "Keras only."
+            "file, an operation of keras.ops, which that format does not keep): pass "
+            "--import=FILE.py with its definition on the command line; in Python "
+            "import the module that registers it (by "
+            "keras.saving.register_keras_serializable) before loading. Or save the "
+            "network built of Keras' own layers and operations only."
         )
     if "ambda" in text and "safe_mode" in text:
         return (

@@ -34,8 +34,7 @@ def find(given: Mapping[str, Any], folder: pathlib.Path) -> list[pathlib.Path]:
         ("source", settings.source_train_examples),
         ("target", settings.train_examples),
     ):
-        if not getattr(settings, role):
-            # A teacher of a file, given without the data of its own task.
+        if role == "source" and not settings.source:
             continue
         info = settings.known(role)
         found.append(folder / f"{role}_{_size(info)}.cfg")

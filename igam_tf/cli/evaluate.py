@@ -63,22 +63,7 @@ def _parser():
         "with one sub-folder a class, .npz, images.npy,labels.npy, .csv, .parquet; or "
         "tfds:NAME")  # fmt: skip
     own_data.add_arguments(parser)
-    add("--input_range", type=_numbers, metavar="LOW,HIGH",
-        help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
-        "fraction of [0, 1] (default: 0,1)")  # fmt: skip
-    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
-        help="what MODEL needs taken off its pixels, of each channel or of all, in the "
-        "units of --input_range")  # fmt: skip
-    add("--input_std", type=_numbers, metavar="STD[,...]",
-        help="what the difference is divided by")  # fmt: skip
-    add("--outputs", default="logits", choices=("logits", "probabilities"),
-        help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
-        "which is taken off (default: logits)")  # fmt: skip
-    add("--output", metavar="NAME",
-        help="which of several outputs of MODEL has the classes")  # fmt: skip
-    add("--import", action="append", dest="imported", metavar="FILE.py",
-        help="Python file that is run first: layers and models of your own, data sets "
-        "that it registers; may be given several times")  # fmt: skip
+    _add_model_arguments(add)
     add("--data_dir", help="folder of prepared data; TFDS' own if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
@@ -106,6 +91,26 @@ def _parser():
     add("--out", metavar="FILE", type=pathlib.Path,
         help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
     return parser
+
+
+def _add_model_arguments(add):
+    """What the model takes and gives, where that is not images in [0, 1] and logits."""
+    add("--input_range", type=_numbers, metavar="LOW,HIGH",
+        help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
+        "fraction of [0, 1] (default: 0,1)")  # fmt: skip
+    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
+        help="what MODEL needs taken off its pixels, of each channel or of all, in the "
+        "units of --input_range")  # fmt: skip
+    add("--input_std", type=_numbers, metavar="STD[,...]",
+        help="what the difference is divided by")  # fmt: skip
+    add("--outputs", default="logits", choices=("logits", "probabilities"),
+        help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
+        "which is taken off (default: logits)")  # fmt: skip
+    add("--output", metavar="NAME",
+        help="which of several outputs of MODEL has the classes")  # fmt: skip
+    add("--import", action="append", dest="imported", metavar="FILE.py",
+        help="Python file that is run first: layers and models of your own, data sets "
+        "that it registers; may be given several times")  # fmt: skip
 
 
 def _run(options):

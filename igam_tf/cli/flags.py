@@ -1,5 +1,6 @@
 """Flags of `run`: one for every setting, and how their values are read."""
 
+import pathlib
 from typing import Any
 
 from absl import flags
@@ -21,6 +22,9 @@ COMPOSITION = {
     "dry_run": "Print the stages of the run, their sizes, and an estimate of time and "
     "memory from one measured step of each; train nothing.",
 }
+
+# Of these only the last part is shown: changes stand in cards that travel.
+_FILES = frozenset({"teacher_checkpoint", "student_model", "score_model"})
 
 
 class _FractionParser(flags.FloatParser):
@@ -121,6 +125,8 @@ def differences(recipe: dict[str, Any], settings: dict[str, Any]) -> list[str]:
 def _shown(name, value):
     if name.endswith("_examples") and not value:
         return "none" if name == "panel_examples" else "all"
+    if name in _FILES:
+        return pathlib.PurePath(value).name or "none"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"

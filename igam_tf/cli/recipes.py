@@ -44,14 +44,12 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
     recipe = [a for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
-    if not recipe and given["teacher_checkpoint"] and not given["source"]:
-        found = _recipe_of_target(given["target"])
-        if found is None:
-            return _default(own, given, composition["size"])
-        recipe = [f"--flagfile={found}"]
-        own = ["--source=", "--input_transform=auto", *own]
     if not recipe:
-        found = find_recipe(given["source"], given["target"])
+        # A teacher that is given needs no data of its own, and has no recipe.
+        is_alone = given["teacher_checkpoint"] and not given["source"]
+        found = None
+        if not is_alone or not given["target"]:
+            found = find_recipe(given["source"], given["target"])
         if found is None:
             return _default(own, given, composition["size"])
         recipe = [f"--flagfile={found}"]
@@ -161,18 +159,6 @@ def find_recipe(source: str, target: str) -> pathlib.Path | None:
             continue
         pairs.setdefault((settings["source"], settings["target"]), path)
     return pairs.get((source, target))
-
-
-def _recipe_of_target(target):
-    """The flag file of a target task, for a teacher that is given without its own.
-
-    None if it has none.
-    """
-    if registry.is_own(target):
-        return None
-    with naming("--target"):
-        registry.find(target)
-    return next(iter(sorted(FLAGS_DIR.glob(f"*_to_{target}.cfg"))), None)
 
 
 def _joined(arguments):

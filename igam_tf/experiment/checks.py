@@ -55,23 +55,6 @@ def check(experiment: Experiment) -> None:
     )
 
 
-def check_own_data(experiment: Experiment) -> None:
-    """A size is asked for where there are images to be resized."""
-    settings = experiment.data
-    own = {role: registry.is_own(getattr(settings, role)) for role in _ROLES}
-    for flag, applies in (
-        ("image_size", any(own.values())),
-        ("source_image_size", own["source"]),
-    ):
-        if getattr(settings, flag) and not applies:
-            raise ValueError(
-                f"--{flag}={getattr(settings, flag)}: expected a path, your own "
-                f"images, in --source{' or --target' if flag == 'image_size' else ''}; "
-                "registered data sets are read as they are (--input_transform resizes "
-                "what a teacher sees)."
-            )
-
-
 def check_source(experiment: Experiment) -> None:
     """Only a teacher that is given needs no data of its own task."""
     if experiment.data.source:
@@ -87,6 +70,23 @@ def check_source(experiment: Experiment) -> None:
             "--controls=natural_teacher trains a teacher on --source, which is not "
             "given: expected a data set, or other controls."
         )
+
+
+def check_own_data(experiment: Experiment) -> None:
+    """A size is asked for where there are images to be resized."""
+    settings = experiment.data
+    own = {role: registry.is_own(getattr(settings, role)) for role in _ROLES}
+    for flag, applies in (
+        ("image_size", any(own.values())),
+        ("source_image_size", own["source"]),
+    ):
+        if getattr(settings, flag) and not applies:
+            raise ValueError(
+                f"--{flag}={getattr(settings, flag)}: expected a path, your own "
+                f"images, in --source{' or --target' if flag == 'image_size' else ''}; "
+                "registered data sets are read as they are (--input_transform resizes "
+                "what a teacher sees)."
+            )
 
 
 def check_depth(network: str, depth: int, flag: str) -> None:

@@ -118,8 +118,9 @@ class Experiment:
     @property
     def source_name(self) -> str:
         """The source task in titles: a teacher's file where there is no source."""
-        source = registry.short_name(self.data.source)
-        return source or pathlib.PurePath(self.teacher.checkpoint).name
+        if self.data.source:
+            return registry.short_name(self.data.source)
+        return pathlib.PurePath(self.teacher.checkpoint).name
 
     def label(self, row: str) -> str:
         """Name of a row in tables and figures."""

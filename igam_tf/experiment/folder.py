@@ -235,13 +235,7 @@ class RunFolder(Folder):
             "changes": list(changes),
             **({"data": self.own_data} if self.own_data else {}),
         }
-        stored = {
-            **described,
-            **now,
-            **(more or {}),
-            **(before or {}),
-            **described,
-        }
+        stored = {**described, **now, **(more or {}), **(before or {}), **described}
         if before and now != {name: before.get(name) for name in now}:
             later = before.get("resumed_with", [])
             stored["resumed_with"] = later if now in later else [*later, now]

@@ -90,8 +90,7 @@ def _together(table, folder, found):
     for experiment, own_rows, done in found:
         inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
         for stage, seconds in done["teacher_seconds"].items():
-            source = experiment.source_name
-            teachers[f"{source} {stage}, {inside.name[-8:]}"] = seconds
+            teachers[f"{experiment.source_name} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:
             paper[row.name] = row.paper
             for name, inner in _own_and_controls(row).items():

@@ -26,6 +26,12 @@ def before_logits(network: keras.Model) -> keras.Model:
         ValueError: if there are several inputs or outputs, or no such Dense layer.
     """
     check_can_be_copied(network)
+    # A Sequential model that was never called raises an AttributeError of Keras' own.
+    if not getattr(network, "inputs", None):
+        raise ValueError(
+            f"{network.name!r} has no inputs yet: expected a model that knows its "
+            "images; let its layers begin with keras.Input((height, width, channels))."
+        )
     for what, tensors in (("inputs", network.inputs), ("outputs", network.outputs)):
         if len(tensors) != 1:
             names = ", ".join(tensor.name for tensor in tensors)

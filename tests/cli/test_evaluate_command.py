@@ -6,10 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import pytest
 from small_models import digits_net, linear_model
 
 from igam_tf.cli import evaluate as command
+from igam_tf.cli import importing
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -84,6 +86,9 @@ def test_results_lie_beside_the_model(model, capsys):
         (["MODEL", "--dataset=digits_parity"], "returns 10 classes.*has 2"),
         (["MODEL", "--dataset=digits", "--out=/nowhere/r.json"], "no folder /nowhere"),
         (["MODEL", "--dataset=digits", "--eps=8"], "divide by 255"),
+        (["MODEL", "--dataset=digits", "--input_range=255,0"], "expected two numbers"),
+        (["MODEL", "--dataset=digits", "--output=no"], "the name of one of them"),
+        (["MODEL", "--dataset=digits", "--import=x.py"], "no such file"),
         (["MODEL", "--dataset=digits", "--transfer_from=x.keras"], "x.keras"),
         (["MODEL", "--dataset=digits", "--attacks=autoattack", "--batch_norm=batch"],
          "expected batch_norm='inference'"),
@@ -125,6 +130,31 @@ def test_a_file_that_is_no_model(tmp_path, capsys):
     assert command.main([str(path), "--dataset=digits"]) == 1
     error = capsys.readouterr().err
     assert "broken.keras" in error and error.count("\n") == 1
+
+
+def test_a_model_of_grey_levels_and_a_layer_of_ones_own(tmp_path, capsys):
+    """The flags lead to the accuracy of the network inside."""
+    (tmp_path / "own_layers.py").write_text(
+        "import keras\n\n\nclass ByGreyLevel(keras.layers.Layer):\n"
+        "    def call(self, images):\n        return images / 255.0\n"
+    )
+    importing.import_files([str(tmp_path / "own_layers.py")])
+    layer, images = sys.modules["own_layers"].ByGreyLevel(), keras.Input((8, 8, 1))
+    probabilities = keras.layers.Softmax()(digits_net()(layer(images)))
+    keras.Model(images, probabilities).save(tmp_path / "grey.keras")
+    digits_net().save(tmp_path / "plain.keras")
+    common = ["--dataset=digits", "--attacks=clean", "--max_examples=60"]
+    flags = ["--input_range=0,255", "--outputs=probabilities"]
+    flags.append(f"--import={tmp_path}/own_layers.py")
+    found = []
+    for name, more in (("plain.keras", []), ("grey.keras", flags)):
+        assert command.main([str(tmp_path / name), *common, *more]) == 0
+        results = json.loads((tmp_path / name).with_suffix(".results.json").read_text())
+        (row,) = results["rows"].values()
+        found.append(row["evaluation"]["attacks"]["clean"]["num_correct"])
+    assert found[0] == found[1]
+    assert command.main([str(tmp_path / "grey.keras"), *common]) == 1
+    assert "--outputs=probabilities" in capsys.readouterr().err
 
 
 def test_the_name_is_the_function_also_as_a_module():

@@ -31,6 +31,7 @@ def test_grey_levels_are_named():
     )
     (warning,) = result["warnings"]
     assert "[0, 255]" in warning and "Rescaling(255)" in warning
+    assert "pass --input_range=0,255 on the command line" in warning
     assert "as by chance" in warning
     assert result["robustbench"]["unreliable"] is True
 
@@ -80,6 +81,7 @@ def test_images_of_both_signs():
     model.set_weights([np.array([[0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
     (warning,) = range_warnings(model, two_classes(40), batch_size=40)
     assert "[-1, 1]" in warning and "Rescaling(2, -1)" in warning
+    assert "--input_range=-1,1" in warning
 
 
 def test_images_divided_twice():

@@ -9,8 +9,10 @@ import tensorflow as tf
 from small_models import linear_model
 
 from igam_tf import experiment as experiments
+from igam_tf.cli import recipes
 from igam_tf.data import registry
 from igam_tf.experiment import Experiment, networks, own_networks, teacher_check
+from igam_tf.experiment.folder import default_path
 
 PARITY = registry.find("digits_parity")
 _SMALL = {
@@ -155,6 +157,19 @@ def test_the_teachers_pixels(tmp_path):
     assert not measured["measured"] and "no --source" in measured["reason"]
 
 
+def test_the_recipe_where_there_is_no_source():
+    experiment, changes = recipes.parse(
+        ["--target=digits_parity", "--teacher_checkpoint=models/robust.keras"]
+    )
+    assert experiment.data.source == "" and experiment.source_name == "robust.keras"
+    assert changes[0].startswith(recipes.DEFAULT)
+    # They stand in cards, which travel: no path of this machine.
+    assert "teacher_checkpoint robust.keras (recipe: none)" in changes
+    assert default_path(experiment).name.startswith("robust.keras_to_digits_parity-")
+    with pytest.raises(ValueError, match="Pass --source and --target"):
+        recipes.parse(["--teacher_checkpoint=models/robust.keras"])
+
+
 def test_a_run_of_networks_of_ones_own(tmp_path, capsys):
     """A teacher without its data, a student from a file: table, card and resumption."""
     network().save(tmp_path / "mine.keras")
@@ -178,7 +193,7 @@ def test_a_run_of_networks_of_ones_own(tmp_path, capsys):
         json.dumps(results["rows"])
     )
     said = capsys.readouterr().out
-    assert "Finished already, and not done again: finetune, standard, eval" in said
+    assert "Finished already, and not done again: standard, finetune, eval" in said
     network().save(tmp_path / "mine.keras")
     with pytest.raises(ValueError, match="--student_model=.*not the one that the run"):
         experiments.run(experiment)

@@ -170,6 +170,31 @@ def test_a_teacher_inside_of_another_model_is_taken_apart():
     np.testing.assert_allclose(tuned(given), teacher(given), atol=1e-5)
 
 
+def test_a_teacher_around_a_backbone_keeps_its_features():
+    """As transfer learning builds them: a Rescaling, a model inside, a head."""
+    backbone = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()]
+    )
+    images = keras.Input((8, 8, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(
+        backbone(keras.layers.Rescaling(2.0, -1.0)(images))
+    )
+    head = [keras.layers.Dropout(0.5), keras.layers.Dense(10)]
+    teacher = keras.Model(images, keras.Sequential(head)(pooled))
+    tuned = training.with_new_logits(teacher, num_classes=3, image_shape=(8, 8, 1))
+    weights = [w[..., :3] for w in head[-1].get_weights()]
+    tuned.layers[-1].set_weights(weights)
+    given = np.random.default_rng(0).random((2, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(tuned(given), teacher(given)[:, :3], atol=1e-5)
+    assert len(tuned.trainable_weights) == 2
+
+
+def test_a_model_without_inputs_is_refused():
+    teacher = keras.Sequential([_linear_teacher((8, 8, 1))])
+    with pytest.raises(ValueError, match="no inputs yet.*keras.Input"):
+        training.with_new_logits(teacher, num_classes=3, image_shape=(8, 8, 1))
+
+
 def test_a_model_of_ones_own_class_is_refused():
     class Own(keras.Model):
         def call(self, images):
