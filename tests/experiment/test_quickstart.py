@@ -24,7 +24,8 @@ def test_the_quickstart_shows_the_effect(tmp_path):
     assert re.search(r"igam: epoch \d+/40 .* (left|taken)", done.stdout)
     assert f"Run folder: {tmp_path}/run" in done.stdout.splitlines()[-1]
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert len(results["changes"]) == len(seed)
+    # Another seed is no departure from the recipe.
+    assert results["changes"] == []
     attacks = {
         name: {a: r["accuracy"] for a, r in row["evaluation"]["attacks"].items()}
         for name, row in results["rows"].items()
