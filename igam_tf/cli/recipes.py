@@ -37,11 +37,11 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
 
     Raises:
         ValueError: if a setting is wrong.
-        OSError: if data of one's own are missing or cannot be read.
+        OSError: if a flag file, or data of one's own, are missing or cannot be read.
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
     arguments = _joined(arguments)
-    recipe = [a for a in arguments if _is_flagfile(a)]
+    recipe = [f"--flagfile={_file_of(a)}" for a in arguments if _is_flagfile(a)]
     own = [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
     if not recipe:
@@ -174,6 +174,25 @@ def _joined(arguments):
 
 def _is_flagfile(argument):
     return argument.lstrip("-").startswith("flagfile=")
+
+
+def _file_of(argument):
+    """The file of a --flagfile: as it stands, or a recipe by its name or its path.
+
+    An installed program is run where there is no folder flags/.
+    """
+    given = argument.split("=", 1)[1]
+    path = pathlib.Path(given).expanduser()
+    if path.exists():
+        return path
+    inside = path.relative_to("flags") if path.parts[:1] == ("flags",) else path
+    for found in (FLAGS_DIR / inside, FLAGS_DIR / f"{inside}.cfg"):
+        if found.is_file():
+            return found
+    raise FileNotFoundError(
+        f"--flagfile={given}: there is no such file; expected a path, or a recipe of "
+        f"{FLAGS_DIR}: {', '.join(sorted(p.stem for p in FLAGS_DIR.glob('*.cfg')))}."
+    )
 
 
 def is_dry_run(arguments: list[str]) -> bool:

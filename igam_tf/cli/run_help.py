@@ -27,7 +27,10 @@ size; a flag on the command line wins over both. --dry_run prints what would be 
 """
 _STORED = pathlib.Path(__file__).with_name("run_help.txt")
 _WIDTH = 88
-_FLAGFILE = "File of flags: a recipe, or a table of the paper, from flags/ or your own."
+_FLAGFILE = (
+    "File of flags: a recipe, or a table of the paper, from flags/ (quickstart, "
+    "table3), or your own."
+)
 #: What a first run needs; the others have their values from a recipe.
 _FIRST = (
     "source", "target", "data_dir", "flagfile", "size", "dry_run", "methods",

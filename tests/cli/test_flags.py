@@ -170,6 +170,24 @@ def test_every_recipe_takes_a_real_step(path):
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    "name", ["flags/quickstart.cfg", "quickstart.cfg", "quickstart"]
+)
+def test_recipes_are_found_where_there_is_no_folder_of_them(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    experiment, changes = recipes.parse([f"--flagfile={name}"])
+    assert (experiment.data.target, changes) == ("digits_parity", [])
+    own = tmp_path / "flags" / "quickstart.cfg"
+    own.parent.mkdir()
+    own.write_text("--source=digits\n--target=digits\n")
+    if name.startswith("flags/"):
+        assert recipes.parse([f"--flagfile={name}"])[0].data.target == "digits"
+    with pytest.raises(FileNotFoundError, match="--flagfile=flags/table9.*table3"):
+        recipes.parse(["--flagfile=flags/table9.cfg"])
+
+
 def test_the_pair_picks_its_recipe_and_the_command_line_wins():
     arguments = ["--source=cifar10", "--target=cifar100", "--width=2", "--epochs=3",
                  "--eps=4/255", "--train_examples=100", "--seed=7"]  # fmt: skip
