@@ -10,6 +10,8 @@ checks look at disjoint portions of 50, of 100 and of 200 of the images and at a
 at the failures of the tests. `--decide` does the last part alone, after a change of the
 checks' decisions.
 
+Networks whose training failed are shown, and no part of the rates.
+
 The networks are split in two halves. Decisions were chosen on the first; the second,
 looked at once they stood, verifies them. Looks at one network are not independent: the
 networks that warn are counted as well.
@@ -35,6 +37,8 @@ from tools.panel_table import HALVES, table
 
 SEEDS = (0, 1, 2)
 SIZES = (50, 100, 200)
+# Twice the chance of ten classes: below, training failed, and the network is none.
+LEARNED = 0.2
 OUT = panel_networks.REPOSITORY / "results" / "panel_false_alarms.json"
 
 
@@ -119,16 +123,18 @@ def decide(args):
             continue
         half = HALVES[0 if net.known else number % 2]
         warned, total = collections.Counter(), 0
+        has_learned = _load(_file(args, net, SEEDS[0]))["is_correct"].mean() > LEARNED
         for seed in SEEDS:
             recording = _load(_file(args, net, seed))
             for rows_of in portions(len(recording["is_correct"])):
                 found = replayed(recording, rows_of)
                 names = [name for name, check in found.items() if _warns(check)]
                 warned.update(names)
-                looks[half].update(f"look {name}" for name in found)
-                looks[half].update(f"warn {name}" for name in names)
-                looks[half].update({"looks": 1, "any": bool(names)})
                 total += 1
+                if has_learned:
+                    looks[half].update(f"look {name}" for name in found)
+                    looks[half].update(f"warn {name}" for name in names)
+                    looks[half].update({"looks": 1, "any": bool(names)})
                 if args.verbose and names:
                     said = [f"{name}: {found[name].values}" for name in names]
                     print(f"{net.name}, seed {seed}, {rows_of}: {said}")
@@ -136,6 +142,7 @@ def decide(args):
             {
                 "name": net.name,
                 "half": half,
+                "has_learned": bool(has_learned),
                 "num_examples": len(recording["is_correct"]),
                 "clean": round(float(recording["is_correct"].mean()), 3),
                 "pgd20": _pgd20(recording),
@@ -153,7 +160,7 @@ def decide(args):
 
 def _rates(looks, rows, half):
     """Counts and bounds of each check, and of any of them."""
-    mine = [row for row in rows if row["half"] == half]
+    mine = [row for row in rows if row["half"] == half and row["has_learned"]]
     found = {}
     for name in [*CHECKS, "any"]:
         total = looks["looks"] if name == "any" else looks[f"look {name}"]

@@ -40,10 +40,21 @@ def _captions(result):
     either = [result["rates"][half]["any"] for half in HALVES]
     networks = " and ".join(str(rate["networks"]) for rate in either)
     warn = " and ".join(str(rate["networks_that_warn"]) for rate in either)
+    failed = [
+        f"{row['name']} ({row['clean']:.0%} when clean; warnings: "
+        f"{', '.join(row['warns']) or 'none'})"
+        for row in result["honest"]
+        if not row.get("has_learned", True)
+    ]
     missed = [name for name, f in result["failures"].items() if not f["found"]]
     return [
         f"- Looks at {networks} honest networks, of which {warn} warn at least once; "
         "three seeds, disjoint portions of 50, 100 and 200 images and all of them.",
+        *(
+            [f"- Did not learn, and not counted: {', '.join(failed)}."]
+            if failed
+            else []
+        ),
         "- Bound: 95 %, one-sided, Clopper-Pearson, as of independent looks. Looks at "
         "one network are not independent.",
         "- Decisions were chosen on the first half of the networks; the second half "

@@ -123,8 +123,8 @@ def over_iterator(model: keras.Model, on_batch: Callable) -> Callable:
     if model.run_eagerly:
         return lambda iterator: on_batch(next(iterator))
     if model.steps_per_execution == 1:
-        # The loop would trace the step a second time. A partial, since TensorFlow counts
-        # the traces of one code, whose method it is, and warns of the fifth.
+        # The loop would trace the step a second time. A partial: TensorFlow counts the
+        # traces of a function's code over all methods, and warns of the fifth.
         step = functools.partial(_next_batch, on_batch)
         return tf.function(step, reduce_retracing=True)
     return tf.function(execute, reduce_retracing=True)

@@ -53,6 +53,10 @@ def test_table():
     text = panel_table.table(
         {
             "panel_version": 3,
+            "honest": [
+                {"name": "net", "clean": 0.9, "warns": {}, "has_learned": True},
+                {"name": "dead", "clean": 0.08, "warns": {}, "has_learned": False},
+            ],
             "rates": {
                 "chosen on": {"square": rate(1), "transfer": rate(0), "any": rate(1)},
                 "verified on": {"square": rate(0), "any": rate(0)},
@@ -65,4 +69,5 @@ def test_table():
     assert lines[3] == "| transfer | 0 of 40 | 7.2 % | - | - | 0 of 2 |"
     assert lines[4].startswith("| any check |") and lines[4].endswith("| 2 of 2 |")
     assert "2 and 2 honest networks, of which 1 and 0 warn" in text
+    assert "not counted: dead (8% when clean; warnings: none)." in text
     assert "names: b." in text
