@@ -265,6 +265,17 @@ def _on_host(split):
     return _TENSORS[split]
 
 
+def without_tuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, without the thread that tunes the number of calls in parallel.
+
+    TensorFlow 2.21 waits for that thread, which sleeps for up to a minute, before it
+    lets go of an iterator that has not come to its end, and Python waits with it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
 def _finished(dataset):
     options = tf.data.Options()
     options.deterministic = True
@@ -272,4 +283,4 @@ def _finished(dataset):
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return without_tuning(dataset.prefetch(tf.data.AUTOTUNE).with_options(options))

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf.data import check_images, check_labels, class_numbers
+from igam_tf.data.batches import without_tuning
 from igam_tf.data.task import ROUNDING
 
 
@@ -210,6 +211,7 @@ def _is_batches(x):
 
 
 def _data_set(dataset, expected):
+    dataset = without_tuning(dataset)
     first = next(iter(dataset.take(1)), None)
     if first is None:
         raise BadBatchError("The data set is empty; it needs a batch at least.")

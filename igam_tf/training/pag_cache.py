@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf import data, files
+from igam_tf.data.batches import without_tuning
 
 # Values of a few units keep their 11 bits in float16; only directions matter.
 _STORED = np.float16
@@ -115,7 +116,7 @@ def batches(
         found.set_shape([None, *targets.shape[1:]])
         return (images, found), labels
 
-    return indices.map(look_up).prefetch(tf.data.AUTOTUNE)
+    return without_tuning(indices.map(look_up).prefetch(tf.data.AUTOTUNE))
 
 
 def _write(targets, split, path, batch_size):
