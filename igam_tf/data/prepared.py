@@ -18,6 +18,7 @@ from google.protobuf import json_format
 
 from igam_tf import compat
 from igam_tf.data import task
+from igam_tf.data.batches import without_tuning
 from igam_tf.data.registry import DatasetInfo
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -247,7 +248,8 @@ def _decode(builder, split, count, *, progress):
         leave=False,
         disable=not progress,
     ) as bar:
-        for batch in dataset.batch(_DECODE_BATCH).as_numpy_iterator():
+        batches = without_tuning(dataset.batch(_DECODE_BATCH))
+        for batch in batches.as_numpy_iterator():
             size = len(batch["label"])
             images[done : done + size] = batch["image"]
             labels[done : done + size] = batch["label"]
