@@ -67,6 +67,17 @@ def _parser():
     add("--data_dir", help="folder of prepared data; TFDS' own if left out")
     add("--nodownload", dest="download", action="store_false",
         help="never download data")  # fmt: skip
+    _add_attack_arguments(add)
+    add("--nopanel", dest="panel", action="store_false",
+        help="leave out the gradient-masking panel")  # fmt: skip
+    add("--panel_examples", default=100, type=_count, metavar="N",
+        help="images that the panel looks at (default: 100)")  # fmt: skip
+    add("--out", metavar="FILE", type=pathlib.Path,
+        help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
+    return parser
+
+
+def _add_attack_arguments(add):
     add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
         "N restarts, autoattack, autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab-t, "
@@ -84,13 +95,6 @@ def _parser():
         help="another classifier of the data set (from images in [0, 1] to logits), "
         "whose adversarial images the panel tries; may be given several "
         "times")  # fmt: skip
-    add("--nopanel", dest="panel", action="store_false",
-        help="leave out the gradient-masking panel")  # fmt: skip
-    add("--panel_examples", default=100, type=_count, metavar="N",
-        help="images that the panel looks at (default: 100)")  # fmt: skip
-    add("--out", metavar="FILE", type=pathlib.Path,
-        help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
-    return parser
 
 
 def _add_model_arguments(add):

@@ -11,8 +11,8 @@ from igam_tf.experiment.experiment import FIELDS
 SIZES = ("paper", "medium", "small", "tiny")
 #: Flags that say how settings are put together; they are no settings themselves.
 COMPOSITION = {
-    "size": "The paper's networks and steps; a night a table on 2 cores, on whole data "
-    "sets; minutes a row; or a smoke test: paper, medium, small or tiny.",
+    "size": "The paper's networks and steps; whole data sets, an estimated night a "
+    "table on 2 cores; minutes a row; or a smoke test: paper, medium, small or tiny.",
     "table": "Title of a table.",
     "columns": "Columns of --paper.",
     "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "

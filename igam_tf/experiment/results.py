@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
+from igam_tf.reports.names import OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
 
@@ -158,7 +159,8 @@ def report(
         name: folder.load_model(file, strategy) for name, file in students.items()
     }
     page = folder.path / PAGE
-    if not page.exists():
+    drawn = [page, *(folder.path / f"{name}.png" for name in OF_A_RUN)]
+    if not all(path.exists() for path in drawn):
         reports.write_figures(
             results, models_of, target.test, folder.path, examples=FIGURE_EXAMPLES
         )

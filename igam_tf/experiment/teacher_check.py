@@ -91,16 +91,7 @@ def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
     if teacher.output_shape[-1] != source.num_classes:
         return _not_measured("its logits are of another task than the source's")
     try:
-        test = data.read(
-            experiment.data.source,
-            experiment.data.data_dir or None,
-            train_examples=1,
-            test_examples=EXAMPLES,
-            # The source's data serve for this alone.
-            download=False,
-            progress=False,
-            **experiment.data.own("source"),
-        ).test
+        test = _test_images(experiment)
     except (OSError, ValueError) as error:
         return _not_measured(f"there are no data of {source.name} ({error})")
     batches = data.evaluation_batches(test, _BATCH)
@@ -124,6 +115,19 @@ def measure(experiment: Experiment, teacher: keras.Model) -> dict[str, Any]:
     figures = {"num_examples": len(images), "clean": clean, "pgd20": robust, "eps": eps}
     warnings = [*hints, *_warnings(source, figures)]
     return {"measured": True, **figures, "warnings": warnings}
+
+
+def _test_images(experiment):
+    return data.read(
+        experiment.data.source,
+        experiment.data.data_dir or None,
+        train_examples=1,
+        test_examples=EXAMPLES,
+        # The source's data serve for this alone.
+        download=False,
+        progress=False,
+        **experiment.data.own("source"),
+    ).test
 
 
 def seen(experiment: Experiment, finetuned: keras.Model) -> str:

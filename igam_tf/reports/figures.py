@@ -16,7 +16,7 @@ from igam_tf.reports.bars import plot_bars
 from igam_tf.reports.curves import plot_curves
 from igam_tf.reports.histories import read_histories
 from igam_tf.reports.input_gradients import plot_input_gradients
-from igam_tf.reports.names import FIGURES, OF_MODELS
+from igam_tf.reports.names import FIGURES, OF_A_RUN, OF_MODELS
 from igam_tf.reports.style import save_figure
 from igam_tf.reports.surfaces import plot_loss_surface
 
@@ -30,7 +30,7 @@ def write_figures(
     split: Split | None,
     folder: str | os.PathLike,
     *,
-    figures: Sequence[str] = ("input_gradients", "surfaces", "bars", "curves"),
+    figures: Sequence[str] = OF_A_RUN,
     examples: int = 8,
     alignment_examples: int = 100,
     seed: int = 0,
@@ -59,15 +59,7 @@ def write_figures(
     Raises:
         ValueError: if a figure is unknown, or what it is drawn from is missing.
     """
-    unknown = [name for name in figures if name not in FIGURES]
-    if unknown:
-        raise ValueError(f"figures {unknown}: expected names among {FIGURES}.")
-    of_models = [name for name in figures if name in OF_MODELS]
-    if of_models and not (models and split is not None):
-        raise ValueError(
-            f"no models or no images for {of_models}: expected the student of at least "
-            "one row, and test images."
-        )
+    _check(figures, models, split)
     measured = next(iter(results["rows"].values()))["evaluation"]
     titled = titled_models(results, models)
     drawn = {
@@ -89,6 +81,18 @@ def write_figures(
     for name in figures:
         paths += save_figure(drawn[name](), pathlib.Path(folder) / name)
     return paths
+
+
+def _check(figures, models, split):
+    unknown = [name for name in figures if name not in FIGURES]
+    if unknown:
+        raise ValueError(f"figures {unknown}: expected names among {FIGURES}.")
+    of_models = [name for name in figures if name in OF_MODELS]
+    if of_models and not (models and split is not None):
+        raise ValueError(
+            f"no models or no images for {of_models}: expected the student of at least "
+            "one row, and test images."
+        )
 
 
 def titled_models(

@@ -6,6 +6,8 @@ import re
 from igam_tf.data import registry
 
 FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves")
+#: Those that a run draws at its end.
+OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
 OF_MODELS = ("input_gradients", "surfaces", "alignment")
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from igam_tf import data
 from igam_tf.data import batches
+from igam_tf.training import feeding
 
 FULL = data.Augmentation(pad=2, flip=True, noise=8 / 255)
 PLAIN = data.Augmentation()
@@ -339,3 +340,18 @@ def test_images_are_captured_once_and_never_a_constant_of_a_graph():
         for operation in function.graph.get_operations():
             if operation.type == "Const":
                 assert operation.get_attr("value").ByteSize() < 1000
+
+
+def test_no_iterator_waits_for_the_tuning_thread():
+    """To let go of one would take up to a minute otherwise (TensorFlow 2.21)."""
+    split = make_split(8)
+    own = [
+        data.training_batches(split, 4, augmentation=PLAIN, seed=0),
+        data.evaluation_batches(split, 4),
+    ]
+    expected = feeding.Expected(image_shape=(6, 6, 3), num_classes=8)
+    given = tf.data.Dataset.from_tensor_slices(next(iter(own[1]))).batch(4)
+    given = given.map(lambda *batch: batch, num_parallel_calls=tf.data.AUTOTUNE)
+    fed, _ = feeding.checked(given, None, expected)
+    for dataset in (*own, fed):
+        assert dataset.options().autotune.enabled is False

@@ -67,3 +67,9 @@ def test_images_of_any_size_one_split_and_a_config(tmp_path):
 def test_a_name_that_tfds_does_not_know(tmp_path):
     with pytest.raises(ValueError, match="tfds:flauers: there is no flauers in"):
         registry.find("tfds:flauers", data_dir=tmp_path)
+
+
+def test_a_class_of_one_image_names_the_data(tmp_path):
+    store(tmp_path, (6, 8, 3), splits=[("train", 3)])
+    with pytest.raises(ValueError, match="^flowers: class 'tulip' has 1 image"):
+        data.read("tfds:flowers", tmp_path, progress=False, download=False)

@@ -161,7 +161,7 @@ def test_black_box_attacks_see_through_a_layer_without_gradient():
     result, truth = evaluated(stopped)
     checks = result["panel"]["checks"]
     assert {"square", "spsa", "eps_sweep"} <= set(result["panel"]["warns"])
-    assert checks["square"]["values"]["missed"] > 0.2
+    assert checks["square"]["values"]["missed"] > (0.2 if SPREAD else 0.3)
     assert checks["spsa"]["values"]["after"] * 60 <= truth + SPREAD
     # PGD does not get anywhere even where all is allowed.
     assert checks["eps_sweep"]["values"]["1"] > 0.1
@@ -178,7 +178,7 @@ def test_attacks_on_the_margin_break_large_logits():
         **QUIET,
     )
     truth = standing(digits_net(), images_against_the_base())
-    assert count(result, "pgd20") > truth + 20
+    assert count(result, "pgd20") > (truth + 20 if SPREAD else 2 * truth)
     assert count(result, "apgd-t") <= truth + 1
     # Square alone is a little weaker on the unscaled network as well.
     assert count(result, "square") <= truth + 8 + SPREAD

@@ -144,6 +144,24 @@ def test_a_finished_run_is_not_repeated(finished):
     assert again["changes"] == ["epochs 3 (recipe: 40)"]
 
 
+def test_a_figure_that_was_taken_away_is_drawn_again(finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished[0], tmp_path / "copied")
+    given, drawn = Experiment(**SMALL, run_dir=str(folder)), []
+    for name in ("write_figures", "examples_of"):
+        monkeypatch.setattr(f"igam_tf.reports.{name}", lambda *a, **k: drawn.append(a))
+    monkeypatch.setattr(
+        "igam_tf.reports.write_page", lambda page, *args, **kwargs: page.touch()
+    )
+    # Another folder is another setting, which the page shows.
+    experiments.run(given)
+    assert len(drawn) == 2
+    experiments.run(given)
+    assert len(drawn) == 2
+    (folder / "bars.png").unlink()
+    experiments.run(given)
+    assert len(drawn) == 4
+
+
 def test_a_teacher_is_not_trained_for_rows_that_are_finished(copied):
     folder, results = copied
     for name in ("teacher.keras", "finetuned.keras"):
@@ -199,9 +217,7 @@ def test_targets_of_scores_are_made_once(tmp_path, without_figures):
 
 
 @pytest.mark.parametrize("network, depth", [("preact_resnet", 10), ("vit", 1)])
-def test_other_networks_are_teacher_and_student(
-    tmp_path, network, depth, without_figures
-):
+def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
     settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
     settings.update(student_model=network, teacher_model=network)
     settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
@@ -314,7 +330,6 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
         "teacher_steps": 2, "teacher_step_size": 0.15, "finetune_epochs": 1,
         "baseline_finetune_epochs": 1, "depth": 8, "width": 1, "epochs": 2,
         "matching_start": 0.5, "attacks": "clean,pgd5", "panel_examples": 8,
-        "methods": "finetune,igam",
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in small.items()]
     done = subprocess.run(
@@ -323,7 +338,7 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    assert list(results["rows"]) == ["finetune", "igam"]
+    assert list(results["rows"]) == ["standard", "finetune", "igam", "pgd"]
     assert "train_examples 64 (recipe: all)" in results["changes"]
     history = (tmp_path / "igam" / "history.csv").read_text().splitlines()
     cosine = history[0].split(",").index("gradient_cosine")

@@ -16,6 +16,7 @@ def _trained(make_igam, digits, micro_batch, strategy=None, **compile_args):
         method = make_igam(
             adversarial_weight=0.0,
             optimizer=keras.optimizers.SGD(0.05, momentum=0.9),
+            matching_start=2,
             weight_decay=1e-3,
             micro_batch=micro_batch,
             compile_args=compile_args,

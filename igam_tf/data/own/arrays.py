@@ -174,16 +174,7 @@ class Arrays:
             return parts
         (found,) = labels.values()
         keys = list(map(str, range(len(found))))
-        try:
-            chosen = splits.stratified(
-                found,
-                keys,
-                names,
-                test_fraction=options.test_fraction,
-                seed=options.split_seed,
-            )
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from None
+        chosen = splits.asked_for(self.name, found, keys, names, options)
         both = zip(("train", "test"), chosen)
         return {split: _Part(self._keys[0], found, c) for split, c in both}
 

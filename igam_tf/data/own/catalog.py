@@ -168,12 +168,12 @@ class Catalog:
             int(example[self.label])
             for example in tfds.as_numpy(self._dataset("train", {self.label: True}))
         ]
-        parts = splits.stratified(
+        parts = splits.asked_for(
+            self.name,
             np.array(labels, np.int32),
             list(map(str, range(len(labels)))),
             self.info.class_names,
-            test_fraction=self.options.test_fraction,
-            seed=self.options.split_seed,
+            self.options,
         )
         return [("train", places) for places in parts]
 

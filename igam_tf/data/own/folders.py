@@ -54,16 +54,7 @@ def _split(name, root, folder, options):
     describing.check_classes(name, list(classes), _about_one(folder, classes))
     paths, labels = _flat(classes)
     # Keys within the folder: a copy elsewhere has the same test images.
-    try:
-        parts = splits.stratified(
-            labels,
-            paths,
-            list(classes),
-            test_fraction=options.test_fraction,
-            seed=options.split_seed,
-        )
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    parts = splits.asked_for(name, labels, paths, list(classes), options)
     train, test = (Files([paths[i] for i in part], labels[part]) for part in parts)
     return Listing(name, root, list(classes), train, test, options)
 

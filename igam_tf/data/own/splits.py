@@ -4,10 +4,45 @@ Both follow from the names of the images and a seed alone, by SHA-256: they are 
 on every machine, and adding an image moves few others.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from igam_tf.data.own.options import Options
+
+
+def asked_for(
+    name: str,
+    labels: np.ndarray,
+    keys: Sequence[str],
+    class_names: Sequence[str],
+    options: Options,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`stratified` as options ask for it.
+
+    Args:
+        name: of the data, for errors.
+        labels, keys, class_names: as of `stratified`.
+        options: `Options`.
+
+    Raises:
+        ValueError: as `stratified`, naming the data.
+    """
+    try:
+        return stratified(
+            labels,
+            keys,
+            class_names,
+            test_fraction=options.test_fraction,
+            seed=options.split_seed,
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def stratified(

@@ -40,16 +40,7 @@ def listing(name: str, path: pathlib.Path, options: Options) -> Listing:
     describing.check_classes(name, class_names)
     numbers = np.array([class_names.index(label) for label in labels], np.int32)
     if in_splits is None:
-        try:
-            parts = splits.stratified(
-                numbers,
-                paths,
-                class_names,
-                test_fraction=options.test_fraction,
-                seed=options.split_seed,
-            )
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+        parts = splits.asked_for(name, numbers, paths, class_names, options)
     else:
         parts = _by_split(name, in_splits, paths, labels, numbers, options)
     train, test = (Files([paths[i] for i in part], numbers[part]) for part in parts)
