@@ -104,6 +104,30 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError("its SHA-256 is not the recorded one; delete it")
 
 
+class StudentCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Saves the student alone: as a model, or with `save_weights_only` its weights.
+
+    `ModelCheckpoint(save_weights_only=True)` keeps the whole training, with optimizers
+    and discriminator, to go on with; this keeps what is used afterwards.
+
+    Args:
+        filepath: "student.keras", or "student.weights.h5" with `save_weights_only`.
+        **kwargs: those of `keras.callbacks.ModelCheckpoint`, such as
+            `monitor="val_accuracy"` and `save_best_only`.
+
+    Raises:
+        TypeError: when `fit` begins, if what is trained has no student.
+    """
+
+    def set_model(self, model: TrainingMethod) -> None:
+        if not hasattr(model, "student"):
+            raise TypeError(
+                f"StudentCheckpoint: {type(model).__name__} has no student; expected "
+                "a method of igam_tf.training. Use keras.callbacks.ModelCheckpoint."
+            )
+        super().set_model(model.student)
+
+
 class History(keras.callbacks.Callback):
     """Writes one row of metrics an epoch to a CSV file, also over resumed runs.
 

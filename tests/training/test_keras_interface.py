@@ -192,6 +192,33 @@ def test_model_checkpoint_of_weights_is_the_whole_state(tmp_path):
     equal(method.discriminator, other.discriminator)
 
 
+@pytest.mark.parametrize("name", ["best.keras", "best.weights.h5"])
+def test_student_checkpoint_keeps_the_best_student_alone(tmp_path, name):
+    method, path = compiled("igam"), tmp_path / name
+    checkpoint = training.StudentCheckpoint(
+        path, save_best_only=True, monitor="val_accuracy", mode="max",
+        save_weights_only=name.endswith(".h5"),
+    )  # fmt: skip
+    checkpoint.set_model(method)
+    checkpoint.on_epoch_end(0, {"val_accuracy": 0.6})
+    best = [np.array(w) for w in method.student.get_weights()]
+    method.student.set_weights([w + 1 for w in best])
+    checkpoint.on_epoch_end(1, {"val_accuracy": 0.5})
+    if name.endswith(".h5"):
+        kept = compiled("igam").student
+        kept.load_weights(path)
+    else:
+        kept = keras.models.load_model(path)
+    for a, b in zip(kept.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_student_checkpoint_of_a_plain_model_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    with pytest.raises(TypeError, match="has no student"):
+        training.StudentCheckpoint(tmp_path / "x.keras").set_model(model)
+
+
 def test_a_method_has_no_config(tmp_path):
     with pytest.raises(ValueError, match="save method.student"):
         keras.saving.save_model(compiled(), tmp_path / "z.keras")
