@@ -172,7 +172,10 @@ class OwnLoop:
         super().compile(*args, **kwargs)  # type: ignore[misc]  # of the model beside it
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `compile` built all; from a batch it fails with several workers."""
+        """Builds nothing: `compile` did; from a batch it fails with several workers."""
+        batches = getattr(iterator, "_distributed_dataset", None)
+        if isinstance(batches, tf.data.Dataset):  # Elsewhere they stay as they are.
+            iterator._distributed_dataset = self.prepared(batches)
 
 
 # Optimizers.

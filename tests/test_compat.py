@@ -125,6 +125,10 @@ class Counting(compat.OwnLoop, keras.Model):
         self.events.append("build")
         super()._maybe_symbolic_build(iterator, data_batch)
 
+    def prepared(self, batches):
+        self.events.append("prepared")
+        return batches.skip(1)
+
     def call(self, inputs):
         raise AssertionError("fit called the model in its own way")
 
@@ -147,7 +151,7 @@ class Counting(compat.OwnLoop, keras.Model):
 def test_own_loop(call):
     model = Counting()
     model.compile("sgd", steps_per_execution=2)
-    dataset = tf.data.Dataset.from_tensors((tf.zeros((3, 2)), tf.zeros(3))).repeat(2)
+    dataset = tf.data.Dataset.from_tensors((tf.zeros((3, 2)), tf.zeros(3))).repeat(3)
     if call == "fit":
         logs = {
             k: v[-1]
@@ -157,8 +161,15 @@ def test_own_loop(call):
         logs = model.evaluate(dataset, verbose=0, return_dict=True)
     assert logs == {"ours": 7.0}
     name = "train" if call == "fit" else "test"
-    assert set(model.events[:2]) == {"build", f"{name} function"}
-    assert model.events[2:] == ["3 images, more: True"]
+    assert set(model.events[:3]) == {"build", "prepared", f"{name} function"}
+    assert model.events[3:] == ["3 images, more: True"]
+
+
+def test_batches_that_keras_makes_of_arrays_are_prepared():
+    model = Counting()
+    model.compile("sgd", steps_per_execution=1)
+    model.fit(np.zeros((4, 2)), np.zeros(4), batch_size=2, verbose=0)
+    assert model.events[-1] == "2 images, more: False"
 
 
 @pytest.mark.parametrize("name", compat.OwnLoop._CALLED_BY_FIT)

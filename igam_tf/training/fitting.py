@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf import compat, distribution
+from igam_tf.data.batches import without_tuning
 from igam_tf.derivatives import moments
 from igam_tf.training import checks, feeding, replicas, student_check
 from igam_tf.training.optimizers import with_loss_scale
@@ -207,6 +208,10 @@ class Fitting(compat.OwnLoop, keras.Model):
             len(labels)
         )
         return iter(self.distribute_strategy.experimental_distribute_dataset(batches))
+
+    def prepared(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """What Keras reads: an interrupted `fit` of arrays ends at once, too."""
+        return without_tuning(batches)
 
     def make_train_function(self, force: bool = False) -> None:
         if self.train_function is not None and not force:
