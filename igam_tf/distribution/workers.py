@@ -56,5 +56,5 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise
         raise WorkerLostError(
             "Another worker went away. Start the same command again on every machine; "
-            "training goes on at the last finished epoch."
+            "training goes on at the last saved epoch."
         ) from error

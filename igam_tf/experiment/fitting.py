@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 VALIDATION_EXAMPLES = 1000
 TENSORBOARD_IMAGES = 4
+#: Share of a training's time that its checkpoints may take.
+CHECKPOINTS = 0.05
 
 
 def fit(
@@ -52,7 +54,9 @@ def fit(
     method.steps_per_execution = _largest_divisor(
         steps_per_epoch, run.experiment.run.steps_per_execution
     )
-    checkpoint = callbacks.Checkpoint(run.folder.file(stage, "checkpoints"))
+    checkpoint = callbacks.Checkpoint(
+        run.folder.file(stage, "checkpoints"), share=CHECKPOINTS
+    )
     first_epoch = checkpoint.restore(method)
     if first_epoch:
         run.say(f"{stage}: going on after epoch {first_epoch}")

@@ -1,7 +1,7 @@
 """The stages of a run, and what each needs, writes and depends on.
 
 A stage whose output is in the run folder is not run again; an interrupted training goes
-on at the epoch where it stopped. What is done is in `teacher.py`, `rows.py` and
+on after the last epoch that it saved. What is done is in `teacher.py`, `rows.py` and
 `results.py`.
 """
 

@@ -27,7 +27,7 @@ class TrainingDivergedError(ArithmeticError):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole training state after each epoch, and restores the newest.
+    """Saves the whole training state after epochs, and restores the newest.
 
     Networks, both optimizers and step counters are kept; with data that depend on the
     epoch alone (`igam_tf.data.training_batches`), a resumed training continues bit for
@@ -35,11 +35,15 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         folder: where `epoch-0007.weights.h5` goes; the last two are kept.
+        share: of the time, what saving may take, such as 0.05: where epochs are short,
+            some are not saved (the first and the last always are). None saves all.
     """
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(self, folder: str | os.PathLike, share: float | None = None) -> None:
         super().__init__()
         self.folder = pathlib.Path(folder)
+        self.share = share
+        self._not_before = -math.inf
 
     def restore(self, method: TrainingMethod) -> int:
         """Loads the newest readable checkpoint into a compiled method.
@@ -73,6 +77,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
+        start = time.monotonic()
+        if start < self._not_before and epoch + 1 < self.params["epochs"]:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
         with files.replacing(path) as temporary:
@@ -81,6 +88,9 @@ class Checkpoint(keras.callbacks.Callback):
             self._record(path.name, files.digest(temporary))
         for old in sorted(self.folder.glob("epoch-*.weights.h5"))[:-2]:
             old.unlink()
+        if self.share is not None:
+            end = time.monotonic()
+            self._not_before = end + (end - start) * (1 / self.share - 1)
 
     def _recorded(self):
         """Digest of each checkpoint; {} of a folder of an earlier version."""
@@ -209,8 +219,8 @@ class StopOnDivergence(keras.callbacks.Callback):
             raise TrainingDivergedError(
                 f"The {' and '.join(bad)} in epoch {self._epoch + 1}, step {batch + 1} "
                 "of the epoch (optimizer step "
-                f"{int(self.model.optimizer.iterations)}). The checkpoint of the last "
-                "finished epoch is kept. Lower the learning rate or the weights of the "
+                f"{int(self.model.optimizer.iterations)}). The last checkpoint "
+                "is kept. Lower the learning rate or the weights of the "
                 "matching terms, and train again in another run folder."
             )
 

@@ -128,6 +128,22 @@ def _checkpoints(path):
     return made
 
 
+def test_saving_takes_its_share_of_the_time(tmp_path, monkeypatch):
+    """An epoch takes a second, saving too; all that passes is by this clock."""
+    clock = iter(range(100))
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(clock))
+    made = callbacks.Checkpoint(tmp_path, share=0.2)
+    made.set_model(_Weights())
+    made.set_params({"epochs": 8})
+    saved = []
+    for epoch in range(8):
+        made.model.text = f"epoch {epoch + 1}"
+        made.on_epoch_end(epoch)
+        saved.append((tmp_path / f"epoch-{epoch + 1:04d}.weights.h5").exists())
+    # The first one, then one in five seconds, and the last.
+    assert saved == [True, False, False, False, True, False, False, True]
+
+
 def test_a_checkpoint_of_another_name_or_content_is_left_out(tmp_path):
     made = _checkpoints(tmp_path)
     (tmp_path / "epoch-0002.weights.h5").rename(tmp_path / "epoch-0009.weights.h5")
