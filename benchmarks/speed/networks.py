@@ -58,10 +58,17 @@ def gradient_norm(args, **kwargs):
     return training.GradNorm(network(args), weight_decay=WEIGHT_DECAY, **kwargs)
 
 
+def difference(args, **kwargs):
+    """GradNorm by a finite difference in place of double backpropagation."""
+    penalty = training.GradientNormPenalty(difference_step=0.01)
+    return gradient_norm(args, gradient_norm=penalty, **kwargs)
+
+
 METHODS = {
     "plain": plain,
     "IGAM": igam,
     "GradNorm": gradient_norm,
+    "difference": difference,
     "PGD-3": functools.partial(pgd, num_steps=3),
     "PGD-7": pgd,
 }

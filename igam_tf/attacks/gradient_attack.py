@@ -1,7 +1,7 @@
 """FGSM and PGD: repeated steps along the gradient of a loss, inside a ball."""
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import keras
 import numpy as np
@@ -150,15 +150,43 @@ class GradientAttack(GraphAttack):
         numbers: Tensors,
         training: bool,
     ) -> tf.Tensor:
+        def loss(logits):
+            return LOSSES[self.loss](logits, labels)
+
+        return self._ascended(loss, model, images, seed, numbers, training)
+
+    def maximise(
+        self,
+        objective: Callable[[tf.Tensor], tf.Tensor],
+        model: keras.Model,
+        images: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """As `perturb`, for another objective than a loss of labels.
+
+        Args:
+            objective: function of the logits (batch, classes) to numbers (batch,),
+                which stands in the place of `loss`.
+            model, images, seed, training: as of `perturb`.
+
+        Returns:
+            float32 tensor like `images`.
+        """
+        images = tf.stop_gradient(images)
+        numbers = {name: tf.constant(value) for name, value in self.numbers.items()}
+        seed = tf.convert_to_tensor(seed, tf.int32)
+        found = self._ascended(objective, model, images, seed, numbers, training)
+        return tf.stop_gradient(found)
+
+    def _ascended(self, objective, model, images, seed, numbers, training):
         eps, step_size = numbers["eps"], numbers["step_size"]
         noise = uniform_in_ball(images, seed, self.norm)
         start = tf.clip_by_value(images + numbers["start_size"] * noise, 0.0, 1.0)
 
-        def loss(logits):
-            return LOSSES[self.loss](logits, labels)
-
         def one_step(step, adversarial):
-            _, _, gradient = input_gradient(loss, model, adversarial, training)
+            _, _, gradient = input_gradient(objective, model, adversarial, training)
             moved = adversarial + step_size * STEPS[self.norm](gradient)
             return step + 1, project(moved, images, eps, self.norm)
 

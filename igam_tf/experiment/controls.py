@@ -36,9 +36,15 @@ def split(row: str) -> tuple[str, str]:
 
 def rows_of(method: str, controls: Iterable[str]) -> list[str]:
     """Names of a method's rows: its own, and those of the requested controls."""
-    if not METHODS[method].has_controls:
+    settings = METHODS[method]
+    if not settings.has_controls:
         return [method]
-    parts = [part for control in controls for part in CONTROLS[control]]
+    parts = [
+        part
+        for control in controls
+        for part in CONTROLS[control]
+        if settings.matches_gradients or part in OTHER_TEACHERS
+    ]
     return [method, *(f"{method}-{part}" for part in parts)]
 
 

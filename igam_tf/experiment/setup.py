@@ -84,6 +84,7 @@ class Setup:
             norm=penalty.norm,
             ramp_steps=round(penalty.ramp * self.total_steps),
             batch_norm=penalty.batch_norm,
+            difference_step=penalty.difference_step,
         )
 
     def discriminator(

@@ -10,13 +10,14 @@ from igam_tf.models.copying import check_can_be_copied
 _CHANNELS = (1, 3, 4)
 
 
-def before_logits(network: keras.Model) -> keras.Model:
+def before_logits(network: keras.Model, role: str = "teacher") -> keras.Model:
     """A classifier without its logit layer.
 
     Args:
         network: functional or Sequential keras.Model with one input and one output,
             which a Dense layer gives; it may stand in a network inside of it, such as
             one that is put behind a `Rescaling`.
+        role: what it was given as, for errors.
 
     Returns:
         keras.Model from the same input to the features (batch, units), which shares
@@ -25,6 +26,31 @@ def before_logits(network: keras.Model) -> keras.Model:
     Raises:
         ValueError: if there are several inputs or outputs, or no such Dense layer.
     """
+    return _cut(network, role)[0]
+
+
+def features_and_logits(network: keras.Model, role: str = "student") -> keras.Model:
+    """A classifier that gives its features beside its logits, in one pass.
+
+    Args:
+        network, role: as of `before_logits`.
+
+    Returns:
+        keras.Model from the same input to a list (features (batch, units), logits
+        (batch, classes)), which shares the layers of the network.
+
+    Raises:
+        ValueError: as `before_logits`.
+    """
+    features, head = _cut(network, role)
+    logits = features.outputs[0]
+    for layer in head:
+        logits = layer(logits)
+    return keras.Model(features.inputs[0], [features.outputs[0], logits])
+
+
+def _cut(network, role):
+    """The network to its features, and the layers from there to its logits."""
     check_can_be_copied(network)
     # A Sequential model that was never called raises an AttributeError of Keras' own.
     if not getattr(network, "inputs", None):
@@ -43,21 +69,23 @@ def before_logits(network: keras.Model) -> keras.Model:
     last = compat.operation_of_output(network)
     given = compat.inputs_of_output(network)
     if isinstance(last, keras.Model):
-        return keras.Model(network.inputs[0], before_logits(last)(given[0]))
+        inside, head = _cut(last, role)
+        return keras.Model(network.inputs[0], inside(given[0])), head
     if _is_linear(last):
-        return before_logits(keras.Model(network.inputs[0], given[0]))
+        before, head = _cut(keras.Model(network.inputs[0], given[0]), role)
+        return before, [*head, last]
     if not isinstance(last, keras.layers.Dense):
         raise ValueError(
-            f"The teacher {network.name!r} ends in {type(last).__name__} "
+            f"The {role} {network.name!r} ends in {type(last).__name__} "
             f"{last.name!r}; expected a functional keras.Model that ends in the Dense "
             "layer of its logits; igam_tf.models.without_softmax takes a softmax off."
         )
     if len(given[0].shape) != 2:
         raise ValueError(
-            f"The teacher {network.name!r} ends in the Dense layer {last.name!r} of "
+            f"The {role} {network.name!r} ends in the Dense layer {last.name!r} of "
             f"inputs {tuple(given[0].shape)}; expected features (batch, units)."
         )
-    return keras.Model(network.inputs[0], given[0])
+    return keras.Model(network.inputs[0], given[0]), [last]
 
 
 def check_channels_last(shape: Sequence[int | None], what: str) -> None:

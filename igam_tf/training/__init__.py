@@ -8,10 +8,13 @@ from igam_tf.training.edges import EdgeReg
 from igam_tf.training.finetune import finetune, finetuning_optimizer, with_new_logits
 from igam_tf.training.gradient_norm import GradientNormPenalty, GradNorm
 from igam_tf.training.igam import IGAM
+from igam_tf.training.igdm import IGDM
 from igam_tf.training.jarn import JARN
 from igam_tf.training.kdiga import KDIGA
 from igam_tf.training.optimizers import Momentum, piecewise_constant
 from igam_tf.training.pag import PAG
+from igam_tf.training.rrm import RRM
+from igam_tf.training.rslad import RSLAD
 from igam_tf.training.score_matching import train_score_network
 from igam_tf.training.standard import StandardTraining
 
@@ -21,10 +24,13 @@ __all__ = [
     "GradNorm",
     "GradientNormPenalty",
     "IGAM",
+    "IGDM",
     "JARN",
     "KDIGA",
     "Momentum",
     "PAG",
+    "RRM",
+    "RSLAD",
     "StandardTraining",
     "StudentCheckpoint",
     "TrainingMethod",

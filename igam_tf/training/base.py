@@ -85,6 +85,7 @@ class TrainingMethod(Fitting):
         self.micro_batch = micro_batch
         self.seed = seed
         if penalty is not None:
+            penalty.check_student(student)
             loss_terms.check_names([penalty.name], self.reports)
         names = ["loss", *self.reports, *([penalty.name] if penalty else [])]
         self.means = [keras.metrics.Mean(name=name) for name in names]
@@ -159,7 +160,10 @@ class TrainingMethod(Fitting):
 
     def input_gradient_modes(self) -> set[bool]:
         """Modes of the student in which its input gradient is trained on: a set."""
-        modes = (self.input_gradient_mode, getattr(self.penalty, "training", None))
+        modes = (
+            self.input_gradient_mode,
+            getattr(self.penalty, "input_gradient_mode", None),
+        )
         return {mode for mode in modes if mode is not None}
 
     # The step, on one replica.

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import gradients, losses
+from igam_tf import gradients, losses, models
 from igam_tf.settings import setting
-from igam_tf.training import teachers
+from igam_tf.training import finite_differences, teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.teachers import check_choice
 from igam_tf.training.terms import Terms
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.setup import Setup
 
 NORMS = ("l1", "squared_l2")
@@ -41,6 +42,10 @@ class GradientNormPenalty:
         ramp_steps: steps over which the penalty grows from 0 to its weight.
         batch_norm: mode of the network: "inference", frozen statistics, as in the
             paper, which starts from a naturally trained network; or "batch".
+        difference_step: 0, and the penalty is differentiated as it stands; or h, the L2
+            length in [0, 1] pixels of the step of a finite difference, which needs no
+            second derivative (`igam_tf.training.finite_differences`): 0.01 in the code
+            of Finlay & Oberman (2019).
 
     Raises:
         ValueError: if a choice is unknown or a number is negative.
@@ -51,6 +56,7 @@ class GradientNormPenalty:
     norm: str = "l1"
     ramp_steps: int = 0
     batch_norm: str = "inference"
+    difference_step: float = 0.0
 
     #: Name of the term in the logs.
     name: ClassVar[str] = "input_gradient_norm"
@@ -59,13 +65,31 @@ class GradientNormPenalty:
         check_choice("norm", self.norm, NORMS)
         check_choice("batch_norm", self.batch_norm, BATCH_NORM)
         teachers.check_numbers(
-            weight=self.weight, eps=self.eps, ramp_steps=self.ramp_steps
+            weight=self.weight,
+            eps=self.eps,
+            ramp_steps=self.ramp_steps,
+            difference_step=self.difference_step,
         )
+
+    def check_student(self, student: keras.Model) -> None:
+        """Raises ValueError if a difference of a student's losses would be noise."""
+        dtype = models.compute_dtype(student)
+        if self.difference_step and dtype in ("float16", "bfloat16"):
+            raise ValueError(
+                f"difference_step={self.difference_step:g} with a student that "
+                f"computes in {dtype}: expected float32, because two losses so close "
+                "differ by less than their rounding; leave difference_step at 0."
+            )
 
     @property
     def training(self) -> bool:
         """Mode of the network: whether batch norm takes the batch's statistics."""
         return self.batch_norm == "batch"
+
+    @property
+    def input_gradient_mode(self) -> bool | None:
+        """`training`; None if no input gradient is differentiated again."""
+        return None if self.difference_step else self.training
 
     def terms(
         self, method: TrainingMethod, images: tf.Tensor, labels: tf.Tensor
@@ -79,8 +103,29 @@ class GradientNormPenalty:
         Returns:
             Dict of one term (batch,).
         """
-        gradient, _ = self.gradient_and_logits(method.student, images, labels)
-        return {self.name: self.of(gradient, method.optimizer.iterations)}
+        step = method.optimizer.iterations
+        return {self.name: self.and_logits(method.student, images, labels, step)[0]}
+
+    def and_logits(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The penalty of each image at a step (batch,), and the logits of its pass."""
+        if not self.difference_step:
+            gradient, logits = self.gradient_and_logits(model, images, labels)
+            return self.of(gradient, step), logits
+        size, logits = finite_differences.gradient_size(
+            model,
+            images,
+            labels,
+            norm=self.norm,
+            step=self.difference_step,
+            training=self.training,
+        )
+        return self.weighted(size, step), logits
 
     def gradient_and_logits(
         self, model: keras.Model, images: tf.Tensor, labels: tf.Tensor
@@ -93,10 +138,13 @@ class GradientNormPenalty:
     def of(self, gradient: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """The penalty of input gradients (batch, ...) at a step: (batch,)."""
         axes = list(range(1, gradient.shape.rank))
+        size = tf.abs(gradient) if self.norm == "l1" else tf.square(gradient)
+        return self.weighted(tf.reduce_sum(size, axis=axes), step)
+
+    def weighted(self, size: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """The penalty of gradients whose norm is `size` (batch,), at a step."""
         if self.norm == "l1":
-            size = self.eps * tf.reduce_sum(tf.abs(gradient), axis=axes)
-        else:
-            size = tf.reduce_sum(tf.square(gradient), axis=axes)
+            size = self.eps * size
         return self.weight * self.ramp(step) * size
 
     def ramp(self, step: tf.Tensor) -> tf.Tensor | float:
@@ -137,9 +185,10 @@ class GradNorm(TrainingMethod):
     ) -> None:
         super().__init__(student, **kwargs)
         teachers.check_numbers(cross_entropy_weight=cross_entropy_weight)
+        gradient_norm.check_student(student)
         self.cross_entropy_weight = cross_entropy_weight
         self.gradient_norm = gradient_norm
-        self.input_gradient_mode = gradient_norm.training
+        self.input_gradient_mode = gradient_norm.input_gradient_mode
 
     def loss_terms(
         self,
@@ -152,11 +201,12 @@ class GradNorm(TrainingMethod):
     ) -> tuple[Terms, tf.Tensor, Terms]:
         del targets, phase, global_batch
         penalty = self.gradient_norm
-        gradient, logits = penalty.gradient_and_logits(self.student, images, labels)
+        step = self.optimizer.iterations
+        size, logits = penalty.and_logits(self.student, images, labels, step)
         loss = losses.cross_entropy(logits, labels)
         terms = {
             "cross_entropy": self.cross_entropy_weight * loss,
-            penalty.name: penalty.of(gradient, self.optimizer.iterations),
+            penalty.name: size,
         }
         return terms, logits, {}
 
@@ -189,6 +239,15 @@ class Settings(MethodSettings):
         at_least=0,
         below=1,
     )
+
+    def check(self, experiment: Experiment) -> None:
+        step, precision = experiment.penalty.difference_step, experiment.run.precision
+        if step and precision != "float32":
+            raise ValueError(
+                f"--gradient_norm_difference_step={step:g} with --precision="
+                f"{precision}: expected --precision=float32, because two losses so "
+                "close differ by less than their rounding in half precision."
+            )
 
     def starts_from(self) -> str:
         return "" if self.start == "scratch" else self.start

@@ -41,8 +41,11 @@ class MethodSettings(Settings):
     #: Whether it learns from the teacher with logits of the target task.
     needs_teacher: ClassVar[bool] = False
     #: Whether it is trained to be like that teacher, so that `--controls` can put
-    #: something else in the teacher's place; `build` then takes `setup.matched_to`.
+    #: something else in the teacher's place.
     has_controls: ClassVar[bool] = False
+    #: Whether these may also match gradients of zero or of another image; `build` then
+    #: takes `setup.matched_to`. Otherwise they have another teacher, and nothing else.
+    matches_gradients: ClassVar[bool] = True
     #: Whether the row is that teacher itself; nothing is built then.
     is_teacher: ClassVar[bool] = False
     #: Normalisation inside of its students, see `igam_tf.models`.

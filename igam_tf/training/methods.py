@@ -11,10 +11,13 @@ _FILES = (
     "finetune",
     "igam",
     "kdiga",
+    "rrm",
     "jarn",
     "gradient_norm",
     "edges",
     "pag",
+    "rslad",
+    "igdm",
     "adversarial",
 )
 _SETTINGS: list[type[MethodSettings]] = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from igam_tf.experiment import Experiment
+from igam_tf.experiment import Experiment, controls
 from igam_tf.experiment.dry_run import dry_run
 from igam_tf.experiment.plan import plan
 from igam_tf.training.methods import METHODS
@@ -85,6 +85,17 @@ def test_controls_with_a_teacher_of_their_own():
     assert stages["igam-natural_teacher"].inputs == ("finetuned-natural_teacher",)
     assert stages["finetuned-natural_teacher"].inputs == ("teacher-natural_teacher",)
     assert stages["igam-zero"].inputs == ("finetuned",)
+
+
+@pytest.mark.fast
+def test_methods_that_match_no_gradient_have_controls_of_the_teacher_alone():
+    others = ["natural_teacher", "random_teacher"]
+    assert controls.rows_of("rslad", controls.CONTROLS) == [
+        "rslad",
+        *(f"rslad-{name}" for name in others),
+    ]
+    assert controls.rows_of("rrm", ("zero", "shuffled")) == ["rrm"]
+    assert controls.rows_of("igdm", ("zero",)) == ["igdm", "igdm-zero"]
 
 
 def test_earlier_rows_are_evaluated_and_not_trained():

@@ -49,6 +49,7 @@ METHODS = {
     "edges": training.EdgeReg,
     "gradient_norm": training.GradNorm,
     "kdiga": lambda s, **kwargs: training.KDIGA(s, _padded(_student()), **kwargs),
+    "igdm": lambda s, **kwargs: training.IGDM(s, _padded(_student()), **kwargs),
     "pag": lambda s, **kwargs: training.PAG(
         s, lambda x, y: tf.repeat(x[:, None], 3, axis=1), classes=2,
         augmentation=data.Augmentation(pad=1, flip=True, noise=0.1), **kwargs,

@@ -31,11 +31,11 @@ class TableSettings(Settings):
     )
     controls: tuple = setting(
         (),
-        "Control rows of igam and kdiga, which tell what their teacher adds, separated "
-        "by commas: natural_teacher (the same one, trained on natural images), "
-        "random_teacher (with random weights), zero (gradients of zero in place of "
-        "the teacher's), shuffled (the teacher's at another image of the same class, "
-        "and of another class).",
+        "Control rows of igam, kdiga and igdm, which tell what their teacher adds, "
+        "separated by commas: natural_teacher (the same one, trained on natural "
+        "images), random_teacher (with random weights), zero (gradients of zero in "
+        "place of the teacher's), shuffled (the teacher's at another image of the same "
+        "class, and of another class); of rrm and rslad the first two.",
         resumable=True,
         may_be_empty=True,
     )

@@ -101,6 +101,14 @@ class PenaltySettings(Settings):
         flag="gradient_norm_batch_norm",
         choices=("inference", "batch"),
     )
+    difference_step: float = setting(
+        0.0,
+        "L2 length, in [0, 1] pixels, of the step of a finite difference that takes "
+        "the place of double backpropagation in the gradient norm penalty, such as "
+        "0.01; 0: double backpropagation.",
+        flag="gradient_norm_difference_step",
+        at_least=0,
+    )
     clip_norm: float = setting(
         1.0,
         "Global norm to which the rows gradient_norm and edges clip; 0 for none.",
