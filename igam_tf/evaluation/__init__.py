@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
     {
         "alignment_bound": "alignment",
         "compare": "paired",
+        "compare_evaluations": "comparison",
         "compare_many": "paired",
         "correlation": "alignment",
         "evaluate": "accuracy",
