@@ -27,6 +27,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "SPSA": "spsa",
         "Square": "square",
         "StepwiseAttack": "stepwise",
+        "TargetedPGD": "targeted",
         "fgsm": "gradient_attack",
         "parse": "names",
         "pgd": "gradient_attack",

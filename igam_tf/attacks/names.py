@@ -67,6 +67,9 @@ _ATTACKS = [
     Form("fgsm", "gradient_attack.fgsm"),
     Form("pgd{num_steps}[x{num_restarts}]", "gradient_attack.pgd"),
     Form(
+        "pgd{num_steps}-t[x{num_restarts}]", "gradient_attack.pgd", {"targets": "all"}
+    ),
+    Form(
         "cw{num_steps}[x{num_restarts}]", "gradient_attack.pgd", {"loss": "cw_margin"}
     ),
     Form("autoattack", "autoattack.AutoAttack"),
@@ -132,6 +135,7 @@ def parse(
     Args:
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
+            "pgdK-t" is PGD towards every other class in turn.
             "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
             "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa".
         eps: radius of the ball, as a fraction such as 8/255.

@@ -15,6 +15,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "masking_panel": "masking",
         "measure_alignment": "alignment",
         "measured_robustness": "distance",
+        "success_rates": "class_pairs",
         "wilson_interval": "statistics",
     },
 )

@@ -60,7 +60,7 @@ def evaluate(
         eps: radius of the ball of allowed perturbations, a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of
             `igam_tf.attacks.pgd`.
-        norm: "linf" or "l2".
+        norm: "linf" or "l2"; "l1" for FGSM and PGD, without the panel.
         batch_size: number of images attacked at once.
         batch_norm: "inference", or "batch" to attack and classify in training mode
             with the statistics of each batch, as the paper's authors did (batches of

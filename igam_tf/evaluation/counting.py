@@ -8,10 +8,12 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from igam_tf.attacks import Attack, AutoAttack
-from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks import Attack, AutoAttack, GraphAttack, TargetedPGD
+from igam_tf.attacks.classifier import num_classes, takes_any_batch
+from igam_tf.attacks.engine.batching import padded, parts
 from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import by_batch, fingerprints, finite_logits
+from igam_tf.evaluation.class_pairs import added, class_pairs
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
 from igam_tf.evaluation.statistics import proportion
 
@@ -65,7 +67,7 @@ class Counter:
             robust = clean
             if attack is not None:
                 with self._timed(name):
-                    adversarial = self._attacked(name, images, labels)
+                    adversarial = self._attacked(name, images, labels, clean)
                     what = f"the images of {name}"
                     robust = clean & self._is_correct(adversarial, labels, what)
             worst = worst & robust
@@ -133,8 +135,10 @@ class Counter:
     def _num_correct(self, name):
         return sum(int(part.sum()) for part in self._correct[name])
 
-    def _attacked(self, name, images, labels):
+    def _attacked(self, name, images, labels, clean):
         attack = self.attacks[name]
+        if isinstance(attack, GraphAttack) and self._may_leave_out:
+            return self._attacked_where(name, images, labels, clean)
         if isinstance(attack, AutoAttack):
             # All at once: what is left of a portion makes fuller batches.
             outcome = attack.outcome(
@@ -153,6 +157,33 @@ class Counter:
             )
 
         return self._by_batch(call, images, labels)
+
+    @property
+    def _may_leave_out(self):
+        """Whether an image's result is its own, whatever the batch that it is in."""
+        return not self.training and takes_any_batch(self.model)
+
+    def _attacked_where(self, name, images, labels, chosen):
+        """The images; those chosen, of which the result is asked for, under attack."""
+        attack, adversarial = self.attacks[name], images.copy()
+        for rows in parts(np.flatnonzero(chosen), self.batch_size):
+            wanted = padded(rows)
+            some = (self.model, images[wanted], labels[wanted])
+            places = self.num_examples + wanted
+            if isinstance(attack, TargetedPGD):
+                found, targets, reached = attack.reach(*some, first_index=places)
+                pairs = class_pairs(
+                    labels[rows],
+                    targets,
+                    reached[: len(rows)],
+                    num_classes(self.model, images),
+                )
+                kept = self._details.setdefault(name, {})
+                kept["class_pairs"] = added(kept.get("class_pairs"), pairs)
+            else:
+                found = attack(*some, first_index=places)
+            adversarial[rows] = found[: len(rows)]
+        return adversarial
 
     def _is_known(self, images):
         if not self._misclassified:

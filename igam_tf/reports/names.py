@@ -31,12 +31,13 @@ _TITLES = {
 
 def attack_title(name: str) -> str:
     """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
-    form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
+    form = re.fullmatch(r"([a-z]+?)(\d+)(-t)?(?:x(\d+))?", name)
     if form is None:
         return _TITLES.get(name, name)
-    kind, steps, restarts = form.groups()
+    kind, steps, targeted, restarts = form.groups()
     kind = _TITLES.get(kind, kind.upper())
-    return f"{kind}-{steps}" + (f" x{restarts}" if restarts else "")
+    title = f"{kind}-{steps}{'-T' if targeted else ''}"
+    return title + (f" x{restarts}" if restarts else "")
 
 
 def public_settings(settings: dict) -> dict:
