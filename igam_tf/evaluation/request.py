@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from igam_tf.attacks import Attack, AutoAttack, checks, parse
+from igam_tf.attacks import Attack, AutoAttack, MinimumNormAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import Data, check_data, check_ends
@@ -200,6 +200,12 @@ def _check(attacks, *, norm, eps, step_size, batch_norm, panel):
                 "because AutoAttack's parts run on the images that are left, and with "
                 "batch statistics each result depends on the others; for the authors' "
                 "mode use pgd, or its parts one at a time ('apgd-ce', 'square')."
+            )
+        if batch_norm == "batch" and isinstance(attack, MinimumNormAttack):
+            raise ValueError(
+                f"{name} with batch_norm='batch': expected batch_norm='inference', "
+                "because the nearest images come from several steps, and with batch "
+                "statistics each result depends on the others; use pgd in that mode."
             )
     if norm == "l1" and panel and any(attacks.values()):
         raise ValueError(

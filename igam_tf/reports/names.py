@@ -5,7 +5,7 @@ import re
 
 from igam_tf.data import registry
 
-FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves")
+FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robustness")
 #: Those that a run draws at its end.
 OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
@@ -23,7 +23,9 @@ _TITLES = {
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
     "apgd-t": "APGD-T",
+    "ddn": "DDN",
     "fab-t": "FAB-T",
+    "fmn": "FMN",
     "spsa": "SPSA",
     "square": "Square",
 }
