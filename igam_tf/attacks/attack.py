@@ -11,7 +11,6 @@ The page `README.md` beside this file shows how to write one.
 """
 
 import abc
-import typing
 from collections.abc import Hashable
 
 import keras
@@ -128,14 +127,21 @@ class GraphAttack(Attack):
         """
         return self.run(model, images, labels, seed, numbers, False)
 
-    def run_any_batch(self, model: keras.Model, *tensors: typing.Any) -> tf.Tensor:
+    def run_any_batch(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+    ) -> tf.Tensor:
         """`run_shrinking` of the class that has defined `run` last."""
         for kind in type(self).__mro__:
             if "run_shrinking" in vars(kind):
-                return self.run_shrinking(model, *tensors)
+                return self.run_shrinking(model, images, labels, seed, numbers)
             if "run" in vars(kind):
                 break
-        return self.run(model, *tensors, False)
+        return self.run(model, images, labels, seed, numbers, False)
 
     def perturb(
         self,
