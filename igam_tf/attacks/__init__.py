@@ -6,7 +6,8 @@
 Restarts are a wrapper that keeps each image's worst case; AutoAttack is an ensemble of
 four attacks. All share the call above. A `GraphAttack` (FGSM, PGD, restarts of it) can
 also `perturb`, the same inside a `tf.function` (adversarial training); the others run
-from Python on the images that are left (`StepwiseAttack`: APGD, FAB, Square, SPSA).
+from Python on the images that are left (`StepwiseAttack`: APGD, FAB, Square, SPSA, and
+FMN and DDN, which find the smallest perturbation of each image).
 
 `igam_tf.attacks.names` lists the attacks' names without importing TensorFlow; the names
 below import it when they are first used.
@@ -20,13 +21,17 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "APGD": "apgd",
         "Attack": "attack",
         "AutoAttack": "autoattack",
+        "DDN": "ddn",
         "FAB": "fab",
+        "FMN": "fmn",
         "GradientAttack": "gradient_attack",
         "GraphAttack": "attack",
+        "MinimumNormAttack": "minimum_norm",
         "Restarts": "restarts",
         "SPSA": "spsa",
         "Square": "square",
         "StepwiseAttack": "stepwise",
+        "TargetedPGD": "targeted",
         "fgsm": "gradient_attack",
         "parse": "names",
         "pgd": "gradient_attack",

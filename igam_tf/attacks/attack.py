@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks.classifier import num_classes, takes_any_batch
 from igam_tf.attacks.engine.batching import Numbers, Tensors
-from igam_tf.attacks.engine.compilation import compiled
+from igam_tf.attacks.engine.compilation import compiled, compiled_for_any_batch
 from igam_tf.attacks.geometry import image_seeds
 from igam_tf.data import check_labels
 
@@ -110,6 +110,39 @@ class GraphAttack(Attack):
     ) -> tf.Tensor:
         """Adversarial images of one batch; see `perturb` for the arguments."""
 
+    def run_shrinking(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+    ) -> tf.Tensor:
+        """As `run` in inference mode, where batches of any size may be computed.
+
+        An attack may leave out here whatever changes nothing in its result: images that
+        have come to rest, or that need no more restarts. `run` keeps its shapes, for
+        XLA and exports. It is `run` unless a class defines it; a class that derives
+        from such a one and defines `run` alone has its own `run` called.
+        """
+        return self.run(model, images, labels, seed, numbers, False)
+
+    def run_any_batch(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+    ) -> tf.Tensor:
+        """`run_shrinking` of the class that has defined `run` last."""
+        for kind in type(self).__mro__:
+            if "run_shrinking" in vars(kind):
+                return self.run_shrinking(model, images, labels, seed, numbers)
+            if "run" in vars(kind):
+                break
+        return self.run(model, images, labels, seed, numbers, False)
+
     def perturb(
         self,
         model: keras.Model,
@@ -149,20 +182,32 @@ class GraphAttack(Attack):
         labels: np.ndarray | tf.Tensor,
         *,
         training: bool = False,
-        first_index: int = 0,
+        first_index: int | np.ndarray = 0,
     ) -> np.ndarray:
-        """Attacks images as one batch, by a function compiled once per shape."""
+        """Attacks images as one batch, by a function compiled once.
+
+        `first_index` may be an array (batch,) as well: the place of each image.
+        """
         images, labels = checks.images_and_labels(images, labels)
         check_labels(labels, num_classes(model, images))
         seeds = image_seeds(self.seed, first_index, len(images))
         arrays = (images, labels, seeds, self.numbers)
+        key = (type(self), self.structure, training)
+        if training or not takes_any_batch(model):
 
-        def run(model, *tensors):
-            return self.run(model, *tensors, training=training)
+            def run(model, *tensors):
+                return self.run(model, *tensors, training=training)
 
-        attacked = compiled(model, (type(self), self.structure, training), run)
-        adversarial = attacked(*tf.nest.map_structure(tf.constant, arrays)).numpy()
-        _check_result(adversarial, self)
+            attacked = compiled(model, key, run)
+            adversarial = attacked(*tf.nest.map_structure(tf.constant, arrays)).numpy()
+        else:
+
+            def run_any_batch(model, *tensors):
+                return self.run_any_batch(model, *tensors)
+
+            attacked = compiled_for_any_batch(model, key, run_any_batch)
+            adversarial = attacked(*arrays).numpy()
+        check_result(adversarial, self)
         return adversarial
 
 
@@ -175,7 +220,8 @@ def check_in_graph(attack: Attack) -> None:
         )
 
 
-def _check_result(adversarial, attack):
+def check_result(adversarial: np.ndarray, attack: Attack) -> None:
+    """Raises ValueError if an attack met NaN."""
     is_nan = np.isnan(adversarial).reshape(len(adversarial), -1).any(axis=1)
     if is_nan.any():
         raise ValueError(

@@ -74,6 +74,12 @@ def input_gradient(
     return logits, values, gradient
 
 
+def takes_any_batch(model: keras.Model) -> bool:
+    """Whether a model is not built for batches of one size only."""
+    shape = getattr(model, "input_shape", None)
+    return not shape or not isinstance(shape, tuple) or shape[0] is None
+
+
 def num_classes(model: keras.Model, images: np.ndarray) -> int:
     """Number of classes of a classifier, checked by one call on the first few images.
 

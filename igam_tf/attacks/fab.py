@@ -11,7 +11,6 @@ from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import input_gradient, is_wrong, logits_of
 from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
-from igam_tf.attacks.engine.images import ClassifiedImages
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import (
     lengths,
@@ -21,9 +20,8 @@ from igam_tf.attacks.geometry import (
     where,
 )
 from igam_tf.attacks.losses import margin_targeted
+from igam_tf.attacks.nearest import FAR, nearest_images
 from igam_tf.attacks.stepwise import StepwiseAttack
-
-_FAR = 1e10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -114,19 +112,7 @@ class FAB(StepwiseAttack):
             found) and a float32 array (batch,): distances in the norm, 0 for an image
             that is misclassified as it is, infinity where nothing was found.
         """
-        given = ClassifiedImages(model, images, labels, first_index=first_index)
-        attack = self.for_classes(given.num_classes)
-        is_robust = given.look(attack.num_targets).robust
-        found = given.images.copy()
-        distance = np.where(is_robust, np.inf, 0).astype(np.float32)
-        for run in attack.runs():
-            for rows in given.batches(np.flatnonzero(is_robust)):
-                state = given.whole_run(attack, run, rows, reach=np.float32(_FAR))
-                new, reached = state["found"], state["distance"]
-                closer = reached < np.minimum(distance[rows], _FAR)
-                found[rows[closer]] = new[closer]
-                distance[rows[closer]] = reached[closer]
-        return found, distance
+        return nearest_images(self, model, images, labels, first_index=first_index)
 
     def begin(
         self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
@@ -145,7 +131,7 @@ class FAB(StepwiseAttack):
             "targets": start["targets"],
             "adversarial": tf.clip_by_value(point, 0.0, 1.0),
             "found": images,
-            "distance": tf.fill(tf.shape(labels), _FAR),
+            "distance": tf.fill(tf.shape(labels), FAR),
             "misclassified": tf.zeros_like(labels, tf.bool),
         }
 

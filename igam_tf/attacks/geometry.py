@@ -1,13 +1,16 @@
 """The geometry of allowed images: steps, projections and random starts in a ball.
 
-An adversarial image is at most eps away from its original, in Linf or in L2, and stays
-in the box [0, 1]. Everything that an attack needs to move about in there is here.
+An adversarial image is at most eps away from its original, in Linf, L2 or L1, and stays
+in the box [0, 1]. Everything that an attack needs to move about in there is here, but
+for what is particular to L1 (`l1.py`).
 """
 
 import math
 
 import numpy as np
 import tensorflow as tf
+
+from igam_tf.attacks.l1 import project_l1, uniform_l1
 
 _MAX_NEWTON_STEPS = 60
 _TOLERANCE = 1e-6
@@ -54,11 +57,13 @@ def project(
         images: float tensor (batch, ...).
         originals: tensor like `images`, in [0, 1].
         eps: radius of the ball; a scalar, or one number an image, (batch, 1, 1, 1).
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1"; in L1 to the nearest point of both at once.
 
     Returns:
         Tensor like `images`.
     """
+    if norm == "l1":
+        return project_l1(images, originals, eps)
     if norm == "linf":
         inside = tf.clip_by_value(images, originals - eps, originals + eps)
     else:
@@ -88,18 +93,25 @@ def within(
 # Random starts, drawn from seeds alone: without state, whatever the batch.
 
 
-def image_seeds(seed: int, first_index: int, num_images: int) -> np.ndarray:
+def image_seeds(
+    seed: int, first_index: int | np.ndarray, num_images: int
+) -> np.ndarray:
     """One seed an image, from the run's seed and the image's place in the data set.
 
     Args:
         seed: integer, the seed of the run.
-        first_index: place of the first image in its data set.
+        first_index: place of the first image in its data set, or an array
+            (num_images,): the place of each.
         num_images: number of images.
 
     Returns:
         int32 array (num_images, 2).
     """
-    indices = np.arange(first_index, first_index + num_images, dtype=np.int32)
+    if np.ndim(first_index):
+        indices = np.asarray(first_index, np.int32)
+    else:
+        first = int(first_index)
+        indices = np.arange(first, first + num_images, dtype=np.int32)
     return np.stack([np.full_like(indices, seed), indices], axis=1)
 
 
@@ -123,7 +135,7 @@ def uniform_in_ball(images: tf.Tensor, seed: tf.Tensor, norm: str) -> tf.Tensor:
         images: float tensor (batch, ...), of known shape but for the batch.
         seed: int32 tensor [2], one draw for the batch, or [batch, 2], one seed an
             image: then an image's start does not depend on its batch.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
 
     Returns:
         Tensor like `images`.
@@ -159,7 +171,7 @@ def _uniform_l2(shape, seed):
     return tf.math.l2_normalize(normal, axis=1)[:, :d]
 
 
-_UNIT_BALLS = {"linf": _uniform_linf, "l2": _uniform_l2}
+_UNIT_BALLS = {"linf": _uniform_linf, "l2": _uniform_l2, "l1": uniform_l1}
 
 
 # The nearest point of a hyperplane inside the box.
@@ -235,7 +247,14 @@ def lengths(images: tf.Tensor, norm: str) -> tf.Tensor:
     axes = _image_axes(images)
     if norm == "linf":
         return tf.reduce_max(tf.abs(images), axis=axes, keepdims=True)
+    if norm == "l1":
+        return tf.reduce_sum(tf.abs(images), axis=axes, keepdims=True)
     return tf.sqrt(tf.reduce_sum(tf.square(images), axis=axes, keepdims=True))
+
+
+def flat_lengths(images: tf.Tensor, norm: str) -> tf.Tensor:
+    """The norm of each image, (batch,)."""
+    return tf.reshape(lengths(images, norm), [-1])
 
 
 def per_image(values: tf.Tensor, images: tf.Tensor) -> tf.Tensor:

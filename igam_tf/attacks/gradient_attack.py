@@ -1,7 +1,7 @@
 """FGSM and PGD: repeated steps along the gradient of a loss, inside a ball."""
 
 import dataclasses
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import keras
 import numpy as np
@@ -11,10 +11,15 @@ from igam_tf.attacks import checks
 from igam_tf.attacks.attack import GraphAttack
 from igam_tf.attacks.classifier import input_gradient
 from igam_tf.attacks.engine.batching import Numbers, Tensors
+from igam_tf.attacks.engine.repeats import until_they_repeat
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import STEPS, project, uniform_in_ball
+from igam_tf.attacks.l1 import l1_step
 from igam_tf.attacks.losses import LOSSES
 from igam_tf.attacks.restarts import Restarts
+from igam_tf.attacks.targeted import TargetedPGD, checked_targets
+
+NORMS = (*checks.NORMS, "l1")
 
 
 def pgd(
@@ -27,6 +32,7 @@ def pgd(
     random_start: bool = True,
     num_restarts: int = 1,
     seed: int = 0,
+    targets: int | str | Sequence[int] | None = None,
 ) -> GraphAttack:
     """Projected gradient descent (Madry et al. 2018), the last iterate of it.
 
@@ -34,16 +40,20 @@ def pgd(
         eps: radius of the ball, as a fraction of the pixel range, such as 8/255.
         step_size: length of a step in the norm. Default: eps / 4 for Linf, whatever
             the number of steps (2/255 at 8/255: the paper's PGD-5 to PGD-100), and
-            2.5 * eps / num_steps for L2 (Madry et al.).
+            2.5 * eps / num_steps for L2 (Madry et al.) and L1.
         num_steps: number of steps.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1" (sparse steps, see `l1.l1_step`).
         loss: "cross_entropy" or "cw_margin" (the Carlini-Wagner margin, as MadryLab).
         random_start: whether to start from a uniform point of the ball.
         num_restarts: number of random starts; each image's worst case is kept.
         seed: integer, seed of the random starts.
+        targets: a class, several, or "all": towards which images are attacked, one
+            class after the other with all restarts, except towards their own. Each
+            image's worst case is kept. None for away from the true class.
 
     Returns:
-        An attack: `attack(model, images, labels)` returns adversarial images.
+        An attack: `attack(model, images, labels)` returns adversarial images; with
+        targets a `targeted.TargetedPGD`, whose `reach` tells what reached which class.
 
     Raises:
         ValueError: if a hyper-parameter is outside its range, or if several restarts
@@ -61,6 +71,10 @@ def pgd(
         random_start=random_start,
         seed=seed,
     )
+    if targets is not None:
+        return TargetedPGD(
+            attack=attack, targets=checked_targets(targets), num_restarts=num_restarts
+        )
     return Restarts(attack, num_restarts) if num_restarts > 1 else attack
 
 
@@ -71,7 +85,8 @@ def fgsm(*, eps: float, norm: str = "linf", loss: str = "cross_entropy") -> Grap
 
     Args:
         eps: radius of the ball, as a fraction of the pixel range, such as 8/255.
-        norm: "linf", or "l2" for a step along the normalised gradient.
+        norm: "linf", or "l2" for a step along the normalised gradient, "l1" for a
+            sparse one.
         loss: "cross_entropy" or "cw_margin".
 
     Returns:
@@ -107,7 +122,7 @@ class GradientAttack(GraphAttack):
     seed: int
 
     def __post_init__(self):
-        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.one_of("norm", self.norm, NORMS)
         checks.one_of("loss", self.loss, LOSSES)
         checks.radius("eps", self.eps, self.norm)
         checks.step("step_size", self.step_size, self.norm, self.eps)
@@ -150,10 +165,17 @@ class GradientAttack(GraphAttack):
         numbers: Tensors,
         training: bool,
     ) -> tf.Tensor:
-        def loss(logits):
-            return LOSSES[self.loss](logits, labels)
+        return self.whole(model, images, (labels,), seed, numbers, training)
 
-        return self._ascended(loss, model, images, seed, numbers, training)
+    def run_shrinking(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+    ) -> tf.Tensor:
+        return self.shrinking(model, images, (labels,), seed, numbers, False)
 
     def maximise(
         self,
@@ -177,27 +199,78 @@ class GradientAttack(GraphAttack):
         images = tf.stop_gradient(images)
         numbers = {name: tf.constant(value) for name, value in self.numbers.items()}
         seed = tf.convert_to_tensor(seed, tf.int32)
-        found = self._ascended(objective, model, images, seed, numbers, training)
+        found = self.whole(model, images, (), seed, numbers, training, objective)
         return tf.stop_gradient(found)
 
-    def _ascended(self, objective, model, images, seed, numbers, training):
-        eps, step_size = numbers["eps"], numbers["step_size"]
-        noise = uniform_in_ball(images, seed, self.norm)
-        start = tf.clip_by_value(images + numbers["start_size"] * noise, 0.0, 1.0)
+    def whole(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        classes: tuple[tf.Tensor, ...],
+        seed: tf.Tensor,
+        numbers: Tensors,
+        training: bool,
+        objective: Callable[..., tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """All steps of all images, as `run` with an objective of one's own.
 
-        def one_step(step, adversarial):
-            _, _, gradient = input_gradient(objective, model, adversarial, training)
-            moved = adversarial + step_size * STEPS[self.norm](gradient)
-            return step + 1, project(moved, images, eps, self.norm)
+        Args:
+            model, images, seed, numbers, training: as of `run`.
+            classes: integer tensors (batch,), what the objective takes after logits.
+            objective: what is ascended, one number an image; None for the loss.
+        """
+
+        def one_step(step, point):
+            moved = self._step(
+                model, point, images, classes, numbers, training, objective
+            )
+            return step + 1, moved
 
         # The number of steps is a tensor: one graph serves PGD-1 and PGD-1000.
         _, adversarial = tf.while_loop(
             lambda step, _: step < numbers["num_steps"],
             one_step,
-            (0, start),
+            (0, self._start(images, seed, numbers)),
             parallel_iterations=1,
         )
         return adversarial
+
+    def shrinking(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        classes: tuple[tf.Tensor, ...],
+        seed: tf.Tensor,
+        numbers: Tensors,
+        training: bool,
+        objective: Callable[..., tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """As `whole`, but an image whose iterates repeat leaves the batch."""
+
+        def one_step(point, images, *classes):
+            return self._step(
+                model, point, images, classes, numbers, training, objective
+            )
+
+        start = self._start(images, seed, numbers)
+        given = (images, *classes)
+        return until_they_repeat(one_step, start, given, numbers["num_steps"])
+
+    def _start(self, images, seed, numbers):
+        noise = uniform_in_ball(images, seed, self.norm)
+        return tf.clip_by_value(images + numbers["start_size"] * noise, 0.0, 1.0)
+
+    def _step(self, model, point, images, classes, numbers, training, objective):
+        def loss(logits):
+            return (objective or LOSSES[self.loss])(logits, *classes)
+
+        _, _, gradient = input_gradient(loss, model, point, training)
+        if self.norm == "l1":
+            direction = l1_step(gradient, point)
+        else:
+            direction = STEPS[self.norm](gradient)
+        moved = point + numbers["step_size"] * direction
+        return project(moved, images, numbers["eps"], self.norm)
 
     def __repr__(self):
         eps, step_size = fraction(self.eps), fraction(self.step_size)
@@ -211,7 +284,7 @@ class GradientAttack(GraphAttack):
 
 
 def _default_step(eps, num_steps, norm):
-    checks.one_of("norm", norm, checks.NORMS)
+    checks.one_of("norm", norm, NORMS)
     checks.radius("eps", eps, norm)
     checks.whole_number("num_steps", num_steps, 1)
     return eps / 4 if norm == "linf" else 2.5 * eps / num_steps

@@ -67,6 +67,9 @@ _ATTACKS = [
     Form("fgsm", "gradient_attack.fgsm"),
     Form("pgd{num_steps}[x{num_restarts}]", "gradient_attack.pgd"),
     Form(
+        "pgd{num_steps}-t[x{num_restarts}]", "gradient_attack.pgd", {"targets": "all"}
+    ),
+    Form(
         "cw{num_steps}[x{num_restarts}]", "gradient_attack.pgd", {"loss": "cw_margin"}
     ),
     Form("autoattack", "autoattack.AutoAttack"),
@@ -77,6 +80,8 @@ _ATTACKS = [
     Form("fab-t", "fab.FAB"),
     Form("square[{num_queries}]", "square.Square"),
     Form("spsa", "spsa.SPSA"),
+    Form("fmn[{num_steps}]", "fmn.FMN"),
+    Form("ddn[{num_steps}]", "ddn.DDN"),
 ]
 
 EXPECTED = (
@@ -132,8 +137,10 @@ def parse(
     Args:
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
+            "pgdK-t" is PGD towards every other class in turn.
             "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
-            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa".
+            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa";
+            "fmn" or "ddn", or "fmnK" and "ddnK" with K steps.
         eps: radius of the ball, as a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of `pgd`.
         norm: "linf" or "l2".

@@ -86,32 +86,75 @@ class Restarts(GraphAttack):
         training: bool,
     ) -> tf.Tensor:
         def one_run(restart, *worst):
-            # int32 wraps around, as `restart_seed` does.
-            moved = seed + tf.stack([restart * SEED_STRIDE, 0])
+            moved = _moved(seed, restart)
             adversarial = self.attack.run(
                 model, images, labels, moved, numbers, training
             )
-            logits = logits_of(model, adversarial, training)
-            wrong = is_wrong(logits, labels)
-            loss = LOSSES[self.loss](logits, labels)
-            return restart + 1, *_worse_of(worst, (adversarial, wrong, loss))
+            found = self._judged(model, adversarial, labels, training)
+            return restart + 1, *worse_of(worst, found)
 
-        nobody = tf.zeros_like(labels, tf.bool)
-        nothing = (images, nobody, tf.where(nobody, 0.0, -np.inf))
         _, adversarial, *_ = tf.while_loop(
             lambda restart, *_: restart < numbers["num_restarts"],
             one_run,
-            (0, *nothing),
+            (0, *no_results(images, labels)),
             parallel_iterations=1,
         )
         return adversarial
+
+    def run_shrinking(
+        self,
+        model: keras.Model,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        numbers: Tensors,
+    ) -> tf.Tensor:
+        """As `run`; images that a restart has broken are left out of the next ones."""
+
+        def one_run(restart, *worst):
+            rows = tf.where(~worst[1])[:, 0]
+            some = [tf.gather(values, rows) for values in (images, labels, seed)]
+            some[2] = _moved(some[2], restart)
+            adversarial = self.attack.run_any_batch(model, *some, numbers)
+            found = self._judged(model, adversarial, some[1], False)
+            kept = worse_of([tf.gather(values, rows) for values in worst], found)
+            return restart + 1, *(
+                tf.tensor_scatter_nd_update(old, rows[:, None], new)
+                for old, new in zip(worst, kept, strict=True)
+            )
+
+        _, adversarial, *_ = tf.while_loop(
+            lambda restart, _, wrong, __: (
+                (restart < numbers["num_restarts"]) & ~tf.reduce_all(wrong)
+            ),
+            one_run,
+            (0, *no_results(images, labels)),
+            parallel_iterations=1,
+        )
+        return adversarial
+
+    def _judged(self, model, adversarial, labels, training):
+        logits = logits_of(model, adversarial, training)
+        wrong = is_wrong(logits, labels)
+        return adversarial, wrong, LOSSES[self.loss](logits, labels)
 
     def __repr__(self):
         inner = repr(self.attack)
         return f"{inner[:-1]}, num_restarts={self.num_restarts})"
 
 
-def _worse_of(worst, new):
+def _moved(seed, restart):
+    """The seeds of a restart; int32 wraps around, as `restart_seed` does."""
+    return seed + tf.stack([restart * SEED_STRIDE, 0])
+
+
+def no_results(images, labels):
+    """The worst of no runs: images, whether they are wrong, their loss."""
+    nobody = tf.zeros_like(labels, tf.bool)
+    return images, nobody, tf.where(nobody, 0.0, -np.inf)
+
+
+def worse_of(worst, new):
     """Image by image the worse of two results (images, are they wrong, loss)."""
     _, was_wrong, old_loss = worst
     _, now_wrong, new_loss = new

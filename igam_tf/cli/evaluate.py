@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from igam_tf import files
 from igam_tf.attacks import names
 from igam_tf.attacks.fractions import parse_fraction
-from igam_tf.cli import commands, importing, own_data
+from igam_tf.cli import commands, compare, importing, own_data
 from igam_tf.data import registry
 
 _DESCRIPTION = """\
 Evaluates a Keras classifier on the test images of a data set, clean and under attack,
 and looks for signs of gradient masking. Prints a table, and writes everything measured
 as JSON. A killed evaluation goes on where it was when the same command is run again.
+With --compare, two such files are compared image by image (--compare --help).
 """
 _EXAMPLE = """\
 examples:
@@ -22,6 +23,7 @@ examples:
       --attacks=clean,pgd20x5,autoattack --data_dir=DIR
   python -m igam_tf.evaluate mobilenet.keras --dataset=cifar10 \\
       --input_range=0,255 --outputs=probabilities
+  igam-tf evaluate --compare first.results.json second.results.json
 """
 
 
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         int: exit status, 0 or 1.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if compare.is_asked_for(arguments):
+        return compare.main(arguments)
     # First of all: it may register the data set that the parser looks for.
     if own := importing.named(arguments):
         status = commands.run(
@@ -80,12 +84,14 @@ def _parser():
 def _add_attack_arguments(add):
     add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
-        "N restarts, autoattack, autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab-t, "
-        "square, spsa (default: clean,fgsm,pgd20)")  # fmt: skip
+        "N restarts, pgdK-t towards every class, autoattack, autoattack-rand, "
+        "apgd-ce, apgd-dlr, apgd-t, fab-t, square, spsa, fmn, ddn (default: "
+        "clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=_fraction,
         help="radius of the ball (default: 8/255)")  # fmt: skip
     add("--step_size", type=_fraction, help="step of PGD (default: eps / 4 for Linf)")
-    add("--norm", default="linf", choices=("linf", "l2"))
+    add("--norm", default="linf", choices=("linf", "l2", "l1"),
+        help="l1: fgsm, pgd, cw, fmn, with --nopanel (default: linf)")  # fmt: skip
     add("--batch_size", default=128, type=_count, metavar="N")
     add("--max_examples", type=_count, metavar="N", help="test images; all if left out")
     add("--batch_norm", default="inference", choices=("inference", "batch"),

@@ -23,6 +23,7 @@ figures:
   bars              Figure 5: clean and PGD-5 accuracy with 95 % intervals
   alignment         section 6: alignment against measured robustness
   curves            losses by term, accuracy, cosine and time of every training
+  robustness        robust accuracy at every eps, of an evaluation by fmn or ddn
 
 Without --figures, what cannot be drawn (a student or the images are not here) is left
 out, and the page says why.
@@ -122,11 +123,14 @@ def _at_hand(options, results, rows, is_folder):
 def _report_folder(options, results, drawn, models, split, left_out):
     """Table, figures and page of a run folder: their paths."""
     from igam_tf import reports
+    from igam_tf.reports import robustness
 
     folder = options.folder
     figures = options.figures
     if figures is None:
         figures = [name for name in FIGURES if models or name not in OF_MODELS]
+        if not robustness.measured(drawn):
+            figures.remove("robustness")
         if not reports.read_histories(drawn, folder):
             figures.remove("curves")
             left_out.append(f"Curves: no row has its history.csv in {folder}.")
@@ -150,13 +154,17 @@ def _report_folder(options, results, drawn, models, split, left_out):
 def _report_file(options, drawn, models, split, left_out):
     """The page of an evaluation, beside its JSON file; figures are inside only."""
     from igam_tf import reports
+    from igam_tf.reports import robustness
 
+    wanted = options.figures or ("input_gradients", "surfaces", "robustness")
+    figures = [name for name in wanted if name in OF_MODELS] if models else []
+    if "robustness" in wanted and robustness.measured(drawn):
+        figures.append("robustness")
     with tempfile.TemporaryDirectory() as place:
-        if models:
-            wanted = options.figures or ("input_gradients", "surfaces")
+        if figures:
             reports.write_figures(
                 drawn, models, split, place,
-                figures=[name for name in wanted if name in OF_MODELS],
+                figures=figures,
                 examples=options.examples,
                 alignment_examples=options.alignment_examples,
                 seed=options.seed,

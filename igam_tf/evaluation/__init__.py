@@ -7,13 +7,17 @@ __all__, __getattr__, __dir__ = lazy.exports(
     {
         "alignment_bound": "alignment",
         "compare": "paired",
+        "compare_evaluations": "comparison",
         "compare_many": "paired",
         "correlation": "alignment",
+        "distances_of": "curve",
         "evaluate": "accuracy",
         "linearized_robustness": "alignment",
         "masking_panel": "masking",
         "measure_alignment": "alignment",
         "measured_robustness": "distance",
+        "robust_curve": "curve",
+        "success_rates": "class_pairs",
         "wilson_interval": "statistics",
     },
 )

@@ -60,7 +60,7 @@ def evaluate(
         eps: radius of the ball of allowed perturbations, a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of
             `igam_tf.attacks.pgd`.
-        norm: "linf" or "l2".
+        norm: "linf" or "l2"; "l1" for FGSM, PGD and FMN, without the panel.
         batch_size: number of images attacked at once.
         batch_norm: "inference", or "batch" to attack and classify in training mode
             with the statistics of each batch, as the paper's authors did (batches of
@@ -86,9 +86,11 @@ def evaluate(
         (compilation included); "worst_case", the images that are robust under all
         attacks, the panel's among them; the threat model, settings, versions;
         "outcomes", one bit for each image and attack, which
-        `igam_tf.evaluation.compare` takes; "panel", what `masking_panel` returns;
-        "warnings": sentences about signs of gradient masking, or about images of
-        another range than the model is for (that alone, where it is so);
+        `igam_tf.evaluation.compare` takes, and the smallest perturbations that FMN and
+        DDN found, which `igam_tf.evaluation.robust_curve` takes; "panel", what
+        `masking_panel` returns; "warnings": sentences about signs of gradient masking,
+        or about images of another range than the model is for (that alone, where it is
+        so);
         "robustbench": the same under the names of RobustBench's `model_info`.
 
     Raises:

@@ -8,10 +8,19 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from igam_tf.attacks import Attack, AutoAttack
-from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks import (
+    Attack,
+    AutoAttack,
+    GraphAttack,
+    MinimumNormAttack,
+    TargetedPGD,
+)
+from igam_tf.attacks.classifier import num_classes, takes_any_batch
+from igam_tf.attacks.engine.batching import padded, parts
 from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import by_batch, fingerprints, finite_logits
+from igam_tf.evaluation.class_pairs import added, class_pairs
+from igam_tf.evaluation.curve import packed_distances, summary, unpacked_distances
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
 from igam_tf.evaluation.statistics import proportion
 
@@ -51,6 +60,7 @@ class Counter:
         self.num_examples = 0
         self._misclassified = frozenset(misclassified)
         self._correct: dict[str, list] = collections.defaultdict(list)
+        self._distances: dict[str, list] = collections.defaultdict(list)
         self._digest = Digest()
         self._seconds: collections.Counter = collections.Counter()
         self._details: dict[str, dict] = {}
@@ -63,9 +73,12 @@ class Counter:
         worst = clean & ~self._is_known(images)
         for name, attack in self.attacks.items():
             robust = clean
-            if attack is not None:
+            if isinstance(attack, MinimumNormAttack):
                 with self._timed(name):
-                    adversarial = self._attacked(name, images, labels)
+                    robust = self._beyond(name, images, labels, clean)
+            elif attack is not None:
+                with self._timed(name):
+                    adversarial = self._attacked(name, images, labels, clean)
                     what = f"the images of {name}"
                     robust = clean & self._is_correct(adversarial, labels, what)
             worst = worst & robust
@@ -89,6 +102,7 @@ class Counter:
                 "seconds": round(self._seconds[name], 3),
                 "attack": "clean" if attack is None else repr(attack),
                 **self._details.get(name, {}),
+                **self._curve(name),
             }
             for name, attack in self.attacks.items()
         }
@@ -105,7 +119,10 @@ class Counter:
         """Image by image, what `igam_tf.evaluation.compare` takes; ready for JSON."""
         correct = {name: packed(self._all(name)) for name in self.attacks}
         correct["worst_case"] = packed(self._all(_WORST))
-        return {"images": self._digest.state, "correct": correct}
+        found = {"images": self._digest.state, "correct": correct}
+        if self._distances:
+            found["distances"] = self._packed_distances()
+        return found
 
     def state(self) -> dict:
         """Everything counted so far, ready for JSON."""
@@ -113,6 +130,7 @@ class Counter:
         return {
             "num_examples": self.num_examples,
             "correct": {name: packed(self._all(name)) for name in names},
+            "distances": self._packed_distances(),
             "images": self._digest.state,
             "seconds": dict(self._seconds),
             "details": self._details,
@@ -123,6 +141,8 @@ class Counter:
         self.num_examples = state["num_examples"]
         for name, text in state["correct"].items():
             self._correct[name] = [unpacked(text, self.num_examples)]
+        for name, text in state.get("distances", {}).items():
+            self._distances[name] = [unpacked_distances(text, self.num_examples)]
         self._digest = Digest(state["images"])
         self._seconds.update(state["seconds"])
         self._details = state["details"]
@@ -133,8 +153,10 @@ class Counter:
     def _num_correct(self, name):
         return sum(int(part.sum()) for part in self._correct[name])
 
-    def _attacked(self, name, images, labels):
+    def _attacked(self, name, images, labels, clean):
         attack = self.attacks[name]
+        if isinstance(attack, GraphAttack) and self._may_leave_out:
+            return self._attacked_where(name, images, labels, clean)
         if isinstance(attack, AutoAttack):
             # All at once: what is left of a portion makes fuller batches.
             outcome = attack.outcome(
@@ -153,6 +175,69 @@ class Counter:
             )
 
         return self._by_batch(call, images, labels)
+
+    @property
+    def _may_leave_out(self):
+        """Whether an image's result is its own, whatever the batch that it is in."""
+        return not self.training and takes_any_batch(self.model)
+
+    def _attacked_where(self, name, images, labels, chosen):
+        """The images; those chosen, of which the result is asked for, under attack."""
+        attack, adversarial = self.attacks[name], images.copy()
+        for rows in parts(np.flatnonzero(chosen), self.batch_size):
+            wanted = padded(rows)
+            some = (self.model, images[wanted], labels[wanted])
+            places = self.num_examples + wanted
+            if isinstance(attack, TargetedPGD):
+                found, targets, reached = attack.reach(*some, first_index=places)
+                pairs = class_pairs(
+                    labels[rows],
+                    targets,
+                    reached[: len(rows)],
+                    num_classes(self.model, images),
+                )
+                kept = self._details.setdefault(name, {})
+                kept["class_pairs"] = added(kept.get("class_pairs"), pairs)
+            else:
+                found = attack(*some, first_index=places)
+            adversarial[rows] = found[: len(rows)]
+        return adversarial
+
+    def _beyond(self, name, images, labels, clean):
+        """Which images have no perturbation within eps, of an attack that measures."""
+        attack = self.attacks[name]
+        found, distances = attack.nearest(
+            self.model,
+            images,
+            labels,
+            first_index=self.num_examples,
+            batch_size=self.batch_size,
+        )
+        # What is said to be found is looked at once more, as with any attack.
+        right = self._is_correct(found, labels, f"the images of {name}")
+        distances = np.where(right & (distances > 0), np.float32(np.inf), distances)
+        distances = np.where(clean, distances, np.float32(0))
+        self._distances[name].append(distances)
+        forward, backward = attack.image_passes()
+        attacked = int((distances > 0).sum())
+        kept = self._details.setdefault(name, {})
+        for kind, count in (
+            ("forward_passes", len(images) + attacked * forward),
+            ("backward_passes", attacked * backward),
+        ):
+            kept[kind] = kept.get(kind, 0) + count
+        return distances > np.float32(attack.eps)
+
+    def _curve(self, name):
+        if name not in self._distances:
+            return {}
+        return summary(np.concatenate(self._distances[name]), self.attacks[name].eps)
+
+    def _packed_distances(self):
+        return {
+            name: packed_distances(np.concatenate(parts))
+            for name, parts in self._distances.items()
+        }
 
     def _is_known(self, images):
         if not self._misclassified:

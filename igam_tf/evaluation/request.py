@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from igam_tf.attacks import Attack, AutoAttack, checks, parse
+from igam_tf.attacks import Attack, AutoAttack, MinimumNormAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import Data, check_data, check_ends
@@ -14,7 +14,7 @@ from igam_tf.evaluation.counting import STATE_VERSION
 from igam_tf.evaluation.masking import PANEL_VERSION, named_models
 
 BATCH_NORM = ("inference", "batch")
-THREAT_MODELS = {"linf": "Linf", "l2": "L2"}
+THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,8 @@ def checked(
     """
     # Longer than forty lines because of its arguments, which are handed on by name.
     attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
-    _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm)
+    _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm,
+           panel=panel)  # fmt: skip
     checks.whole_number("batch_size", batch_size, 1)
     checks.whole_number("panel_examples", panel_examples, 1)
     if max_examples is not None:
@@ -186,9 +187,9 @@ def _named(attacks, *, eps, norm, step_size, seed):
     return named
 
 
-def _check(attacks, *, norm, eps, step_size, batch_norm):
+def _check(attacks, *, norm, eps, step_size, batch_norm, panel):
     checks.one_of("batch_norm", batch_norm, BATCH_NORM)
-    checks.one_of("norm", norm, checks.NORMS)
+    checks.one_of("norm", norm, tuple(THREAT_MODELS))
     checks.radius("eps", eps, norm)
     if step_size is not None:
         checks.step("step_size", step_size, norm, eps)
@@ -200,6 +201,17 @@ def _check(attacks, *, norm, eps, step_size, batch_norm):
                 "batch statistics each result depends on the others; for the authors' "
                 "mode use pgd, or its parts one at a time ('apgd-ce', 'square')."
             )
+        if batch_norm == "batch" and isinstance(attack, MinimumNormAttack):
+            raise ValueError(
+                f"{name} with batch_norm='batch': expected batch_norm='inference', "
+                "because the nearest images come from several steps, and with batch "
+                "statistics each result depends on the others; use pgd in that mode."
+            )
+    if norm == "l1" and panel and any(attacks.values()):
+        raise ValueError(
+            "norm is 'l1' with the masking panel, whose attacks are of Linf and L2: "
+            "expected panel=False (--nopanel)."
+        )
 
 
 def _no_larger_than(data, batch_size, max_examples):

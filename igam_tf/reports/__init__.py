@@ -21,6 +21,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "plot_curves": "curves",
         "plot_input_gradients": "input_gradients",
         "plot_loss_surface": "surfaces",
+        "plot_robustness": "robustness",
         "read_histories": "histories",
         "write_figures": "figures",
         "write_page": "page",

@@ -17,6 +17,7 @@ from igam_tf.reports.curves import plot_curves
 from igam_tf.reports.histories import read_histories
 from igam_tf.reports.input_gradients import plot_input_gradients
 from igam_tf.reports.names import FIGURES, OF_A_RUN, OF_MODELS
+from igam_tf.reports.robustness import plot_robustness
 from igam_tf.reports.style import save_figure
 from igam_tf.reports.surfaces import plot_loss_surface
 
@@ -48,7 +49,7 @@ def write_figures(
         split: `igam_tf.data.Split` of test images, or None where no figure needs them.
         folder: where to write; the run folder, where the histories of `curves` are.
         figures: names among `input_gradients`, `surfaces`, `bars`, `alignment`,
-            `curves`.
+            `curves`, `robustness`.
         examples: rows of input gradients.
         alignment_examples: images of the alignment figure.
         seed: integer, of random directions and starts.
@@ -76,6 +77,7 @@ def write_figures(
         "bars": lambda: plot_bars(results, attacks=_attacks_of_bars(results)),
         "alignment": lambda: _alignment(titled, split, alignment_examples, seed),
         "curves": lambda: plot_curves(read_histories(results, folder)),
+        "robustness": lambda: plot_robustness(results),
     }
     paths = []
     for name in figures:

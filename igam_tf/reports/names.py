@@ -5,7 +5,7 @@ import re
 
 from igam_tf.data import registry
 
-FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves")
+FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robustness")
 #: Those that a run draws at its end.
 OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
@@ -23,7 +23,9 @@ _TITLES = {
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
     "apgd-t": "APGD-T",
+    "ddn": "DDN",
     "fab-t": "FAB-T",
+    "fmn": "FMN",
     "spsa": "SPSA",
     "square": "Square",
 }
@@ -31,12 +33,13 @@ _TITLES = {
 
 def attack_title(name: str) -> str:
     """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
-    form = re.fullmatch(r"([a-z]+?)(\d+)(?:x(\d+))?", name)
+    form = re.fullmatch(r"([a-z]+?)(\d+)(-t)?(?:x(\d+))?", name)
     if form is None:
         return _TITLES.get(name, name)
-    kind, steps, restarts = form.groups()
+    kind, steps, targeted, restarts = form.groups()
     kind = _TITLES.get(kind, kind.upper())
-    return f"{kind}-{steps}" + (f" x{restarts}" if restarts else "")
+    title = f"{kind}-{steps}{'-T' if targeted else ''}"
+    return title + (f" x{restarts}" if restarts else "")
 
 
 def public_settings(settings: dict) -> dict:

@@ -41,6 +41,9 @@ def test_autoattack_and_its_parts():
         "spsa": attacks.SPSA(**plain),
         "square": attacks.Square(**plain),
         "square200": attacks.Square(num_queries=200, **plain),
+        "fmn": attacks.FMN(eps=8 / 255, norm="l2"),
+        "ddn": attacks.DDN(eps=8 / 255),
+        "ddn20": attacks.DDN(eps=8 / 255, num_steps=20),
     }.items():
         assert attacks.parse(name, **SETTINGS) == attack
         names.check(name)

@@ -164,7 +164,7 @@ def test_eps_of_zero_leaves_the_images():
         ({"eps": -0.1}, "eps"),
         ({"eps": float("nan")}, "eps"),
         ({"eps": 8}, "divide by 255"),
-        ({"eps": 0.1, "norm": "l1"}, "norm"),
+        ({"eps": 0.1, "norm": "l0"}, "norm"),
         ({"eps": 0.1, "num_steps": 0}, "num_steps"),
         ({"eps": 0.1, "num_steps": 2.5}, "num_steps"),
         ({"eps": 0.1, "step_size": -1}, "step_size"),

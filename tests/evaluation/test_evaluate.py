@@ -137,9 +137,12 @@ def test_nothing_is_retraced_for_a_last_batch():
     )
     names = ("clean", "fgsm", "pgd2", "pgd5")
     settings = {"attacks": names, "eps": 0.1, "batch_size": 8, **QUIET}
-    igam_tf.evaluate(model, test_data(8), **settings)
+    images, _ = test_data(27)
+    # All are right, and so all are attacked.
+    labels = model(images).numpy().argmax(axis=1)
+    igam_tf.evaluate(model, (images[:8], labels[:8]), **settings)
     calls = counter.calls
-    result = igam_tf.evaluate(model, test_data(27), **settings)
+    result = igam_tf.evaluate(model, (images, labels), **settings)
     assert counter.calls == calls
     assert result["num_examples"] == 27
 
@@ -286,7 +289,7 @@ NOTHING = (np.zeros((0, 8, 8, 1), np.float32), np.zeros(0, np.int32))
         ({"panel_examples": 0}, "panel_examples"),
         ({"attacks": [attacks.fgsm(eps=0.3)]}, "one threat model"),
         ({"eps": 8}, "divide by 255"),
-        ({"norm": "l1"}, "norm is 'l1'"),
+        ({"norm": "l0"}, "norm is 'l0'"),
         ({"batch_norm": "training"}, "batch_norm is 'training'"),
         ({"batch_size": 0}, "batch_size"),
         ({"max_examples": 0}, "max_examples"),

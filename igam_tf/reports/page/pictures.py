@@ -29,6 +29,11 @@ FIGURES = {
         "What a model's gradient says of each image, against the distance of the "
         "nearest adversarial image that PGD found.",
     ),
+    "robustness": (
+        "Robust accuracy over eps",
+        "The share of the test images whose smallest adversarial perturbation that was "
+        "found is larger than eps. The dotted line is the eps of the evaluation.",
+    ),
 }
 # Larger images are stored as JPEG: as PNG, a table's would be tens of megabytes.
 _SMALL = 64

@@ -1,0 +1,94 @@
+"""Two evaluations compared under every attack that both have, and what must agree."""
+
+import math
+
+from igam_tf.attacks.fractions import fraction
+from igam_tf.evaluation.paired import attacks_of, compare
+
+_WORST_CASE = "worst_case"
+
+
+def compare_evaluations(
+    first: dict, second: dict, *, confidence: float = 0.95
+) -> dict[str, object]:
+    """Compares two evaluations image by image, under each attack that both have.
+
+    Each attack is compared by itself, as `igam_tf.evaluation.compare` does; p-values
+    are not corrected for the number of attacks. The worst case is compared only where
+    both models faced the same attacks: of two models, the one that was attacked by more
+    would lose for that alone.
+
+    Args:
+        first, second: results of `igam_tf.evaluate`.
+        confidence: of the intervals.
+
+    Returns:
+        Dict, ready for JSON: "num_examples", "threat_model", "eps", "confidence",
+        "attacks" (dict from attack to what `compare` returns) and "notes" (sentences
+        about what was left out, or differs without forbidding the comparison).
+
+    Raises:
+        ValueError: if either has no outcomes, if they have no attack in common, or if
+            images, norm or radius differ.
+    """
+    _check_threat_models(first, second)
+    names = [name for name in attacks_of(first) if name in attacks_of(second)]
+    only = [name for name in attacks_of(first) if name not in names]
+    only += [name for name in attacks_of(second) if name not in names]
+    is_fair = not only and bool(first.get("panel")) == bool(second.get("panel"))
+    notes = _notes(first, second, names)
+    if only:
+        notes.append(f"In one of the two only, and not compared: {', '.join(only)}.")
+    if _WORST_CASE in names and not is_fair:
+        names.remove(_WORST_CASE)
+        notes.append(
+            "The worst cases are not compared, because the two models did not face the "
+            "same attacks (the panel's among them)."
+        )
+    if not names:
+        raise ValueError(
+            "the two results have no attack in common "
+            f"({', '.join(attacks_of(first)) or 'no outcomes'}; "
+            f"{', '.join(attacks_of(second)) or 'no outcomes'}): expected outcomes of "
+            "the same attack; evaluate both models with the same --attacks."
+        )
+    compared = {
+        name: compare(first, second, name, confidence=confidence) for name in names
+    }
+    return {
+        "num_examples": first["num_examples"],
+        "threat_model": first["threat_model"],
+        "eps": first["eps"],
+        "confidence": confidence,
+        "attacks": compared,
+        "notes": notes,
+    }
+
+
+def _check_threat_models(first, second):
+    for key, what in (("threat_model", "norm"), ("eps", "radius")):
+        one, other = first.get(key), second.get(key)
+        same = one == other
+        if key == "eps" and None not in (one, other):
+            same = math.isclose(one, other, rel_tol=1e-9)
+            one, other = fraction(one), fraction(other)
+        if not same or one is None:
+            raise ValueError(
+                f"the {what} of the two results is {one} and {other}: expected one "
+                "threat model, because another ball is another question; evaluate both "
+                "with the same --norm and --eps."
+            )
+
+
+def _notes(first, second, names):
+    notes = []
+    modes = [result.get("batch_norm") for result in (first, second)]
+    if modes[0] != modes[1]:
+        notes.append(f"Batch norm is in another mode: {modes[0]} and {modes[1]}.")
+    for name in names:
+        attacks = [
+            result["attacks"].get(name, {}).get("attack") for result in (first, second)
+        ]
+        if attacks[0] != attacks[1]:
+            notes.append(f"{name} is not the same: {attacks[0]} and {attacks[1]}.")
+    return notes
