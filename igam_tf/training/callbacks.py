@@ -9,99 +9,17 @@ import pathlib
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import keras
 
 from igam_tf import files
-
-if TYPE_CHECKING:
-    from igam_tf.training.base import TrainingMethod
-
-#: SHA-256 of each checkpoint.
-DIGESTS = "digests.json"
+from igam_tf.training.checkpoint import DIGESTS as DIGESTS
+from igam_tf.training.checkpoint import Checkpoint as Checkpoint
 
 
 class TrainingDivergedError(ArithmeticError):
     """The loss became NaN or infinite."""
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole training state after each epoch, and restores the newest.
-
-    Networks, both optimizers and step counters are kept; with data that depend on the
-    epoch alone (`igam_tf.data.training_batches`), a resumed training continues bit for
-    bit on the CPU.
-
-    Args:
-        folder: where `epoch-0007.weights.h5` goes; the last two are kept.
-    """
-
-    def __init__(self, folder: str | os.PathLike) -> None:
-        super().__init__()
-        self.folder = pathlib.Path(folder)
-
-    def restore(self, method: TrainingMethod) -> int:
-        """Loads the newest readable checkpoint into a compiled method.
-
-        Args:
-            method: compiled `TrainingMethod` of the same networks.
-
-        Returns:
-            Number of finished epochs; 0 if there is no checkpoint.
-
-        Raises:
-            ValueError: if checkpoints exist, but none of them can be read.
-        """
-        problems, recorded = [], self._recorded()
-        for path in sorted(self.folder.glob("epoch-*.weights.h5"), reverse=True):
-            try:
-                self._check(path, recorded)
-                method.load_weights(path)
-            except (OSError, ValueError, KeyError) as error:
-                problems.append(f"{path}: {error}")
-                continue
-            for problem in problems:
-                print(f"Left out: {problem}", file=sys.stderr, flush=True)
-            return int(path.name[len("epoch-") :].split(".")[0])
-        if problems:
-            raise ValueError(
-                "No checkpoint could be read; delete the folder to start anew.\n"
-                + "\n".join(problems)
-            )
-        return 0
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        del logs
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
-        with files.replacing(path) as temporary:
-            self.model.save_weights(temporary)
-            # Before the file has its name, as in the run folder.
-            self._record(path.name, files.digest(temporary))
-        for old in sorted(self.folder.glob("epoch-*.weights.h5"))[:-2]:
-            old.unlink()
-
-    def _recorded(self):
-        """Digest of each checkpoint; {} of a folder of an earlier version."""
-        way_out = (
-            "delete the folder to start anew, or this file alone, if you trust the "
-            "checkpoints beside it"
-        )
-        return files.read_json(self.folder / DIGESTS, way_out=way_out) or {}
-
-    def _record(self, name, digest):
-        kept = {n: d for n, d in self._recorded().items() if (self.folder / n).exists()}
-        files.write_json(self.folder / DIGESTS, {**kept, name: digest})
-
-    def _check(self, path, recorded):
-        """Raises ValueError if a checkpoint is not the one that was written."""
-        if not recorded:
-            return
-        if path.name not in recorded:
-            raise ValueError("it was not written under this name; delete it")
-        if files.digest(path) != recorded[path.name]:
-            raise ValueError("its SHA-256 is not the recorded one; delete it")
 
 
 class History(keras.callbacks.Callback):
