@@ -115,7 +115,7 @@ class StreamedImages:
     def __getitem__(self, index: Any) -> np.ndarray:
         places = np.arange(len(self))[index]
         if places.size * np.prod(self.image_shape) > STREAM_ABOVE:
-            self._refuse(places.size)
+            raise self._too_many(places.size)
         flat = places.ravel()
         decoded = np.empty((flat.size, *self.image_shape), np.uint8)
         for start in range(0, flat.size, _PORTION):
@@ -126,7 +126,7 @@ class StreamedImages:
         return decoded.reshape(*places.shape, *self.image_shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        self._refuse(len(self))
+        raise self._too_many(len(self))
 
     def fetch(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Reads images, and looks at their headers.
@@ -204,8 +204,8 @@ class StreamedImages:
 
         return call
 
-    def _refuse(self, count):
-        raise ValueError(
+    def _too_many(self, count):
+        return ValueError(
             f"{self.name} is streamed: {count:,} of its images "
             f"({gibibytes(count, self.image_shape)} decoded) are needed in memory at "
             "once here. Pass a smaller --image_size (image_size=), fewer "

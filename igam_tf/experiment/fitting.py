@@ -51,7 +51,9 @@ def fit(
     run.record()
     steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
     checkpoint = callbacks.Checkpoint(
-        run.folder.file(stage, "checkpoints"), run.experiment.run.checkpoint_steps
+        run.folder.file(stage, "checkpoints"),
+        run.experiment.run.checkpoint_steps,
+        writes=run.is_chief,
     )
     held_out = data.Split(
         task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
@@ -78,10 +80,7 @@ def fit(
             steps_per_epoch=steps_per_epoch - first_step,
             validation_data=data.evaluation_batches(held_out, 250),
             verbose=0,
-            callbacks=[
-                callbacks.StopOnDivergence(),
-                *(_written(run, stage, checkpoint, held_out) if run.is_chief else ()),
-            ],
+            callbacks=_callbacks(run, stage, checkpoint, held_out, epochs),
         )
         if not first_step:
             return
@@ -96,23 +95,24 @@ def _restored(checkpoint, method):
     return checkpoint.restore(method), checkpoint.first_step
 
 
-def _written(run, stage, checkpoint, held_out):
-    """Callbacks of the one process that writes."""
-    written = [
-        callbacks.Progress(stage),
-        callbacks.History(run.folder.file(stage, "history.csv")),
-        checkpoint,
-    ]
-    if run.experiment.run.tensorboard:
-        shown = held_out.images[:TENSORBOARD_IMAGES]
-        written.append(
+def _callbacks(run, stage, checkpoint, held_out, epochs):
+    """Those of every process, and in between those of the one that writes."""
+    found = [callbacks.StopOnDivergence()]
+    if run.is_chief:
+        found += [
+            callbacks.Progress(stage, epochs=epochs),
+            callbacks.History(run.folder.file(stage, "history.csv")),
+        ]
+    if run.is_chief and run.experiment.run.tensorboard:
+        found.append(
             TensorBoardLog(
                 run.folder.file(stage, "tensorboard"),
-                shown,
+                held_out.images[:TENSORBOARD_IMAGES],
                 held_out.labels[:TENSORBOARD_IMAGES],
             )
         )
-    return written
+    # Last: an epoch that it has saved is in the history.
+    return [*found, checkpoint]
 
 
 def _largest_divisor(number, limit):

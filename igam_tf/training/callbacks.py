@@ -118,12 +118,19 @@ class Progress(keras.callbacks.Callback):
     Args:
         label: what is being trained.
         log_seconds: seconds between two lines of a log file.
+        epochs: number of all epochs, where `fit` is given a part of them.
     """
 
     def __init__(
-        self, label: str, *, log_seconds: float = 15.0, stream: TextIO | None = None
+        self,
+        label: str,
+        *,
+        log_seconds: float = 15.0,
+        stream: TextIO | None = None,
+        epochs: int | None = None,
     ) -> None:
         super().__init__()
+        self.epochs = epochs
         self.label = label
         self.log_seconds = log_seconds
         self.stream = stream or sys.stdout
@@ -131,6 +138,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._start = self._last = time.monotonic()
+        self._epochs = self.epochs or self.params["epochs"]
         self._first_epoch: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -148,14 +156,14 @@ class Progress(keras.callbacks.Callback):
             self._write(self._epoch + (batch + 1) / steps, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch + 1 == self.params["epochs"]:
+        if epoch + 1 == self._epochs:
             self._write(epoch + 1, logs or {}, last=True)
 
     def _write(self, epochs_done, logs, *, last=False):
         self._last = time.monotonic()
         elapsed = self._last - self._start
         done = max(epochs_done - self._first_epoch, 1e-9)
-        left = elapsed / done * (self.params["epochs"] - epochs_done)
+        left = elapsed / done * (self._epochs - epochs_done)
         when = f"{_minutes(elapsed)} taken" if last else f"{_minutes(left)} left"
         shown = [
             f"{_column(name)} {100 * float(logs[name]):.1f} %"
@@ -164,7 +172,7 @@ class Progress(keras.callbacks.Callback):
         ]
         line = "  ".join(
             [
-                f"{self.label}: epoch {math.ceil(epochs_done)}/{self.params['epochs']}",
+                f"{self.label}: epoch {math.ceil(epochs_done)}/{self._epochs}",
                 f"loss {float(logs.get('loss', 0)):.3f}",
                 *shown,
                 when,

@@ -34,13 +34,17 @@ class Checkpoint(keras.callbacks.Callback):
         folder: where `epoch-0007.weights.h5` goes, and within the eighth epoch
             `epoch-0007-step-00000120.weights.h5`; the last two are kept.
         every_steps: steps after which to save within an epoch; 0 for never.
+        writes: whether this process writes, and does not only go on.
 
     Attributes:
         first_step: steps of the unfinished epoch that are in what `restore` loaded.
     """
 
-    def __init__(self, folder: str | os.PathLike, every_steps: int = 0) -> None:
+    def __init__(
+        self, folder: str | os.PathLike, every_steps: int = 0, *, writes: bool = True
+    ) -> None:
         super().__init__()
+        self.writes = writes
         self.folder = pathlib.Path(folder)
         self.every_steps = every_steps
         self.first_step = 0
@@ -106,6 +110,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._save(f"epoch-{epoch + 1:04d}.weights.h5")
 
     def _save(self, name):
+        if not self.writes:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / name
         with files.replacing(path) as temporary:

@@ -24,7 +24,7 @@ _BEFORE, _AFTER = 12, 4
 class RecordSource:
     """Images of a split, as `igam_tf.data.streamed.Source`.
 
-    Only the places of the records are held, 12 bytes an image.
+    Only the places of the records are held, 20 bytes an image.
 
     Args:
         name: of the data, for errors.
