@@ -25,6 +25,7 @@ class Purpose(enum.IntEnum):
     DENOISER_LEVEL = 10
     DENOISER_NOISE = 11
     DENOISER_LABEL = 12
+    RESIZED_CROP = 30
 
 
 def set_seed(seed: int) -> None:

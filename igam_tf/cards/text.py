@@ -168,7 +168,13 @@ def _attack(card, file):
 
 def _own_data(card):
     """Further arguments of data of one's own, which the reader has to have."""
-    defaults = {"image_size": "", "test_fraction": 0.2, "split_seed": 0}
+    defaults = {
+        "image_size": "",
+        "test_fraction": 0.2,
+        "split_seed": 0,
+        "stream": "auto",
+        "center_crop": 0.0,
+    }
     given = {name: card["settings"].get(name, d) for name, d in defaults.items()}
     return "".join(
         f", {name}={value!r}"

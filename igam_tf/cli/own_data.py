@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from igam_tf.data import registry
+from igam_tf.data.own.options import STREAM
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="chooses those test images (default: 0)")  # fmt: skip
     add("--skip_unreadable", action="store_true", default=None,
         help="leave out those of your own images that cannot be decoded")  # fmt: skip
+    add("--stream", nargs="?", const="true", choices=STREAM,
+        help="decode your own images when they are needed, and not into memory once "
+        "(default: auto, if all of them would take more than 4 GiB)")  # fmt: skip
+    add("--center_crop", type=float, metavar="PART",
+        help="part of the side that is kept of your own images, in the centre "
+        "(default: 0.875 of streamed images, the whole of others)")  # fmt: skip
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -31,7 +38,14 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: if the data set is a registered one, which they do not concern.
     """
-    names = ("image_size", "test_fraction", "split_seed", "skip_unreadable")
+    names = (
+        "image_size",
+        "test_fraction",
+        "split_seed",
+        "skip_unreadable",
+        "stream",
+        "center_crop",
+    )
     found = {name: getattr(options, name) for name in names}
     found = {name: value for name, value in found.items() if value is not None}
     if found and not registry.is_own(options.dataset):

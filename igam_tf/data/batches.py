@@ -1,17 +1,25 @@
 """From arrays in memory to tf.data: shuffling, augmentation, batches.
 
 Shuffling is a stateless function of (seed, epoch) and augmentation of (seed, epoch,
-step), so that a run that resumes at epoch 3 sees what an uninterrupted one would have
-seen. The images stay one uint8 tensor that the pipeline captures: it is never a
-constant of a graph (those end at 2 GB), and a batch costs one gather.
+step), so that a run that resumes at epoch 3, or within it, sees what an uninterrupted
+one would have seen. The images stay one uint8 tensor that the pipeline captures: it is
+never a constant of a graph (those end at 2 GB), and a batch costs one gather. Of
+streamed images the same indices are decoded instead.
 """
 
+import contextlib
+import re
 import typing
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from igam_tf.data.augmenting import GENERATOR as _GENERATOR
+from igam_tf.data.augmenting import augmented, decoded, streamed
+from igam_tf.data.augmenting import crop_and_flip as crop_and_flip
+from igam_tf.data.own.pictures import UnreadableError
 from igam_tf.data.partners import Partners
 from igam_tf.data.registry import Augmentation
 from igam_tf.data.task import Split
@@ -19,8 +27,9 @@ from igam_tf.pixels import as_float
 
 # Independent streams of random numbers from one (seed, epoch).
 _SHUFFLE, _AUGMENT, _PARTNERS = 0, 1, 2
-# Spelled out: "auto" may choose another generator on another device.
-_GENERATOR = "philox"
+# Batches of streamed images that are decoded at once, and that wait decoded: their
+# number is fixed, so that the memory is.
+_DECODING, _WAITING = 2, 2
 # TensorFlow copies an array that it takes: once a split, not once a data set.
 _TENSORS: weakref.WeakKeyDictionary[Split, tuple[tf.Tensor, tf.Tensor]] = (
     weakref.WeakKeyDictionary()
@@ -35,7 +44,7 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
         batch_size: images a batch.
     """
     check_count("batch_size", batch_size)
-    return -(-len(split.labels) // batch_size)
+    return -(-len(split) // batch_size)
 
 
 def training_batches(
@@ -45,6 +54,7 @@ def training_batches(
     augmentation: Augmentation,
     seed: int,
     first_epoch: int = 0,
+    first_step: int = 0,
     repeat: bool = True,
     partners: str | None = None,
 ) -> tf.data.Dataset:
@@ -60,6 +70,7 @@ def training_batches(
         augmentation: `Augmentation`.
         seed: of shuffling and augmentation; nothing else changes them.
         first_epoch: number of the epoch to begin with, 0 unless a run resumes.
+        first_step: number of its steps that are left out: nothing is read for them.
         repeat: whether to go on after one epoch, for ever.
         partners: "same_class" or "other_class": each image comes with another image,
             drawn anew in each epoch, of its class or of another one; None: alone.
@@ -70,10 +81,17 @@ def training_batches(
         the partners), labels).
 
     Raises:
-        ValueError: if batch_size, seed or first_epoch is not a whole number in range,
-            or an image has no partner.
+        ValueError: if batch_size, seed, first_epoch or first_step is not a whole number
+            in range, or an image has no partner.
     """
     check_count("first_epoch", first_epoch, at_least=0)
+    check_count("first_step", first_step, at_least=0)
+    length = steps_per_epoch(split, batch_size) - first_step
+    if length < 1:
+        raise ValueError(
+            f"first_step={first_step}: an epoch has {length + first_step} steps; "
+            "expected less, or 0 of the next epoch."
+        )
     last = np.iinfo(np.int64).max if repeat else first_epoch + 1
     epochs = tf.data.Dataset.range(first_epoch, last)
     return _shuffled_epochs(
@@ -82,7 +100,8 @@ def training_batches(
         batch_size,
         augmentation=augmentation,
         seed=seed,
-        length=None if not repeat else tf.data.INFINITE_CARDINALITY,
+        length=length if not repeat else tf.data.INFINITE_CARDINALITY,
+        first=(first_epoch, first_step),
         partners=None if partners is None else Partners(split.labels, partners),
     )
 
@@ -119,43 +138,17 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
         labels int32 [b]).
     """
     check_count("batch_size", batch_size)
-    images, labels = _on_host(split)
-    count = len(split.labels)
+    count = len(split)
+    images, labels = (None, None) if split.is_streamed else _on_host(split)
 
     def batch(start):
         stop = tf.minimum(start + batch_size, count)
+        if split.is_streamed:
+            pixels, of_pixels = decoded(split.images, tf.range(start, stop))
+            return as_float(pixels), of_pixels
         return as_float(images[start:stop]), labels[start:stop]
 
-    starts = tf.data.Dataset.range(0, count, batch_size)
-    dataset = starts.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-    return _finished(dataset)
-
-
-def crop_and_flip(
-    images: tf.Tensor, offsets: tf.Tensor, flips: tf.Tensor, pad: int
-) -> tf.Tensor:
-    """Crops each zero-padded image at its own offset, then mirrors some.
-
-    Args:
-        images: [b, height, width, channels], any type.
-        offsets: int32 [b, 2], rows and columns of the crop in the padded image, in
-            0..2 * pad.
-        flips: bool [b], which crops to mirror left to right.
-        pad: pixels of zeros on each side.
-
-    Returns:
-        Tensor like `images`.
-    """
-    _, height, width, channels = images.shape
-    padded = tf.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
-    high, wide = height + 2 * pad, width + 2 * pad
-    rows = offsets[:, 0, None] + tf.range(height)
-    columns = tf.range(width)
-    columns = tf.where(flips[:, None], columns[::-1], columns) + offsets[:, 1, None]
-    # One gather of pixels for crop and flip of the whole batch: no map over images.
-    rows += tf.range(tf.shape(images)[0])[:, None] * high
-    pixels = rows[:, :, None] * wide + columns[:, None, :]
-    return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
+    return _mapped(split, tf.data.Dataset.range(0, count, batch_size), batch)
 
 
 def check_count(name: str, value: typing.Any, *, at_least: int = 1) -> None:
@@ -168,16 +161,21 @@ def check_count(name: str, value: typing.Any, *, at_least: int = 1) -> None:
 
 
 def _shuffled_epochs(
-    epochs, split, batch_size, *, augmentation, seed, length=None, partners=None
-):
+    epochs, split, batch_size, *, augmentation, seed, length=None, first=(0, 0),
+    partners=None
+):  # fmt: skip
+    # Over forty lines because of the arguments that its functions capture.
     check_count("seed", seed, at_least=0)
     steps = steps_per_epoch(split, batch_size)
-    images, labels = _on_host(split)
+    images, labels = (None, None) if split.is_streamed else _on_host(split)
 
     def indices_of(epoch):
-        return _steps_of_epoch(epoch, len(split.labels), batch_size, steps, seed)
+        start = tf.where(epoch == first[0], tf.constant(first[1], tf.int64), 0)
+        return _steps_of_epoch(epoch, len(split), batch_size, start, steps, seed)
 
     def chosen(indices, key):
+        if split.is_streamed:
+            return streamed(split.images, indices, key, augmentation)
         found = tf.ensure_shape(tf.gather(images, indices), [None, *images.shape[1:]])
         return augmented(found, key, augmentation), tf.gather(labels, indices)
 
@@ -191,17 +189,12 @@ def _shuffled_epochs(
         others = chosen(partners.of(indices, draw_key), augment_key)
         return (batch_images, *others), batch_labels
 
-    dataset = epochs.flat_map(indices_of)
-    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
     # flat_map does not know its length; Keras asks for it.
-    return _finished(
-        dataset.apply(
-            tf.data.experimental.assert_cardinality(steps if length is None else length)
-        )
-    )
+    known = tf.data.experimental.assert_cardinality(steps if length is None else length)
+    return _mapped(split, epochs.flat_map(indices_of).apply(known), batch)
 
 
-def _steps_of_epoch(epoch, count, batch_size, steps, seed):
+def _steps_of_epoch(epoch, count, batch_size, start, steps, seed):
     """Dataset of (indices of the images of a step, key of their augmentation)."""
     key = tf.stack([tf.constant(seed, tf.int64), epoch])
     order = tf.random.experimental.stateless_shuffle(
@@ -210,46 +203,11 @@ def _steps_of_epoch(epoch, count, batch_size, steps, seed):
     augment_key = _fold_in(key, _AUGMENT)
 
     def indices_of_step(step):
-        start = tf.cast(step, tf.int32) * batch_size
-        indices = order[start : tf.minimum(start + batch_size, count)]
+        first = tf.cast(step, tf.int32) * batch_size
+        indices = order[first : tf.minimum(first + batch_size, count)]
         return indices, _fold_in(augment_key, step)
 
-    return tf.data.Dataset.range(steps).map(indices_of_step)
-
-
-def augmented(
-    images: tf.Tensor, key: tf.Tensor, augmentation: Augmentation
-) -> tf.Tensor:
-    """Crops, mirrors and adds noise as an `Augmentation` specifies.
-
-    Args:
-        images: uint8 or float32 tensor (batch, height, width, channels).
-        key: int64 tensor [2]; the only source of randomness.
-        augmentation: `Augmentation`.
-
-    Returns:
-        float32 tensor like `images`, in [0, 1].
-    """
-    keys = tf.random.split(key, 3, alg=_GENERATOR)
-    count, pad = tf.shape(images)[0], augmentation.pad
-    if pad or augmentation.flip:
-        offsets = tf.random.stateless_uniform(
-            [count, 2], keys[0], 0, 2 * pad + 1, tf.int32, alg=_GENERATOR
-        )
-        draws = tf.random.stateless_uniform([count], keys[1], alg=_GENERATOR)
-        flips = tf.logical_and(draws < 0.5, augmentation.flip)
-        images = crop_and_flip(images, offsets, flips, pad)
-    images = as_float(images)
-    if augmentation.noise:
-        noise = tf.random.stateless_uniform(
-            tf.shape(images),
-            keys[2],
-            -augmentation.noise,
-            augmentation.noise,
-            alg=_GENERATOR,
-        )
-        images = tf.clip_by_value(images + noise, 0.0, 1.0)
-    return images
+    return tf.data.Dataset.range(start, steps).map(indices_of_step)
 
 
 def _fold_in(key, number):
@@ -276,11 +234,31 @@ def without_tuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-def _finished(dataset):
+@contextlib.contextmanager
+def damage_named() -> Iterator[None]:
+    """Raises a plain `UnreadableError` for an image that is found damaged in a block.
+
+    Streamed images are decoded within TensorFlow, whose errors are pages long.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(f"{UnreadableError.__name__}: (.*)", str(error))
+        if found is None:
+            raise
+        raise UnreadableError(found[1]) from None
+
+
+def _mapped(split, dataset, batch):
+    """Batches made ahead of their use, in order."""
+    calls, waiting = tf.data.AUTOTUNE, tf.data.AUTOTUNE
+    if split.is_streamed:
+        calls, waiting = _DECODING, _WAITING
     options = tf.data.Options()
     options.deterministic = True
     # There are no files to share out among workers: each takes its part of a batch.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    return without_tuning(dataset.prefetch(tf.data.AUTOTUNE).with_options(options))
+    dataset = dataset.map(batch, num_parallel_calls=calls).prefetch(waiting)
+    return without_tuning(dataset.with_options(options))

@@ -21,7 +21,7 @@ def read(
     progress: bool = True,
     **own: typing.Any,
 ) -> task.Task:
-    """Reads a data set into memory, decoding every image once.
+    """Reads a data set into memory, decoding every image once; large ones are streamed.
 
     Args:
         name: a name of `DATASETS`, such as "cifar10". Or data of one's own: a folder
@@ -38,10 +38,11 @@ def read(
         progress: whether to show progress bars.
         **own: of data of one's own, `igam_tf.data.own.options.Options`: image_size=96
             (or "96x128"), test_fraction=0.2, split_seed=0, skip_unreadable=False,
-            augmentation="auto".
+            augmentation="auto", stream="auto", crop_area=0.08, center_crop=None.
 
     Returns:
         Task: its `train_total` and `test_total` tell a cut one from a whole one.
+        Streamed images are not in it, but what finds and decodes them.
 
     Raises:
         ValueError: unknown name, a cut below 1, damaged data, or data that is not what
@@ -131,6 +132,8 @@ def _check_split(info, name, split):
             f"{info.image_shape}, as registered."
         )
     try:
+        if split.is_streamed:
+            return  # Each label is looked at with its image.
         if split.images.dtype != np.uint8:
             task.check_images(split.images)
         task.check_labels(split.labels, info.num_classes)

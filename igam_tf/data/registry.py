@@ -27,6 +27,8 @@ class Augmentation:
     Args:
         pad: pixels of zeros added on each side before a random crop back to the size
             of the image; 0 leaves images in place.
+        resized_crop: of streamed images: least part of the area of a random crop, of a
+            shape between 3:4 and 4:3, that is resized to the image; 0: the centre.
         flip: whether half of the images are mirrored left to right.
         noise: each pixel gets its own uniform noise in [-noise, noise], a fraction of
             the range such as 8/255, and is then clipped to [0, 1].
@@ -41,6 +43,7 @@ class Augmentation:
     pad: int = 0
     flip: bool = False
     noise: float = 0.0
+    resized_crop: float = 0.0
 
     def __post_init__(self):
         if isinstance(self.pad, bool) or not isinstance(self.pad, int) or self.pad < 0:
@@ -49,6 +52,11 @@ class Augmentation:
             )
         if not isinstance(self.flip, bool):
             raise ValueError(f"flip={self.flip!r}: expected True or False.")
+        if not (math.isfinite(self.resized_crop) and 0 <= self.resized_crop <= 1):
+            raise ValueError(
+                f"resized_crop={self.resized_crop!r}: expected the least part of the "
+                "image that a crop keeps, in [0, 1]; 0.08 is usual, 0 is no such crop."
+            )
         if not (math.isfinite(self.noise) and 0 <= self.noise <= 1):
             raise ValueError(
                 f"noise={self.noise!r}: expected a fraction of the pixel range in "
@@ -196,6 +204,20 @@ _PREPARED = "igam_tf.data.prepared:read"
 register(DatasetInfo("mnist", 10, (28, 28, 1)), _PREPARED)
 register(DatasetInfo("cifar10", 10, (32, 32, 3), _CROP_AND_FLIP), _PREPARED)
 register(DatasetInfo("cifar100", 100, (32, 32, 3), _CROP_AND_FLIP), _PREPARED)
+register(
+    DatasetInfo("stl10", 10, (96, 96, 3), Augmentation(pad=6, flip=True)), _PREPARED
+)
+register(
+    # Test images are those of its validation split; the others have no labels.
+    DatasetInfo(
+        "imagenet2012",
+        1000,
+        (224, 224, 3),
+        Augmentation(resized_crop=0.08, flip=True),
+        train_examples=1281167,
+    ),
+    "igam_tf.data.imagenet:read",
+)
 register(
     DatasetInfo("tiny_imagenet", 200, (64, 64, 3), _CROP_AND_FLIP),
     "igam_tf.data.tiny_imagenet:read",

@@ -1,6 +1,7 @@
 """A task in memory: its images and labels, and checks of their shape and range."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +18,15 @@ class Split:
     Args:
         images: [n, height, width, channels], uint8 in 0..255 (a quarter of the memory;
             `training_batches` and `evaluation_batches` convert) or float32 in [0, 1].
+            Or `igam_tf.data.streamed.StreamedImages`, which are decoded when needed.
         labels: int32 [n].
 
     Raises:
         ValueError: if the shapes do not fit or there is no image.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: Any
+    labels: Any
 
     def __post_init__(self):
         images, labels = np.shape(self.images), np.shape(self.labels)
@@ -36,6 +38,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether images are decoded when they are needed, and not held in memory."""
+        return hasattr(self.images, "fetch")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

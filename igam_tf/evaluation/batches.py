@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from igam_tf.attacks.checks import images_and_labels
 from igam_tf.attacks.engine.compilation import compiled_logits
-from igam_tf.data.batches import without_tuning
+from igam_tf.data.batches import damage_named, without_tuning
 
 # Images in a row that come again as they came first; copies of each image that a data
 # set may hold, and how many images it takes to say so.
@@ -233,7 +233,8 @@ class Repeats:
 def _raw_batches(data, batch_size, as_given):
     if isinstance(data, tf.data.Dataset):
         batches = data if as_given else data.rebatch(batch_size)
-        yield from without_tuning(batches).as_numpy_iterator()
+        with damage_named():
+            yield from without_tuning(batches).as_numpy_iterator()
         return
     images, labels = data
     for start in range(0, len(images), batch_size):

@@ -73,17 +73,18 @@ def check_source(experiment: Experiment) -> None:
 
 
 def check_own_data(experiment: Experiment) -> None:
-    """A size is asked for where there are images to be resized."""
+    """A size is asked for where there are images to be resized, and so on."""
     settings = experiment.data
     own = {role: registry.is_own(getattr(settings, role)) for role in _ROLES}
     for flag, applies in (
-        ("image_size", any(own.values())),
         ("source_image_size", own["source"]),
+        *((f, any(own.values())) for f in ("image_size", "stream", "center_crop")),
     ):
-        if getattr(settings, flag) and not applies:
+        given = getattr(settings, flag)
+        if given not in ("", "auto", 0.0) and not applies:
             raise ValueError(
-                f"--{flag}={getattr(settings, flag)}: expected a path, your own "
-                f"images, in --source{' or --target' if flag == 'image_size' else ''}; "
+                f"--{flag}={given}: expected a path, your own images, in --source"
+                f"{'' if flag == 'source_image_size' else ' or --target'}; "
                 "registered data sets are read as they are (--input_transform resizes "
                 "what a teacher sees)."
             )

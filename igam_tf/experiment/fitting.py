@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from igam_tf import data
+from igam_tf import data, distribution
 from igam_tf.reports import TensorBoardLog
 from igam_tf.training import TrainingMethod, callbacks
 
@@ -40,52 +41,81 @@ def fit(
         task: `igam_tf.data.Task` with its images.
         epochs: number of epochs in all sessions together.
         batch_size: images of a step, over all replicas.
-        batches: function (batch_size, seed, first_epoch) to the training batches; by
-            default the images of the task with `augmentation` and `partners`.
+        batches: function (batch_size, seed, first_epoch), and first_step where a run
+            goes on within an epoch, to the training batches; by default the images of
+            the task with `augmentation` and `partners`.
         augmentation, partners: of `igam_tf.data.training_batches`.
     """
-    # Over forty lines because of its arguments.
+    # Over forty lines because of its arguments, and those of `fit`.
     batches = batches or functools.partial(
         data.training_batches, task.train, augmentation=augmentation, partners=partners
     )
     run.record()
     steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
-    # An execution must not run into the next epoch's batches.
-    method.steps_per_execution = _largest_divisor(
-        steps_per_epoch, run.experiment.run.steps_per_execution
-    )
     checkpoint = callbacks.Checkpoint(
-        run.folder.file(stage, "checkpoints"), share=CHECKPOINTS
+        run.folder.file(stage, "checkpoints"),
+        run.experiment.run.checkpoint_steps,
+        share=CHECKPOINTS,
+        writes=run.is_chief,
     )
-    first_epoch = checkpoint.restore(method)
-    if first_epoch:
-        run.say(f"{stage}: going on after epoch {first_epoch}")
     held_out = data.Split(
         task.test.images[:VALIDATION_EXAMPLES], task.test.labels[:VALIDATION_EXAMPLES]
     )
-    written = [
-        callbacks.Progress(stage),
-        callbacks.History(run.folder.file(stage, "history.csv")),
-        checkpoint,
-    ]
-    if run.experiment.run.tensorboard:
-        shown = held_out.images[:TENSORBOARD_IMAGES]
-        written.append(
+    first_epoch, first_step = _restored(checkpoint, method)
+    if first_epoch or first_step:
+        within = f", step {first_step} of the next" if first_step else ""
+        run.say(f"{stage}: going on after epoch {first_epoch}{within}")
+    # An execution must not run into the next epoch's batches.
+    method.steps_per_execution = _largest_divisor(
+        math.gcd(steps_per_epoch, first_step), run.experiment.run.steps_per_execution
+    )
+    while True:
+        method.fit(
+            batches(
+                batch_size,
+                seed=run.seed("data"),
+                first_epoch=first_epoch,
+                **({"first_step": first_step} if first_step else {}),
+            ),
+            # The rest of an epoch by itself: to Keras all have as many steps.
+            epochs=first_epoch + 1 if first_step else epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps_per_epoch - first_step,
+            validation_data=data.evaluation_batches(held_out, 250),
+            verbose=0,
+            callbacks=_callbacks(run, stage, checkpoint, held_out, epochs),
+        )
+        if not first_step:
+            return
+        # At its end Keras may replace weights by their mean: those of the epoch's end
+        # are trained on.
+        distribution.wait_for_all(run.strategy)
+        first_epoch, first_step = _restored(checkpoint, method)
+
+
+def _restored(checkpoint, method):
+    """(epoch, step within it) to go on with."""
+    return checkpoint.restore(method), checkpoint.first_step
+
+
+def _callbacks(run, stage, checkpoint, held_out, epochs):
+    """Those of every process, and in between those of the one that writes."""
+    found = [callbacks.StopOnDivergence()]
+    if run.is_chief:
+        found += [
+            callbacks.Progress(stage, epochs=epochs),
+            callbacks.History(run.folder.file(stage, "history.csv")),
+        ]
+    if run.is_chief and run.experiment.run.tensorboard:
+        found.append(
             TensorBoardLog(
                 run.folder.file(stage, "tensorboard"),
-                shown,
+                held_out.images[:TENSORBOARD_IMAGES],
                 held_out.labels[:TENSORBOARD_IMAGES],
             )
         )
-    method.fit(
-        batches(batch_size, seed=run.seed("data"), first_epoch=first_epoch),
-        epochs=epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=data.evaluation_batches(held_out, 250),
-        verbose=0,
-        callbacks=[callbacks.StopOnDivergence(), *(written if run.is_chief else ())],
-    )
+    # Last: an epoch that it has saved is in the history.
+    return [*found, checkpoint]
 
 
 def _largest_divisor(number, limit):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from igam_tf import data
 from igam_tf.data import registry
+from igam_tf.data.streamed import gibibytes
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
@@ -25,9 +26,17 @@ def sentence(role: str, task: data.Task) -> str:
     names = ", ".join(task.class_names[:_SHOWN])
     more = f" and {task.num_classes - _SHOWN} more" if task.num_classes > _SHOWN else ""
     shape = "x".join(map(str, task.image_shape))
-    return (
+    said = (
         f"{role.capitalize()} {task.name}: {len(task.train):,} training and "
         f"{len(task.test):,} test images of {shape}; classes {names}{more}."
+    )
+    if not task.train.is_streamed:
+        return said
+    count = task.train_total + task.test_total
+    return (
+        f"{said} They are streamed, decoded again in each epoch: all {count:,} would "
+        f"take {gibibytes(count, task.image_shape)} of memory. Of test images the "
+        f"centre is kept, {task.test.images.center_crop:g} of the side."
     )
 
 

@@ -116,7 +116,7 @@ class Run:
             download=settings.download,
             **settings.own(role),
         )
-        if registry.is_own(getattr(settings, role)):
+        if registry.is_own(getattr(settings, role)) or found.train.is_streamed:
             self.say(own_data.sentence(role, found))
         return found
 

@@ -3,7 +3,7 @@
 from igam_tf.training import pag_targets, reference
 from igam_tf.training.adversarial import AdversarialTraining
 from igam_tf.training.base import TrainingMethod
-from igam_tf.training.callbacks import StudentCheckpoint
+from igam_tf.training.checkpoint import StudentCheckpoint
 from igam_tf.training.edges import EdgeReg
 from igam_tf.training.finetune import finetune, finetuning_optimizer, with_new_logits
 from igam_tf.training.gradient_norm import GradientNormPenalty, GradNorm

@@ -9,133 +9,17 @@ import pathlib
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import keras
 
 from igam_tf import files
-
-if TYPE_CHECKING:
-    from igam_tf.training.base import TrainingMethod
-
-#: SHA-256 of each checkpoint.
-DIGESTS = "digests.json"
+from igam_tf.training.checkpoint import DIGESTS as DIGESTS
+from igam_tf.training.checkpoint import Checkpoint as Checkpoint
 
 
 class TrainingDivergedError(ArithmeticError):
     """The loss became NaN or infinite."""
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole training state after epochs, and restores the newest.
-
-    Networks, both optimizers and step counters are kept; with data that depend on the
-    epoch alone (`igam_tf.data.training_batches`), a resumed training continues bit for
-    bit on the CPU.
-
-    Args:
-        folder: where `epoch-0007.weights.h5` goes; the last two are kept.
-        share: of the time, what saving may take, such as 0.05: where epochs are short,
-            some are not saved (the first and the last always are). None saves all.
-    """
-
-    def __init__(self, folder: str | os.PathLike, share: float | None = None) -> None:
-        super().__init__()
-        self.folder = pathlib.Path(folder)
-        self.share = share
-        self._not_before = -math.inf
-
-    def restore(self, method: TrainingMethod) -> int:
-        """Loads the newest readable checkpoint into a compiled method.
-
-        Args:
-            method: compiled `TrainingMethod` of the same networks.
-
-        Returns:
-            Number of finished epochs; 0 if there is no checkpoint.
-
-        Raises:
-            ValueError: if checkpoints exist, but none of them can be read.
-        """
-        problems, recorded = [], self._recorded()
-        for path in sorted(self.folder.glob("epoch-*.weights.h5"), reverse=True):
-            try:
-                self._check(path, recorded)
-                method.load_weights(path)
-            except (OSError, ValueError, KeyError) as error:
-                problems.append(f"{path}: {error}")
-                continue
-            for problem in problems:
-                print(f"Left out: {problem}", file=sys.stderr, flush=True)
-            return int(path.name[len("epoch-") :].split(".")[0])
-        if problems:
-            raise ValueError(
-                "No checkpoint could be read; delete the folder to start anew.\n"
-                + "\n".join(problems)
-            )
-        return 0
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        del logs
-        start = time.monotonic()
-        if start < self._not_before and epoch + 1 < self.params["epochs"]:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"epoch-{epoch + 1:04d}.weights.h5"
-        with files.replacing(path) as temporary:
-            self.model.save_weights(temporary)
-            # Before the file has its name, as in the run folder.
-            self._record(path.name, files.digest(temporary))
-        for old in sorted(self.folder.glob("epoch-*.weights.h5"))[:-2]:
-            old.unlink()
-        if self.share is not None:
-            end = time.monotonic()
-            self._not_before = end + (end - start) * (1 / self.share - 1)
-
-    def _recorded(self):
-        """Digest of each checkpoint; {} of a folder of an earlier version."""
-        way_out = (
-            "delete the folder to start anew, or this file alone, if you trust the "
-            "checkpoints beside it"
-        )
-        return files.read_json(self.folder / DIGESTS, way_out=way_out) or {}
-
-    def _record(self, name, digest):
-        kept = {n: d for n, d in self._recorded().items() if (self.folder / n).exists()}
-        files.write_json(self.folder / DIGESTS, {**kept, name: digest})
-
-    def _check(self, path, recorded):
-        """Raises ValueError if a checkpoint is not the one that was written."""
-        if not recorded:
-            return
-        if path.name not in recorded:
-            raise ValueError("it was not written under this name; delete it")
-        if files.digest(path) != recorded[path.name]:
-            raise ValueError("its SHA-256 is not the recorded one; delete it")
-
-
-class StudentCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Saves the student alone: as a model, or with `save_weights_only` its weights.
-
-    `ModelCheckpoint(save_weights_only=True)` keeps the whole training, with optimizers
-    and discriminator, to go on with; this keeps what is used afterwards.
-
-    Args:
-        filepath: "student.keras", or "student.weights.h5" with `save_weights_only`.
-        **kwargs: those of `keras.callbacks.ModelCheckpoint`, such as
-            `monitor="val_accuracy"` and `save_best_only`.
-
-    Raises:
-        TypeError: when `fit` begins, if what is trained has no student.
-    """
-
-    def set_model(self, model: TrainingMethod) -> None:
-        if not hasattr(model, "student"):
-            raise TypeError(
-                f"StudentCheckpoint: {type(model).__name__} has no student; expected "
-                "a method of igam_tf.training. Use keras.callbacks.ModelCheckpoint."
-            )
-        super().set_model(model.student)
 
 
 class History(keras.callbacks.Callback):
@@ -234,12 +118,19 @@ class Progress(keras.callbacks.Callback):
     Args:
         label: what is being trained.
         log_seconds: seconds between two lines of a log file.
+        epochs: number of all epochs, where `fit` is given a part of them.
     """
 
     def __init__(
-        self, label: str, *, log_seconds: float = 15.0, stream: TextIO | None = None
+        self,
+        label: str,
+        *,
+        log_seconds: float = 15.0,
+        stream: TextIO | None = None,
+        epochs: int | None = None,
     ) -> None:
         super().__init__()
+        self.epochs = epochs
         self.label = label
         self.log_seconds = log_seconds
         self.stream = stream or sys.stdout
@@ -247,6 +138,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._start = self._last = time.monotonic()
+        self._epochs = self.epochs or self.params["epochs"]
         self._first_epoch: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -264,14 +156,14 @@ class Progress(keras.callbacks.Callback):
             self._write(self._epoch + (batch + 1) / steps, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch + 1 == self.params["epochs"]:
+        if epoch + 1 == self._epochs:
             self._write(epoch + 1, logs or {}, last=True)
 
     def _write(self, epochs_done, logs, *, last=False):
         self._last = time.monotonic()
         elapsed = self._last - self._start
         done = max(epochs_done - self._first_epoch, 1e-9)
-        left = elapsed / done * (self.params["epochs"] - epochs_done)
+        left = elapsed / done * (self._epochs - epochs_done)
         when = f"{_minutes(elapsed)} taken" if last else f"{_minutes(left)} left"
         shown = [
             f"{_column(name)} {100 * float(logs[name]):.1f} %"
@@ -280,7 +172,7 @@ class Progress(keras.callbacks.Callback):
         ]
         line = "  ".join(
             [
-                f"{self.label}: epoch {math.ceil(epochs_done)}/{self.params['epochs']}",
+                f"{self.label}: epoch {math.ceil(epochs_done)}/{self._epochs}",
                 f"loss {float(logs.get('loss', 0)):.3f}",
                 *shown,
                 when,

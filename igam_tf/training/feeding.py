@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from igam_tf.data import check_images, check_labels, class_numbers
 from igam_tf.data.batches import without_tuning
+from igam_tf.data.own.pictures import UnreadableError
 from igam_tf.data.task import ROUNDING
 
 
@@ -26,7 +27,8 @@ class BadBatchError(ValueError):
 
 
 # What an error of TensorFlow says of an error that was raised inside of its graph.
-_RAISED_INSIDE = re.compile(f"{BadBatchError.__name__}: (.*)")
+_NAMES = f"{BadBatchError.__name__}|{UnreadableError.__name__}"
+_RAISED_INSIDE = re.compile(f"(?:{_NAMES}): (.*)")
 
 
 @contextlib.contextmanager

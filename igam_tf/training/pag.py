@@ -251,6 +251,12 @@ class Settings(MethodSettings):
             )
 
     def check_row(self, setup: Setup) -> None:
+        if setup.augmentation.resized_crop:
+            raise ValueError(
+                "--augmentation: the row pag crops and mirrors inside of its gradient, "
+                "and cannot resize crops there; pass --augmentation=crop_and_flip, "
+                "crop, flip or none, or leave pag out of --methods."
+            )
         if self.targets == "sbg" and not self.score_model:
             task = setup.task
             with naming("--pag_targets=sbg"):

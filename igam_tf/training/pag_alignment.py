@@ -69,6 +69,12 @@ def check(settings: pag.Settings, task: data.Task) -> None:
     Raises:
         ValueError: naming the flag.
     """
+    if task.train.is_streamed and settings.targets == "sbg":
+        raise ValueError(
+            f"--pag_targets=sbg: a target of every training image is kept, and those "
+            f"of {task.name} are streamed because they do not fit into memory; take "
+            "oi, cm or nn, or --stream=false with fewer or smaller images."
+        )
     if settings.targets == "sbg":
         if settings.score_model:
             _check_score_model(settings.score_model, task.image_shape)

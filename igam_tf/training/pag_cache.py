@@ -66,6 +66,7 @@ def batches(
     *,
     seed: int,
     first_epoch: int = 0,
+    first_step: int = 0,
     repeat: bool = True,
 ) -> tf.data.Dataset:
     """Training batches with targets, in the order of `data.training_batches`.
@@ -73,7 +74,8 @@ def batches(
     Args:
         targets: array as of `cached`.
         split: the `igam_tf.data.Split` it was computed for.
-        batch_size, seed, first_epoch, repeat: as in `data.training_batches`.
+        batch_size, seed, first_epoch, first_step, repeat: as in
+            `data.training_batches`.
 
     Returns:
         tf.data.Dataset of ((images, targets float16 (b, classes, height, width,
@@ -99,6 +101,7 @@ def batches(
         augmentation=data.Augmentation(),
         seed=seed,
         first_epoch=first_epoch,
+        first_step=first_step,
         repeat=repeat,
     )
 

@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 NAMES = ("oi", "cm", "nn", "sbg")
+# Streamed images whose sum is taken at once.
+_DECODED = 256
 
 
 def make(
@@ -106,7 +108,7 @@ class ClassMean(_Representatives):
 
     def __init__(self, split: data.Split, num_classes: int) -> None:
         indices = _indices(split, num_classes, 1)
-        super().__init__([_floats(split.images[i]).mean(axis=0) for i in indices])
+        super().__init__([_mean(split, places) for places in indices])
 
 
 class NearestNeighbor:
@@ -246,9 +248,21 @@ def _drawn(split, num_classes, per_class, seed):
     return _floats(split.images[np.array(chosen)])
 
 
+def _mean(split, places):
+    """Mean of some images; streamed ones are not held all at once."""
+    if not split.is_streamed:
+        return _floats(split.images[places]).mean(axis=0)
+    total = np.zeros(split.images.shape[1:], np.float64)
+    for start in range(0, len(places), _DECODED):
+        images = split.images[places[start : start + _DECODED]]
+        total += images.sum(axis=0, dtype=np.float64)
+    return (total / (255.0 * len(places))).astype(np.float32)
+
+
 def _indices(split, num_classes, at_least):
     """Places of each class' images in the split."""
-    indices = [np.flatnonzero(split.labels == t) for t in range(num_classes)]
+    labels = np.asarray(split.labels)
+    indices = [np.flatnonzero(labels == t) for t in range(num_classes)]
     for label, found in enumerate(indices):
         if len(found) < at_least:
             raise ValueError(

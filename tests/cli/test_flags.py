@@ -229,6 +229,7 @@ def test_a_pair_with_several_recipes_has_a_default(pair, name):
         (["--source=cifar", "--target=cifar100"], "--source.*'cifar'.*cifar10"),
         (["--source=mnist", "--target=digits", "--size=tiny"], "no recipe of its own"),
         (["--image_size=9"], "--image_size=9: expected a path, your own images"),
+        (["--stream=true"], "--stream=true: expected a path, your own images"),
         (["--source=no/where", "--target=digits"], "--source: no/where does not exist"),
         (["--student_model=wide_resnet", "--depth=9"], "--depth=9.*6 n"),
         (["--student_model=preact_resnet", "--depth=12"], "--depth=12.*10, 18 or 34"),

@@ -45,11 +45,17 @@ class Arrays:
         self.name, self.options = name, options
         self.paths = tuple(dict.fromkeys(files.values()))
         self._files = dict(files)
-        if options.image_size:
-            raise ValueError(
-                f"{name}: --image_size (image_size=) is for image files; arrays have "
-                "one size already, resize them before they are saved."
-            )
+        for flag, given in (
+            ("image_size", options.image_size),
+            ("center_crop", options.center_crop),
+            ("stream", options.stream == "true"),
+        ):
+            if given:
+                raise ValueError(
+                    f"{name}: --{flag} ({flag}=) is for image files; arrays have one "
+                    "size already and are read as a whole: resize them before they are "
+                    "saved, or save them as images."
+                )
         self._keys = self._found()
         labels = {key: self._labels(key) for key in self._keys[1::2]}
         shape = self._shape(self._keys[::2], labels)

@@ -15,10 +15,14 @@ from igam_tf.data import prepared
 from igam_tf.data.own import describing, pictures, splits
 from igam_tf.data.own.names import TFDS
 from igam_tf.data.own.options import Options
+from igam_tf.data.own.records import RecordLabels, RecordSource
 from igam_tf.data.registry import DatasetInfo
+from igam_tf.data.streamed import StreamedImages, is_streamed, unreadable
 from igam_tf.data.task import Split, Task
 
 _TESTS = ("test", "validation")
+# Data sets whose test split has no labels.
+_TESTS_OF = {"imagenet2012": ("validation",)}
 
 
 class Catalog:
@@ -44,11 +48,13 @@ class Catalog:
         self.builder = self._builder()
         self.image, self.label = self._features()
         feature = self.builder.info.features[self.label]
+        shape = self._shape()
+        self.streams = self._streams(shape)
         self.info = DatasetInfo(
             name=name,
             num_classes=feature.num_classes,
-            image_shape=(shape := self._shape()),
-            augmentation=describing.augmentation(options, shape),
+            image_shape=shape,
+            augmentation=describing.augmentation(options, shape, streamed=self.streams),
             class_names=tuple(feature.names),
         )
 
@@ -69,10 +75,16 @@ class Catalog:
         """
         if prepared.find(self.root, self.tfds_name) is None:
             self._download(download, progress)
+        if self.streams != self._streams(self.info.image_shape):
+            raise ValueError(
+                f"{TFDS}{self.tfds_name} is prepared now, and more than 4 GiB decoded: "
+                "run the same command again, which streams it."
+            )
         train, test = self._places()
         cuts = {"train": (train, train_examples), "test": (test, test_examples)}
+        read = self._streamed if self.streams else self._decoded
         found = {
-            split: self._decoded(of, places[:count], progress)
+            split: read(of, places[:count], progress)
             for split, ((of, places), count) in cuts.items()
         }
         return Task(
@@ -151,6 +163,15 @@ class Catalog:
             )
         return height, width, channels
 
+    def _streams(self, shape):
+        """Whether images are streamed; before they are prepared nobody may know."""
+        sizes = {n: s.num_examples for n, s in self.builder.info.splits.items()}
+        count = sum(sizes.get(name, 0) for name in ("train", *self._tests()))
+        return is_streamed(self.options.stream, count, shape)
+
+    def _tests(self):
+        return _TESTS_OF.get(self.tfds_name, _TESTS)
+
     def _places(self):
         """(split of TFDS, indices in it) of training and test images."""
         sizes = {n: s.num_examples for n, s in self.builder.info.splits.items()}
@@ -160,7 +181,7 @@ class Catalog:
                 f"{describing.shown(list(sizes))}; expected train, and test or "
                 "validation."
             )
-        test = next((name for name in _TESTS if sizes.get(name)), None)
+        test = next((name for name in self._tests() if sizes.get(name)), None)
         if test is not None:
             both = ("train", test)
             return [(name, np.arange(sizes[name])) for name in both]
@@ -183,6 +204,33 @@ class Catalog:
         return self.builder.as_dataset(
             split=split, decoders=decoders, read_config=config, shuffle_files=False
         )
+
+    def _streamed(self, split, places, progress):
+        """The `Split` of these indices, decoded when its images are needed."""
+        info = self.builder.info.splits[split]
+        source = RecordSource(
+            self.tfds_name, info, image=self.image, label=self.label
+        ).only(places)
+        if self.options.skip_unreadable:
+            bad = unreadable(source, say=f"looking at {split}" if progress else "")
+            self._warn(split, len(bad))
+            source = source.only(np.setdiff1d(np.arange(len(source)), list(bad)))
+        images = StreamedImages(
+            self.name,
+            source,
+            self.info.image_shape,
+            num_classes=self.info.num_classes,
+            center_crop=self.options.center_crop,
+        )
+        return Split(images, RecordLabels(source, progress=progress))
+
+    def _warn(self, split, count):
+        if count:
+            warnings.warn(
+                f"{TFDS}{self.tfds_name}: {count} images of {split} cannot be decoded "
+                "and are left out.",
+                stacklevel=3,
+            )
 
     def _decoded(self, split, places, progress):
         """The `Split` of these indices, in their order."""
@@ -212,19 +260,17 @@ class Catalog:
             slot = slots[place]
             kept[slot] = self._decode(example[self.image], images[slot], split, place)
             labels[slot] = example[self.label]
-        if not kept.all():
-            warnings.warn(
-                f"{TFDS}{self.tfds_name}: {np.sum(~kept)} images of {split} cannot be "
-                "decoded and are left out.",
-                stacklevel=2,
-            )
+        self._warn(split, np.sum(~kept))
         return Split(images[kept], labels[kept])
 
     def _decode(self, contents, out, split, place):
         """Whether the image could be decoded into `out`."""
-        shape = self.info.image_shape
+        shape, options = self.info.image_shape, self.options
+        size = options.image_size or (shape[:2] if options.center_crop else None)
         try:
-            found = pictures.decode(contents, shape[-1], self.options.image_size)
+            found = pictures.decode(
+                contents, shape[-1], size, options.center_crop or 1.0
+            )
         except pictures.UnreadableError as error:
             if self.options.skip_unreadable:
                 return False

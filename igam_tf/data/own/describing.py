@@ -11,18 +11,34 @@ from igam_tf.data.registry import Augmentation, DatasetInfo
 _SHOWN = 5
 
 
-def augmentation(options: Options, image_shape: tuple[int, int, int]) -> Augmentation:
+def augmentation(
+    options: Options, image_shape: tuple[int, int, int], *, streamed: bool = False
+) -> Augmentation:
     """The `Augmentation` that `Options` ask for.
 
     Args:
         options: `Options`.
         image_shape: (height, width, channels).
+        streamed: whether images are decoded when they are needed.
+
+    Raises:
+        ValueError: if resized crops are asked for of images in memory.
     """
     kind = options.augmentation
     if kind == "auto":
-        kind = "none" if image_shape[-1] == 1 else "crop_and_flip"
-    pad = max(1, min(image_shape[:2]) // 16) if "crop" in kind else 0
-    return Augmentation(pad=pad, flip="flip" in kind)
+        colour = "resized_crop_and_flip" if streamed else "crop_and_flip"
+        kind = "none" if image_shape[-1] == 1 else colour
+    flip = kind.endswith("flip")
+    if not kind.startswith("resized_crop"):
+        pad = max(1, min(image_shape[:2]) // 16) if "crop" in kind else 0
+        return Augmentation(pad=pad, flip=flip)
+    if not streamed:
+        raise ValueError(
+            f"--augmentation={kind} (augmentation=): random parts are cut out of the "
+            "files as they are, and these images are decoded once, at their final "
+            "size; pass --stream=true (stream=True), or --augmentation=crop_and_flip."
+        )
+    return Augmentation(resized_crop=options.crop_area, flip=flip)
 
 
 def describe(

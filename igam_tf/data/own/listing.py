@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,16 @@ from igam_tf.data.own import pictures
 from igam_tf.data.own.describing import augmentation, describe
 from igam_tf.data.own.options import Options
 from igam_tf.data.registry import DatasetInfo
+from igam_tf.data.streamed import (
+    FileSource,
+    StreamedImages,
+    in_threads,
+    is_streamed,
+    unreadable,
+)
 from igam_tf.data.task import Split, Task
 
 _SHOWN = 5
-# Files that a thread is ahead of what is stored.
-_AHEAD = 256
 _MOST_OF_MEMORY = 0.7
 
 
@@ -76,11 +80,14 @@ class Listing:
         for split, files in (("training", self.train), ("test", self.test)):
             if not len(files):
                 raise ValueError(f"{name}: none of the {split} images can be read.")
+        shape = _shape(name, list(good.values()), options)
+        count = len(self.train) + len(self.test)
+        self.streams = is_streamed(options.stream, count, shape)
         self.info = DatasetInfo(
             name=name,
             num_classes=len(class_names),
-            image_shape=(shape := _shape(name, list(good.values()), options)),
-            augmentation=augmentation(options, shape),
+            image_shape=shape,
+            augmentation=augmentation(options, shape, streamed=self.streams),
             class_names=tuple(class_names),
             train_examples=len(self.train),
         )
@@ -101,10 +108,12 @@ class Listing:
         del download
         cuts = {"train": train_examples, "test": test_examples}
         files = {name: _cut(getattr(self, name), count) for name, count in cuts.items()}
-        self._check_memory(sum(map(len, files.values())))
         splits, bad = {}, {}
+        if not self.streams:
+            self._check_memory(sum(map(len, files.values())))
         for name, of_split in files.items():
-            splits[name], found = self._decoded(name, of_split, progress)
+            read = self._streamed if self.streams else self._decoded
+            splits[name], found = read(name, of_split, progress)
             bad.update(found)
         _refuse_or_warn(self.name, self.root, bad, self.options)
         return Task(
@@ -119,26 +128,56 @@ class Listing:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells these images from others: paths, labels, splits and contents."""
+        """What tells these images from others: paths, labels, splits and contents.
+
+        Of streamed images the lengths of the files stand in for their contents.
+        """
         digest = hashlib.sha256()
         for split in ("train", "test"):
             files = getattr(self, split)
             for path, label in sorted(zip(files.paths, files.labels.tolist())):
-                with open(self.root / path, "rb") as file:
-                    contents = hashlib.file_digest(file, "sha256").hexdigest()
+                contents = self._contents(self.root / path)
                 line = f"{split}\0{path}\0{label}\0{contents}\n"
                 digest.update(line.encode(errors="surrogateescape"))
         return describe(self.info, len(self.train), len(self.test), digest.hexdigest())
 
+    def _contents(self, path):
+        if self.streams:
+            # To read them all would take hours where it matters most.
+            return f"{os.path.getsize(path)} bytes"
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _streamed(self, split, files, progress):
+        """Images to be decoded when they are needed, their labels, and bad files."""
+        bad = {}
+        if self.options.skip_unreadable:
+            source = FileSource(self.root, files.paths, files.labels)
+            say = f"looking at {self.name} {split}" if progress else ""
+            found = unreadable(source, say=say)
+            bad = {files.paths[place]: error for place, error in found.items()}
+            files = files.only(lambda path: path not in bad)
+        images = StreamedImages(
+            self.name,
+            FileSource(self.root, files.paths, files.labels),
+            self.info.image_shape,
+            num_classes=self.info.num_classes,
+            center_crop=self.options.center_crop,
+        )
+        return (images, files.labels), bad
+
     def _decoded(self, split, files, progress):
-        shape = self.info.image_shape
+        shape, options = self.info.image_shape, self.options
+        # A part of the centre is resized to the size that all images have.
+        size = options.image_size or (shape[:2] if options.center_crop else None)
         images = np.empty((len(files), *shape), np.uint8)
         kept, bad = [], {}
 
         def decode(path):
             try:
-                size = self.options.image_size
-                found = pictures.decode(self.root / path, shape[-1], size)
+                found = pictures.decode(
+                    self.root / path, shape[-1], size, options.center_crop or 1.0
+                )
                 if found.shape != shape:
                     raise pictures.UnreadableError(
                         f"changed since its header was read: {found.shape[:2]}"
@@ -148,7 +187,7 @@ class Listing:
                 return error
 
         decoded = tqdm.tqdm(
-            _in_threads(decode, files.paths),
+            in_threads(decode, files.paths),
             total=len(files),
             desc=f"reading {self.name} {split}",
             unit=" images",
@@ -174,8 +213,9 @@ class Listing:
             raise ValueError(
                 f"{self.name}: {count} images of {height}x{width} take "
                 f"{needed / 1e9:.1f} GB of memory, and this machine has "
-                f"{memory / 1e9:.1f} GB. Pass a smaller --image_size (image_size=), or "
-                "fewer --train_examples (train_examples=)."
+                f"{memory / 1e9:.1f} GB. Pass --stream=true (stream=True), a smaller "
+                "--image_size (image_size=), or fewer --train_examples "
+                "(train_examples=)."
             )
 
 
@@ -186,14 +226,7 @@ def _headers(root: pathlib.Path, paths: Iterable[str]) -> dict[str, Any]:
         except pictures.UnreadableError as error:
             return path, error
 
-    return dict(_in_threads(header, list(paths)))
-
-
-def _in_threads(function: Callable, values: Sequence) -> Iterator:
-    """Results in order; not more than a few are waiting (Pillow decodes unlocked)."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        for start in range(0, len(values), _AHEAD):
-            yield from threads.map(function, values[start : start + _AHEAD])
+    return dict(in_threads(header, paths))
 
 
 def _cut(files, count):

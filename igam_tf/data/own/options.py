@@ -7,7 +7,16 @@ from typing import Any
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _SMALLEST, _LARGEST = 4, 4096
-AUGMENTATIONS = ("auto", "none", "crop", "flip", "crop_and_flip")
+AUGMENTATIONS = (
+    "auto",
+    "none",
+    "crop",
+    "flip",
+    "crop_and_flip",
+    "resized_crop",
+    "resized_crop_and_flip",
+)
+STREAM = ("auto", "true", "false")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +34,16 @@ class Options:
         skip_unreadable: whether images that cannot be decoded are left out, with a
             warning, and not refused.
         augmentation: of training images: "crop" (padded by a sixteenth of the side),
-            "flip", "crop_and_flip", "none"; "auto" is crop_and_flip for colour images,
-            and none for grey ones, which may be digits or letters.
+            "flip", "crop_and_flip", "none"; of streamed images also "resized_crop" (a
+            part of random area and shape) and "resized_crop_and_flip". "auto" is
+            crop_and_flip, or resized_crop_and_flip of streamed images, for colour
+            images, and none for grey ones, which may be digits or letters.
+        stream: whether images are decoded when they are needed, and not held in memory:
+            "true" or True, "false" or False; "auto": if all of them, decoded, would
+            take more than 4 GiB.
+        crop_area: least part of the image that a resized crop keeps, in (0, 1].
+        center_crop: part of the side of a test image that is kept, in (0, 1]; 0 or
+            None: 0.875 of streamed images, else 1.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -37,22 +54,42 @@ class Options:
     split_seed: int = 0
     skip_unreadable: bool = False
     augmentation: str = "auto"
+    stream: Any = "auto"
+    crop_area: float = 0.08
+    center_crop: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", _size(self.image_size))
-        fraction = self.test_fraction
-        is_number = isinstance(fraction, (int, float)) and not isinstance(
-            fraction, bool
-        )
-        if not (is_number and math.isfinite(fraction) and 0 < fraction <= 1):
+        object.__setattr__(self, "center_crop", self.center_crop or None)
+        if isinstance(self.stream, bool):
+            object.__setattr__(self, "stream", str(self.stream).lower())
+        if not _is_part(self.test_fraction):
             raise ValueError(
-                f"test_fraction={fraction!r}: expected the part of the images that "
-                "are tested on, above 0 and at most 1; 0.2 is usual."
+                f"test_fraction={self.test_fraction!r}: expected the part of the "
+                "images that are tested on, above 0 and at most 1; 0.2 is usual."
+            )
+        if self.stream not in STREAM:
+            raise ValueError(f"stream={self.stream!r}: expected one of {STREAM}.")
+        if not _is_part(self.crop_area):
+            raise ValueError(
+                f"crop_area={self.crop_area!r}: expected the least part of an image "
+                "that a random crop keeps, above 0 and at most 1; 0.08 is usual."
+            )
+        if self.center_crop is not None and not _is_part(self.center_crop):
+            raise ValueError(
+                f"center_crop={self.center_crop!r}: expected the part of the side that "
+                "is kept of a test image, above 0 and at most 1; 0.875 is usual, 0 "
+                "leaves the choice to the data."
             )
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(
                 f"augmentation={self.augmentation!r}: expected one of {AUGMENTATIONS}."
             )
+
+
+def _is_part(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 < value <= 1
 
 
 def _size(given: Any) -> tuple[int, int] | None:

@@ -22,6 +22,8 @@ FORMATS = "JPEG, PNG, WebP, BMP or GIF"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _ORIENTATION = 0x0112
 _SWAPS_SIDES = range(5, 9)
+# Pixels a side that are decoded for each one needed, as in Pillow's thumbnails.
+_SPARE = 2.0
 # What Pillow raises for files that are no images, cut off, damaged or too large.
 _ERRORS = (
     OSError,
@@ -48,14 +50,17 @@ class Header(NamedTuple):
     is_grey: bool
 
 
-def header(path: str | os.PathLike) -> Header:
+def header(file: str | os.PathLike | bytes) -> Header:
     """Size (as seen, after EXIF's orientation) and kind of an image.
+
+    Args:
+        file: path, or contents of a file.
 
     Raises:
         UnreadableError: if it is no image.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(_opened(file), formats=_FORMATS) as image:
             width, height = image.size
             if _orientation(image) in _SWAPS_SIDES:
                 width, height = height, width
@@ -65,7 +70,10 @@ def header(path: str | os.PathLike) -> Header:
 
 
 def decode(
-    file: str | os.PathLike | bytes, channels: int, size: tuple[int, int] | None
+    file: str | os.PathLike | bytes,
+    channels: int,
+    size: tuple[int, int] | None,
+    center_crop: float = 1.0,
 ) -> np.ndarray:
     """Decodes one image; of an animation the first picture.
 
@@ -76,6 +84,7 @@ def decode(
         channels: 1 for grey, 3 for RGB.
         size: (height, width) to resize to, by the shorter side, and to crop to, in the
             centre; None: as it is.
+        center_crop: part of the side that is kept, if there is a size.
 
     Returns:
         uint8 [height, width, channels].
@@ -84,24 +93,89 @@ def decode(
         UnreadableError: if it cannot be decoded to its end.
     """
     try:
-        source = io.BytesIO(file) if isinstance(file, bytes) else file
-        with Image.open(source, formats=_FORMATS) as opened:
-            # Before the pixels, as header() does: behind them Pillow may find another.
-            turned = _orientation(opened) != 1
-            opened.load()
-            image = ImageOps.exif_transpose(opened) if turned else opened
-            image = _flat(image).convert("L" if channels == 1 else "RGB")
-            return fitted(image, size)
+        with Image.open(_opened(file), formats=_FORMATS) as opened:
+            image = _upright(opened).convert("L" if channels == 1 else "RGB")
+            return fitted(image, size, center_crop)
     except _ERRORS as error:
         raise UnreadableError(_reason(error)) from error
 
 
-def fitted(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
+def cropped(
+    file: bytes,
+    image_shape: tuple[int, int, int],
+    *,
+    box: tuple[int, int, int, int] | None = None,
+    center_crop: float = 1.0,
+) -> np.ndarray:
+    """Decodes a part of one image, and resizes it.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size where that leaves
+    twice the pixels that are needed.
+
+    Args:
+        file: contents of a file.
+        image_shape: (height, width, channels) of the result.
+        box: (top, left, height, width) of the part, in pixels of the image as
+            `header` counts them; None: the centre.
+        center_crop: part of the side that the centre is.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        UnreadableError: if it cannot be decoded to its end.
+    """
+    height, width, channels = image_shape
+    try:
+        with Image.open(io.BytesIO(file), formats=_FORMATS) as opened:
+            if box is None:
+                shorter = min(opened.size) * center_crop
+                reduction = shorter / max(height, width)
+            else:
+                reduction = min(box[2] / height, box[3] / width)
+            whole = _reduced(opened, reduction / _SPARE)
+            image = _upright(opened).convert("L" if channels == 1 else "RGB")
+            if box is None:
+                return fitted(image, (height, width), center_crop)
+            # Sides are rounded up where the size is reduced, and may be swapped.
+            scale = max(image.size) / max(whole)
+            top, left, *sides = (scale * number for number in box)
+            right = min(left + sides[1], image.size[0])
+            bottom = min(top + sides[0], image.size[1])
+            return _pixels(
+                image.resize(
+                    (width, height),
+                    Image.Resampling.BILINEAR,
+                    box=(left, top, right, bottom),
+                )
+            )
+    except _ERRORS as error:
+        raise UnreadableError(_reason(error)) from error
+
+
+def check(file: bytes) -> None:
+    """Decodes an image to its end, as roughly as its format allows.
+
+    Raises:
+        UnreadableError: if it cannot be.
+    """
+    try:
+        with Image.open(io.BytesIO(file), formats=_FORMATS) as opened:
+            opened.draft(None, (1, 1))
+            opened.load()
+    except _ERRORS as error:
+        raise UnreadableError(_reason(error)) from error
+
+
+def fitted(
+    image: Image.Image, size: tuple[int, int] | None, center_crop: float = 1.0
+) -> np.ndarray:
     """Pixels of an RGB or grey image, resized by its shorter side and cropped.
 
     Args:
         image: in mode L or RGB.
         size: (height, width), or None.
+        center_crop: part of the side that is kept.
 
     Returns:
         uint8 [height, width, channels].
@@ -109,10 +183,37 @@ def fitted(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
     if size is not None:
         # Averages over what a pixel covers, so that large photographs do not alias.
         image = ImageOps.fit(
-            image, (size[1], size[0]), method=Image.Resampling.BILINEAR
+            image,
+            (size[1], size[0]),
+            method=Image.Resampling.BILINEAR,
+            bleed=(1 - center_crop) / 2,
         )
+    return _pixels(image)
+
+
+def _opened(file):
+    return io.BytesIO(file) if isinstance(file, bytes) else file
+
+
+def _pixels(image):
     pixels = np.asarray(image, np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _upright(opened):
+    """The decoded image, turned as EXIF says, flat."""
+    # Before the pixels, as header() does: behind them Pillow may find another.
+    turned = _orientation(opened) != 1
+    opened.load()
+    return _flat(ImageOps.exif_transpose(opened) if turned else opened)
+
+
+def _reduced(opened, reduction):
+    """Has a JPEG decoded at a part of its size; returns the size it has as a whole."""
+    whole = opened.size
+    if reduction >= 2:
+        opened.draft(None, tuple(max(1, int(side / reduction)) for side in whole))
+    return whole
 
 
 def _flat(image):

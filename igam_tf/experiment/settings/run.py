@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from igam_tf.data import registry
-from igam_tf.data.own.options import AUGMENTATIONS
+from igam_tf.data.own.options import AUGMENTATIONS, STREAM
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
 
@@ -17,6 +17,9 @@ OWN_DATA = (
     "split_seed",
     "skip_unreadable",
     "augmentation",
+    "stream",
+    "crop_area",
+    "center_crop",
 )
 
 
@@ -97,8 +100,28 @@ class DataSettings(Settings):
     augmentation: str = setting(
         "auto",
         "Of your own training images: shifted crops, flips left to right; auto is both "
-        "for colour, and none for grey images.",
+        "for colour, and none for grey images. Of streamed ones resized_crop, too: a "
+        "part of random area and shape; auto is resized_crop_and_flip for colour.",
         choices=AUGMENTATIONS,
+    )
+    stream: str = setting(
+        "auto",
+        "Decode your own images when they are needed, and not into memory once; auto "
+        "does so if all of them, decoded, would take more than 4 GiB.",
+        choices=STREAM,
+    )
+    crop_area: float = setting(
+        0.08,
+        "Least part of the area that a resized_crop keeps.",
+        above=0,
+        at_most=1,
+    )
+    center_crop: float = setting(
+        0.0,
+        "Part of the side that is kept of your own test images, in the centre; 0 is "
+        "0.875 of streamed images, and the whole of others.",
+        at_least=0,
+        at_most=1,
     )
     image_noise: float = setting(
         0.0,
@@ -243,6 +266,13 @@ class RunSettings(Settings):
         "XLA: auto is on a GPU only.",
         resumable=True,
         choices=("auto", "true", "false"),
+    )
+    checkpoint_steps: int = setting(
+        0,
+        "Training steps after which the state is saved within an epoch, too, for "
+        "epochs of hours; 0: at the end of each epoch only.",
+        resumable=True,
+        at_least=0,
     )
     steps_per_execution: int = setting(
         1,
