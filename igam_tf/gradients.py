@@ -35,7 +35,7 @@ def input_gradient(
     Args:
         model: keras.Model from images to logits (batch, classes).
         images: float tensor (batch, height, width, channels) in [0, 1].
-        labels: integer tensor (batch,).
+        labels: integer tensor (batch,), or soft, see `igam_tf.losses.cross_entropy`.
         of: "probability", the softmax probability of the true class (the authors'
             code), "loss", the cross entropy (Eq. 8 and 9
             of the paper), or a function of (logits, labels) to numbers (batch,).
@@ -122,8 +122,7 @@ def _objective(logits, labels, of):
         return of(logits, labels)
     if of == "loss":
         return losses.cross_entropy(logits, labels)
-    probabilities = tf.nn.softmax(logits)
-    return tf.gather(probabilities, labels, axis=1, batch_dims=1)
+    return losses.true_probability(logits, labels)
 
 
 def _norms(rows):

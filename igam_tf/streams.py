@@ -25,6 +25,12 @@ class Purpose(enum.IntEnum):
     DENOISER_LEVEL = 10
     DENOISER_NOISE = 11
     DENOISER_LABEL = 12
+    RAND_AUGMENT = 13
+    COLOR_JITTER = 14
+    RANDOM_ERASING = 15
+    MIXED_SHARE = 16
+    MIXED_BOX = 17
+    MIXED_KIND = 18
     RESIZED_CROP = 30
 
 
@@ -82,3 +88,28 @@ def _mixed(numbers):
         x *= tf.constant(factor, tf.uint32)
     shifted = tf.bitwise.right_shift(x, tf.constant(16, tf.uint32))
     return tf.bitcast(tf.bitwise.bitwise_xor(x, shifted), tf.int32)
+
+
+class StepSeeds(keras.random.SeedGenerator):
+    """Seeds for Keras' random layers and functions that follow from a step's.
+
+    Keras' own generator counts in a variable, which a checkpoint would have to keep and
+    replicas would have to share. This one counts the draws while a step is traced: each
+    has its own number, in every step the same.
+
+    Args:
+        seed: int32 tensor [2], of one purpose (`seed_of`).
+    """
+
+    def __init__(self, seed: tf.Tensor) -> None:
+        # Without Keras' own __init__, which makes that variable.
+        self._seed = seed
+        self._drawn = 0
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        """The seed of the next draw: int32 tensor (2,)."""
+        del ordered
+        self._drawn += 1
+        return tf.random.experimental.stateless_fold_in(
+            self._seed, self._drawn, alg="philox"
+        )

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import losses
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes, takes_any_batch
 from igam_tf.attacks.engine.batching import Numbers, Tensors
@@ -160,7 +161,8 @@ class GraphAttack(Attack):
         Args:
             model: Keras model from images to logits (batch, classes).
             images: float32 tensor (batch, height, width, channels) in [0, 1].
-            labels: integer tensor (batch,).
+            labels: integer tensor (batch,); an attack on the cross entropy may get soft
+                ones, see `igam_tf.losses.cross_entropy`.
             seed: int32 tensor [2], one draw for the batch, or [batch, 2], one seed an
                 image.
             training: bool, the mode of the model. Its state (moving statistics) does
@@ -169,7 +171,8 @@ class GraphAttack(Attack):
         Returns:
             float32 tensor like `images`.
         """
-        images, labels = tf.stop_gradient(images), tf.cast(labels, tf.int32)
+        images = tf.stop_gradient(images)
+        labels = labels if losses.is_soft(labels) else tf.cast(labels, tf.int32)
         numbers = {name: tf.constant(value) for name, value in self.numbers.items()}
         seed = tf.convert_to_tensor(seed, tf.int32)
         adversarial = self.run(model, images, labels, seed, numbers, training)

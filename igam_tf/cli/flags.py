@@ -24,7 +24,9 @@ COMPOSITION = {
 }
 
 # Of these only the last part is shown: changes stand in cards that travel.
-_FILES = frozenset({"teacher_checkpoint", "student_model", "score_model"})
+_FILES = frozenset(
+    {"teacher_checkpoint", "student_model", "student_checkpoint", "score_model"}
+)
 
 
 class _FractionParser(flags.FloatParser):

@@ -45,6 +45,8 @@ def check(experiment: Experiment) -> None:
     check_steps(experiment)
     check_attacks(experiment)
     check_discriminator(experiment)
+    check_schedule(experiment)
+    check_augmenting(experiment)
     for settings in experiment.methods_settings:
         settings.check(experiment)
     own_networks.check_name(experiment)
@@ -165,3 +167,34 @@ def check_discriminator(experiment: Experiment) -> None:
                 f"--discriminator_channels={shown}: expected whole numbers from 1 to "
                 f"{2**16} with commas, such as 16,32,64."
             )
+
+
+def check_schedule(experiment: Experiment) -> None:
+    """A warm-up and an end belong to the cosine, and the end is not above its start."""
+    settings = experiment.training
+    asked = {
+        "learning_rate_warmup": settings.warmup,
+        "learning_rate_end": settings.learning_rate_end,
+    }
+    given = [f"--{name}={value:g}" for name, value in asked.items() if value]
+    if given and settings.schedule != "cosine":
+        raise ValueError(
+            f"{' and '.join(given)} with --learning_rate_schedule={settings.schedule}: "
+            "expected --learning_rate_schedule=cosine, which alone has them."
+        )
+    if settings.learning_rate_end > settings.learning_rate:
+        raise ValueError(
+            f"--learning_rate_end={settings.learning_rate_end:g}: expected at most "
+            f"--learning_rate={settings.learning_rate:g}, from which it falls."
+        )
+
+
+def check_augmenting(experiment: Experiment) -> None:
+    """Images that come with targets or partners are neither mixed nor distorted."""
+    given = experiment.augmenting.changes_images()
+    if given and "shuffled" in experiment.table.controls:
+        raise ValueError(
+            f"{given} with --controls=shuffled: its images come with partners, whose "
+            "gradients are not those of mixed or distorted ones; leave one of the two "
+            "out."
+        )

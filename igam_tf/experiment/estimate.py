@@ -12,7 +12,7 @@ import numpy as np
 
 from igam_tf import attacks, data, distribution, pixels
 from igam_tf.attacks import names
-from igam_tf.experiment import controls, networks, teacher
+from igam_tf.experiment import controls, networks, rows, teacher
 from igam_tf.experiment import stages as stage_kinds
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.setup import Setup
@@ -90,6 +90,7 @@ class Estimate:
         kinds = {
             stage_kinds.Teacher: self._teacher,
             stage_kinds.Finetuning: self._finetuning,
+            stage_kinds.NaturalStart: self._natural_start,
             stage_kinds.Row: self._row,
             stage_kinds.Evaluation: self._evaluation,
         }
@@ -121,6 +122,14 @@ class Estimate:
         batch_size = self.experiment.training.batch_size
         method = teacher.finetuning(self.experiment, self._finetuned(), 0)
         steps = stage.epochs * _batches(self.target.train_total, batch_size)
+        return _measured(method, self.target, batch_size, steps)
+
+    def _natural_start(self, stage):
+        batch_size = self.experiment.training.batch_size
+        student = networks.student(self.experiment, stage.normalization)
+        method = rows.naturally(self.experiment, self.target, student, 1)
+        steps = self.experiment.student.natural_epochs
+        steps *= _batches(self.target.train_total, batch_size)
         return _measured(method, self.target, batch_size, steps)
 
     def _row(self, stage):

@@ -20,6 +20,7 @@ GROUPS: dict[str, type[Settings]] = {
     "finetuning": groups.FinetuningSettings,
     "student": groups.StudentSettings,
     "training": groups.TrainingSettings,
+    "augmenting": groups.AugmentingSettings,
     "matching": groups.MatchingSettings,
     "penalty": groups.PenaltySettings,
     "attack": groups.AttackSettings,
@@ -58,6 +59,7 @@ class Experiment:
     finetuning: groups.FinetuningSettings
     student: groups.StudentSettings
     training: groups.TrainingSettings
+    augmenting: groups.AugmentingSettings
     matching: groups.MatchingSettings
     penalty: groups.PenaltySettings
     attack: groups.AttackSettings

@@ -19,7 +19,7 @@ from igam_tf.data import registry
 from igam_tf.experiment import controls, own_data
 from igam_tf.experiment.experiment import FIELDS
 from igam_tf.experiment.provenance import provenance
-from igam_tf.experiment.settings import OWN_DATA
+from igam_tf.experiment.settings import LATER
 from igam_tf.models.loading import load_keras
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 #: SHA-256 of each finished model; a folder of an earlier version has none.
 DIGESTS = "digests.json"
-# Flags that came later, which name a folder where they are given.
-_LATER = (*OWN_DATA, "teacher_input_range")
 
 
 class Folder:
@@ -288,7 +286,7 @@ def default_path(experiment: Experiment) -> pathlib.Path:
     flags = {
         name: value
         for name, value in experiment.fixed_flags().items()
-        if name not in _LATER or value != FIELDS[name].default
+        if name not in LATER or value != FIELDS[name].default
     }
     fixed = json.dumps(flags, sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()

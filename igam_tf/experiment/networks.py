@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
-from igam_tf.experiment import own_networks
+from igam_tf.experiment import initial_weights, own_networks
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.settings import TrainingSettings
 
 
 def student(
     experiment: Experiment, normalization: str = "zero_mean_unit_norm"
 ) -> keras.Model:
-    """A fresh student of the target task.
+    """A student of the target task, fresh or with the weights of a file.
 
     Args:
         experiment: the settings.
         normalization: inside of the network, see `igam_tf.models`; a network of
             one's own has its own.
     """
-    task = experiment.data.info("target")
-    if own_networks.is_own(experiment.student.model):
-        return own_networks.build(experiment.student.model, task)
-    return _classifier(
-        experiment.network("student"),
-        task,
-        depth=experiment.student.depth,
-        width=experiment.student.width,
-        normalization=normalization,
-        activation=experiment.student.activation,
-    )
+    task, settings = experiment.data.info("target"), experiment.student
+    if own_networks.is_own(settings.model):
+        made = own_networks.build(settings.model, task, settings.activation)
+    else:
+        made = _classifier(
+            experiment.network("student"),
+            task,
+            depth=settings.depth,
+            width=settings.width,
+            normalization=normalization,
+            activation=settings.activation,
+            patch_size=settings.patch_size,
+        )
+    if settings.checkpoint:
+        initial_weights.load(made, settings.checkpoint)
+    return made
 
 
 def teacher(experiment: Experiment) -> keras.Model:
@@ -183,18 +189,63 @@ def optimizer(
         clip_norm: global norm to which gradients are clipped; 0 for none.
         ema_momentum: momentum of averaged weights, which `fit` ends with; 0 for none.
     """
-    more: dict[str, Any] = {"global_clipnorm": clip_norm} if clip_norm else {}
-    if ema_momentum:
-        more.update(use_ema=True, ema_momentum=ema_momentum)
     rate = learning_rate
     if not constant:
         rate = training.piecewise_constant(learning_rate, total_steps)
+    return _optimizer(name, rate, clip_norm=clip_norm, ema_momentum=ema_momentum)
+
+
+def student_optimizer(
+    settings: TrainingSettings,
+    total_steps: int,
+    variables: Sequence[keras.Variable],
+    *,
+    clip_norm: float = 0,
+    ema_momentum: float = 0,
+) -> keras.optimizers.Optimizer:
+    """The optimizer of the settings, with their schedule.
+
+    Args:
+        settings: of the training.
+        total_steps: number of steps.
+        variables: what it will train; AdamW decays their kernels only.
+        clip_norm, ema_momentum: of the row, as of `optimizer`; those of the settings,
+            if they are given, hold for every row.
+    """
+    rate: Any = settings.learning_rate
+    if settings.schedule == "steps":
+        rate = training.piecewise_constant(rate, total_steps)
+    elif settings.schedule == "cosine":
+        rate = training.cosine(
+            rate,
+            total_steps,
+            warmup=settings.warmup,
+            last=settings.learning_rate_end,
+        )
+    found = _optimizer(
+        settings.optimizer,
+        rate,
+        clip_norm=settings.clip_norm or clip_norm,
+        ema_momentum=settings.ema or ema_momentum,
+        weight_decay=settings.weight_decay,
+    )
+    training.decay_kernels_only(found, variables)
+    return found
+
+
+def _optimizer(name, rate, *, clip_norm, ema_momentum, weight_decay=0.0):
+    more: dict[str, Any] = {"global_clipnorm": clip_norm} if clip_norm else {}
+    if ema_momentum:
+        more.update(use_ema=True, ema_momentum=ema_momentum)
+    if name == "adamw":
+        decay = weight_decay or None
+        return keras.optimizers.AdamW(rate, weight_decay=decay, epsilon=1e-8, **more)
     if name == "adam":
         return keras.optimizers.Adam(rate, epsilon=1e-8, **more)
     return training.Momentum(rate, momentum=0.9, **more)
 
 
-def _classifier(name, task, *, depth, width, normalization, activation):
+def _classifier(name, task, *, depth, width, normalization, activation, patch_size=4):
     common = {"num_classes": task.num_classes, "image_shape": task.image_shape}
     if activation:
         common["activation"] = activation
@@ -208,7 +259,11 @@ def _classifier(name, task, *, depth, width, normalization, activation):
         )
     if name == "vit":
         return models.vit(
-            depth=depth, width=48 * width, normalization=normalization, **common
+            depth=depth,
+            width=48 * width,
+            patch_size=patch_size,
+            normalization=normalization,
+            **common,
         )
     if name == "conv_net":
         return models.conv_net(width=width, normalization=normalization, **common)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from igam_tf import checkpoints
+from igam_tf import checkpoints, models
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.derivatives import second_derivatives
 from igam_tf.experiment.settings import NETWORKS
+from igam_tf.settings import naming
 from igam_tf.training.checks import check_classifier, check_no_probabilities
 
 if TYPE_CHECKING:
@@ -52,11 +53,6 @@ def check_name(experiment: Experiment) -> None:
             f"{_FLAG}={name!r}: expected one of {('auto', *NETWORKS)}, a file of a "
             f"Keras model ({', '.join(checkpoints.KERAS_SUFFIXES)}), or "
             "module:function."
-        )
-    if experiment.student.activation:
-        raise ValueError(
-            f"--activation={experiment.student.activation} with {_FLAG}={name}: "
-            "expected activations inside of a network of your own; leave it out."
         )
     if is_file(name) and experiment.run.precision != "float32":
         raise ValueError(
@@ -97,7 +93,7 @@ def check_input_range(experiment: Experiment) -> None:
         )
 
 
-def build(name: str, task: DatasetInfo) -> keras.Model:
+def build(name: str, task: DatasetInfo, activation: str = "") -> keras.Model:
     """A student of one's own for a task, checked.
 
     A file's network starts from the weights in the file; a function is called anew for
@@ -109,6 +105,7 @@ def build(name: str, task: DatasetInfo) -> keras.Model:
             images in [0, 1] to logits. The module is looked for in the working folder
             too, and among the files of `--import`.
         task: the target task.
+        activation: what takes the place of its hidden activations; "" leaves them.
 
     Raises:
         ValueError: if it is no network from the task's images to logits of its classes;
@@ -124,7 +121,10 @@ def build(name: str, task: DatasetInfo) -> keras.Model:
         raise FileNotFoundError(f"{_FLAG}={name}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{_FLAG}={name}: {error}") from error
-    return model
+    if not activation:
+        return model
+    with naming(f"--activation={activation} with {_FLAG}={name}"):
+        return models.swap_activations(model, activation)
 
 
 def check_row(
@@ -162,24 +162,35 @@ def check_row(
 
 
 def recorded(experiment: Experiment) -> dict[str, Any]:
-    """What `flags.json` holds of a student from a file: its name and SHA-256."""
+    """What `flags.json` holds of files a student is made of: names and SHA-256."""
+    found = {}
+    for key, (_, path) in _files(experiment).items():
+        if path:
+            found[key] = {"file": path, "sha256": checkpoints.digest(path)}
+    return found
+
+
+def _files(experiment):
+    """The files a student is made of, by their keys: (flag, path), or "" for none."""
     name = experiment.student.model
-    if not is_file(name):
-        return {}
-    return {_RECORDED: {"file": name, "sha256": checkpoints.digest(name)}}
+    return {
+        _RECORDED: (_FLAG, name if is_file(name) else ""),
+        "student_weights": ("--student_checkpoint", experiment.student.checkpoint),
+    }
 
 
 def check_recorded(experiment: Experiment, folder: RunFolder) -> None:
-    """Raises ValueError if the file is another one than when the run began."""
-    earlier = (folder.read_flags() or {}).get(_RECORDED)
-    now = recorded(experiment).get(_RECORDED)
-    if earlier and now and earlier["sha256"] != now["sha256"]:
-        raise ValueError(
-            f"{_FLAG}={now['file']}: the file is not the one that the run of "
-            f"{folder.path} began with (sha256 {now['sha256'][:12]} now, "
-            f"{earlier['sha256'][:12]} then): put that one back, or pass another "
-            "--run_dir."
-        )
+    """Raises ValueError if a file is another one than when the run began."""
+    before, found = folder.read_flags() or {}, recorded(experiment)
+    for key, (flag, _) in _files(experiment).items():
+        earlier, now = before.get(key), found.get(key)
+        if earlier and now and earlier["sha256"] != now["sha256"]:
+            raise ValueError(
+                f"{flag}={now['file']}: the file is not the one that the run of "
+                f"{folder.path} began with (sha256 {now['sha256'][:12]} now, "
+                f"{earlier['sha256'][:12]} then): put that one back, or pass another "
+                "--run_dir."
+            )
 
 
 def _called(name, task):

@@ -77,6 +77,9 @@ def _row(experiment, row):
         return
     if settings.needs_teacher:
         yield Finetuning(experiment, control=other)
-    if start := settings.starts_from():
-        yield from _row(experiment, start)
-    yield Row(experiment, row)
+    made = Row(experiment, row)
+    if isinstance(made.start, Row):
+        yield from _row(experiment, made.start.name)
+    elif made.start:
+        yield made.start
+    yield made

@@ -112,7 +112,7 @@ def check_rows(
             student = networks.student(experiment, method.student_normalization)
             said.add(own_networks.check_row(experiment, student, method))
         else:
-            with naming("--student_model, --depth, --width, --target"):
+            with naming("--student_model, --depth, --width, --patch_size, --target"):
                 student = networks.student(experiment, method.student_normalization)
         method.check_row(
             Setup(experiment=experiment, task=task, student=student, total_steps=1)

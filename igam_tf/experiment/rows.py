@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from igam_tf import data, distribution, models
+from igam_tf import data, distribution, models, training
 from igam_tf.experiment import controls, networks
 from igam_tf.experiment.fitting import fit
 from igam_tf.experiment.setup import Setup, augmentation
 from igam_tf.training import matched
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.runner import Run
-    from igam_tf.experiment.stages import Row
+    from igam_tf.experiment.stages import NaturalStart, Row
 
 
 def train(run: Run, stage: Row) -> keras.Model:
@@ -26,8 +27,8 @@ def train(run: Run, stage: Row) -> keras.Model:
     """
     experiment, settings = run.experiment, run.experiment.training
     teacher = stage.teacher and run.model(stage.teacher, f"{stage.teacher}.keras")
-    start = stage.settings.starts_from()
-    initial = start and run.model(start, f"{start}/student.keras")
+    start = stage.start
+    initial = start and run.model(start.name, start.output)
     targets, batches = stage.settings.prepare(run)
     matched_to = controls.matched_to(controls.split(stage.row)[1])
     steps_per_epoch = data.steps_per_epoch(run.target.train, settings.batch_size)
@@ -62,3 +63,51 @@ def train(run: Run, stage: Row) -> keras.Model:
     # What is evaluated, and what users load.
     run.finish(stage.name, models.in_float32(student), stage.output)
     return student
+
+
+def natural_start(run: Run, stage: NaturalStart) -> keras.Model:
+    """The student that rows start from, after some epochs of natural training.
+
+    Optimizer, schedule and augmentation are those of the rows; its last weights are
+    kept, not averaged ones.
+
+    Args:
+        run: the run.
+        stage: the `NaturalStart` stage.
+    """
+    experiment, epochs = run.experiment, run.experiment.student.natural_epochs
+    batch_size = experiment.training.batch_size
+    with run.strategy.scope():
+        distribution.set_seed(run.seed("student"))
+        student = networks.student(experiment, stage.normalization)
+        run.folder.require_space(student.count_params())
+        method = naturally(
+            experiment,
+            run.target,
+            student,
+            epochs * data.steps_per_epoch(run.target.train, batch_size),
+        )
+    fit(
+        run,
+        stage.name,
+        method,
+        run.target,
+        epochs=epochs,
+        batch_size=batch_size,
+        augmentation=augmentation(experiment),
+    )
+    run.finish(stage.name, models.in_float32(student), stage.output)
+    return student
+
+
+def naturally(
+    experiment: Experiment, task: data.Task, student: keras.Model, total_steps: int
+) -> training.TrainingMethod:
+    """The compiled method of `natural_start`."""
+    setup = Setup(
+        experiment=experiment.replace(weights_ema=0.0),
+        task=task,
+        student=student,
+        total_steps=total_steps,
+    )
+    return setup.compiled(training.StandardTraining(student, **setup.arguments()))

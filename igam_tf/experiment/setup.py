@@ -10,6 +10,7 @@ from igam_tf import attacks, data, training
 from igam_tf.attacks.attack import GraphAttack
 from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
+from igam_tf.experiment.settings import AugmentingSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,10 +48,13 @@ class Setup:
                 whether the penalty of the settings is added.
         """
         experiment = self.experiment
+        # AdamW has a decay of its own.
+        decoupled = experiment.training.optimizer == "adamw"
         found: dict[str, Any] = {
-            "weight_decay": experiment.training.weight_decay,
+            "weight_decay": 0.0 if decoupled else experiment.training.weight_decay,
             "micro_batch": experiment.run.micro_batch or None,
             "seed": experiment.run.seed,
+            **augmenting(experiment.augmenting),
         }
         if shapes_gradients and experiment.matching.attack_steps:
             found["attack"] = self.attack(experiment.matching.attack_steps)
@@ -115,10 +119,10 @@ class Setup:
             ema_momentum: momentum of averaged weights, which `fit` ends with; 0: none.
             **kwargs: of `compile`.
         """
-        optimizer = networks.optimizer(
-            self.experiment.training.optimizer,
-            self.experiment.training.learning_rate,
+        optimizer = networks.student_optimizer(
+            self.experiment.training,
             self.total_steps,
+            method.trained_variables,
             clip_norm=clip_norm,
             ema_momentum=ema_momentum,
         )
@@ -133,6 +137,24 @@ class Setup:
         if rate:
             second = networks.optimizer("adam", rate, self.total_steps, constant=True)
         return self.compiled(method, discriminator_optimizer=second)
+
+
+def augmenting(settings: AugmentingSettings) -> dict[str, Any]:
+    """Arguments of a method for what its batches go through in the step."""
+    found: dict[str, Any] = {}
+    if settings.distorts:
+        found["distortions"] = training.Distortions(
+            rand_augment=settings.rand_augment,
+            color_jitter=settings.color_jitter,
+            random_erasing=settings.random_erasing,
+        )
+    if settings.mixes or settings.label_smoothing:
+        found["soft_labels"] = training.SoftLabels(
+            smoothing=settings.label_smoothing,
+            mixup=settings.mixup,
+            cutmix=settings.cutmix,
+        )
+    return found
 
 
 def augmentation(experiment: Experiment) -> data.Augmentation:

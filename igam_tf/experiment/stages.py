@@ -26,6 +26,8 @@ _OF_METHODS: frozenset[str] = frozenset().union(
 )
 _SOURCE = frozenset({"source", "source_train_examples", "source_image_size"})
 _TARGET = frozenset({"target", "train_examples", "image_noise"})
+# Groups that say how students are made and trained.
+_OF_STUDENTS = ("student", "training", "augmenting", "matching", "penalty", "attack")
 
 
 def _flags_of(*groups: str) -> frozenset[str]:
@@ -109,8 +111,8 @@ class Teacher(Stage):
 
     @property
     def independent_of(self) -> frozenset[str]:
-        others = ("finetuning", "student", "training", "matching", "penalty", "attack")
-        return RESUMABLE | _OF_METHODS | _TARGET | _flags_of(*others)
+        students = _flags_of("finetuning", *_OF_STUDENTS)
+        return RESUMABLE | _OF_METHODS | _TARGET | students
 
     def run(self, run: Run) -> keras.Model:
         return teacher.make(run, self.name, self.control)
@@ -160,12 +162,42 @@ class Finetuning(Stage):
 
     @property
     def independent_of(self) -> frozenset[str]:
-        others = _flags_of("student", "training", "matching", "penalty", "attack")
         epochs = {"finetune_epochs" if self.is_row else "baseline_finetune_epochs"}
-        return RESUMABLE | _OF_METHODS | others - {"batch_size"} | epochs
+        others = _flags_of(*_OF_STUDENTS) - {"batch_size"}
+        return RESUMABLE | _OF_METHODS | others | epochs
 
     def run(self, run: Run) -> keras.Model:
         return teacher.finetuned(run, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class NaturalStart(Stage):
+    """The student after `--natural_finetune_epochs` of natural training.
+
+    Methods differ in the normalization inside of their students.
+    """
+
+    normalization: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"natural_start-{self.normalization}"
+
+    @property
+    def is_intermediate(self) -> bool:
+        return True
+
+    @property
+    def output(self) -> str:
+        return f"{self.name}.keras"
+
+    @property
+    def independent_of(self) -> frozenset[str]:
+        others = _flags_of("teacher", "finetuning", "matching", "penalty", "attack")
+        return RESUMABLE | _OF_METHODS | _SOURCE | others | {"epochs", "weights_ema"}
+
+    def run(self, run: Run) -> keras.Model:
+        return rows.natural_start(run, self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,10 +229,19 @@ class Row(Stage):
             "finetuned", control if control in controls.OTHER_TEACHERS else ""
         )
 
+    @functools.cached_property
+    def start(self) -> Stage | None:
+        """The stage whose student this one starts from, or None."""
+        if name := self.settings.starts_from():
+            return Row(self.experiment, name)
+        if self.experiment.student.natural_epochs:
+            return NaturalStart(self.experiment, self.settings.student_normalization)
+        return None
+
     @property
     def inputs(self) -> tuple[str, ...]:
-        needed = (self.teacher, self.settings.starts_from())
-        return tuple(name for name in needed if name)
+        start = self.start.name if self.start else ""
+        return tuple(name for name in (self.teacher, start) if name)
 
     @property
     def independent_of(self) -> frozenset[str]:

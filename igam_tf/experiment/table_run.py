@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from igam_tf.experiment.table import Table
 
 #: What the results say of networks from files.
-_OF_FILES = ("teacher", "student_network")
+_OF_FILES = ("teacher", "student_network", "student_weights")
 
 
 def run_table(table: Table) -> dict[str, Any]:

@@ -189,6 +189,13 @@ def _check_model(model):
             f"{type(model).__name__} is not compiled: the step includes the optimizer; "
             "call compile(optimizer=...) first."
         )
+    mixes = model.soft_labels is not None and model.soft_labels.mixes
+    if mixes or model.distortions is not None:
+        raise ValueError(
+            f"{type(model).__name__} mixes or distorts its images inside of the step, "
+            "by operations that XLA does not compile: export it without distortions, "
+            "mixup and cutmix, and change the images before they are given to it."
+        )
     if model.num_replicas > 1:
         raise ValueError(
             f"{type(model).__name__} was made for {model.num_replicas} replicas: an "

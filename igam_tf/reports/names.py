@@ -13,7 +13,12 @@ OF_MODELS = ("input_gradients", "surfaces", "alignment")
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
-_FILES = ("teacher_checkpoint", "student_model", "score_model")
+_FILES = (
+    "teacher_checkpoint",
+    "student_model",
+    "student_checkpoint",
+    "score_model",
+)
 # Of data of one's own, too.
 _DATA = ("source", "target")
 _TITLES = {

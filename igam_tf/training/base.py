@@ -8,8 +8,7 @@ replica, and `replicas.py`, with all of them, know about `tf.distribute` and XLA
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -20,15 +19,17 @@ from igam_tf.attacks.attack import GraphAttack, check_in_graph
 from igam_tf.data import check_count
 from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
-from igam_tf.training.fitting import Fitting
+from igam_tf.training.distortions import Distortions
+from igam_tf.training.on_replica import OnReplica
 from igam_tf.training.optimizers import reported_norm
+from igam_tf.training.soft_labels import SoftLabels
 from igam_tf.training.terms import Terms
 
 if TYPE_CHECKING:
     from igam_tf.training.gradient_norm import GradientNormPenalty
 
 
-class TrainingMethod(Fitting):
+class TrainingMethod(OnReplica):
     """A student and the way it is trained; `fit` is the training loop.
 
     Args:
@@ -42,11 +43,15 @@ class TrainingMethod(Fitting):
             for all of them. The gradients of the parts are added up before the one
             update; the activations of one part only are in memory. Batch norm takes
             its statistics, and the step its random numbers, part by part.
+        distortions: `Distortions` of the training images, or None.
+        soft_labels: `SoftLabels`, which mixes images and their labels, or None. An
+            attack raises the loss of the mixed label: that which is minimised.
         seed: seed of all randomness inside the step.
 
     Raises:
         ValueError: if micro_batch is not a positive whole number, the student is not a
-            network from images to logits, or the attack does not run inside a graph.
+            network from images to logits, or the attack does not run inside a graph,
+            or not on soft labels.
     """
 
     #: Branches of `train_step`; `phase` picks one of them by the step.
@@ -69,6 +74,8 @@ class TrainingMethod(Fitting):
         penalty: GradientNormPenalty | None = None,
         weight_decay: float = 0.0,
         micro_batch: int | None = None,
+        distortions: Distortions | None = None,
+        soft_labels: SoftLabels | None = None,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
@@ -78,11 +85,15 @@ class TrainingMethod(Fitting):
         checks.check_classifier(student)
         if attack is not None:
             check_in_graph(attack)
+            if soft_labels is not None:
+                soft_labels.check_attack(attack)
         self.student = student
         self.attack = attack
         self.penalty = penalty
         self.weight_decay = weight_decay
         self.micro_batch = micro_batch
+        self.distortions = distortions
+        self.soft_labels = soft_labels
         self.seed = seed
         if penalty is not None:
             penalty.check_student(student)
@@ -121,7 +132,8 @@ class TrainingMethod(Fitting):
 
         Args:
             images: tensor (batch, height, width, channels) in [0, 1].
-            labels: int32 tensor (batch,).
+            labels: int32 tensor (batch,); with `soft_labels` a float tensor (batch,
+                classes), which `igam_tf.losses` and `igam_tf.gradients` take as well.
             targets: what `prepare` returned.
             phase: one of `phases`.
             global_batch: number of images over all replicas, a float tensor.
@@ -178,13 +190,11 @@ class TrainingMethod(Fitting):
             replica's logits and labels; prepared is what `second_update` takes.
         """
         images, labels, global_batch = self.unpack(data)
+        seed = self.step_seed(step)
+        images, trained_on, labels = self.augmented(images, labels, seed)
         compute = self.maybe_xla(self._student_gradients, phase=phase)
         (gradients, report), (logits, *prepared) = micro_batches.accumulate_gradients(
-            compute,
-            (images, labels),
-            self.step_seed(step),
-            global_batch,
-            size=self.micro_batch,
+            compute, (images, trained_on), seed, global_batch, size=self.micro_batch
         )
         self.optimizer.apply(gradients, self.trained_variables)
         share = report["loss"][1]
@@ -192,6 +202,23 @@ class TrainingMethod(Fitting):
         zero = tf.zeros([], global_batch.dtype)
         report = {m.name: report.get(m.name, (zero, zero)) for m in self.means}
         return (report, logits, labels), tuple(prepared)
+
+    def augmented(
+        self, images: Any, labels: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
+        """This replica's images as distorted and mixed, before they come in parts.
+
+        Returns:
+            Tuple (images, labels to train on, class numbers for the metrics).
+        """
+        if self.distortions is not None:
+            images = self.distortions(images, seed)
+        if self.soft_labels is None:
+            return images, labels, labels
+        classes = self.student.output_shape[-1]
+        images, soft = self.soft_labels(images, labels, classes, seed)
+        # Of a mixture the class of the larger part.
+        return images, soft, tf.argmax(soft, axis=1, output_type=tf.int32)
 
     def _student_gradients(self, batch, seed, global_batch, *, phase):
         images, labels = batch
@@ -261,36 +288,3 @@ class TrainingMethod(Fitting):
         loss = losses.cross_entropy(logits, labels)
         count = tf.cast(tf.shape(images)[0], loss.dtype)
         return ({"loss": (tf.reduce_sum(loss), count)}, logits, labels), ()
-
-    def unpack(self, data: Any) -> tuple[Any, tf.Tensor, tf.Tensor]:
-        """Images, labels, and the number of images over all replicas."""
-        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError(
-                "fit got sample weights (or class weights), which no method here uses; "
-                "pass (images, labels) only."
-            )
-        images = tf.cast(images, keras.config.floatx())
-        labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
-        return images, labels, self.global_batch(images)
-
-    def global_batch(self, images: tf.Tensor) -> tf.Tensor:
-        """Number of images over all replicas, from this replica's images."""
-        count = tf.cast(tf.shape(images)[0], images.dtype)
-        return tf.distribute.get_replica_context().all_reduce("SUM", count)
-
-    def step_seed(self, step: tf.Tensor) -> tf.Tensor:
-        """This replica's seed of this step: int32 tensor [2]."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        draw = tf.cast(step, tf.int32) * self.num_replicas
-        return tf.stack([self.seed, draw + replica])
-
-    def maybe_xla(self, function: Callable, **kwargs: Any) -> Callable:
-        """`function`, compiled by XLA if asked for: once for each `kwargs`."""
-        bound = functools.partial(function, **kwargs)
-        if not self._use_xla:
-            return bound
-        key = (function.__name__, *sorted(kwargs.items()))
-        if key not in self._xla_functions:
-            self._xla_functions[key] = tf.function(bound, jit_compile=True)
-        return self._xla_functions[key]

@@ -112,7 +112,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
         divergence = tf.reduce_sum(tf.exp(ours) * (ours - theirs), axis=1)
         loss = losses.cross_entropy(logits, labels)
         # Every image carries an equal part of the norm of all of them.
-        norm = _norm(gradient - teacher_gradient) / tf.cast(tf.size(labels), loss.dtype)
+        norm = _norm(gradient - teacher_gradient) / tf.cast(tf.size(loss), loss.dtype)
         terms = {
             "cross_entropy": (1 - self.alpha) * loss,
             "distillation": self.alpha * self.temperature**2 * divergence,

@@ -10,7 +10,11 @@ from igam_tf.data import check_count
 from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
 from igam_tf.training import checks, micro_batches, terms
 from igam_tf.training.base import TrainingMethod
-from igam_tf.training.optimizers import following, with_loss_scale
+from igam_tf.training.optimizers import (
+    decay_kernels_only,
+    following,
+    with_loss_scale,
+)
 from igam_tf.training.teachers import check_choice
 
 PLAIN, MATCHING = "plain", "matching"
@@ -87,6 +91,9 @@ class AdversarialMatching(TrainingMethod):
                 self.optimizer,
                 start=self.matching_start,
                 every=self.discriminator_every,
+            )
+            decay_kernels_only(
+                discriminator_optimizer, self.discriminator.trainable_variables
             )
         self.discriminator_optimizer = with_loss_scale(
             discriminator_optimizer, self.discriminator

@@ -73,6 +73,51 @@ def piecewise_constant(
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
 
 
+def cosine(
+    learning_rate: float,
+    total_steps: int,
+    *,
+    warmup: float = 0.0,
+    last: float = 0.0,
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Half a cosine down from the learning rate, after a linear warm-up to it.
+
+    Args:
+        learning_rate: rate at the end of the warm-up.
+        total_steps: number of optimizer steps, warm-up included.
+        warmup: fraction of `total_steps` over which the rate rises from a thousandth.
+        last: rate at the end.
+
+    Returns:
+        keras.optimizers.schedules.CosineDecay.
+    """
+    rising = round(warmup * total_steps)
+    rates: dict[str, Any] = {"initial_learning_rate": learning_rate}
+    if rising:
+        rates = {
+            "initial_learning_rate": learning_rate / 1000,
+            "warmup_target": learning_rate,
+            "warmup_steps": rising,
+        }
+    return keras.optimizers.schedules.CosineDecay(
+        decay_steps=max(total_steps - rising, 1), alpha=last / learning_rate, **rates
+    )
+
+
+def decay_kernels_only(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
+    """Lets an optimizer's own weight decay leave norms and biases alone.
+
+    Args:
+        optimizer: not built yet; nothing is done for one without decay.
+        variables: what it will train.
+    """
+    if compat.without_loss_scale(optimizer).weight_decay:
+        others = [v for v in variables if v.name != "kernel"]
+        compat.without_loss_scale(optimizer).exclude_from_weight_decay(others)
+
+
 @keras.saving.register_keras_serializable("igam_tf")
 class EverySteps(keras.optimizers.schedules.LearningRateSchedule):
     """Another optimizer's schedule, for one that steps once in `every` of its steps.

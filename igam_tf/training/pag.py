@@ -243,6 +243,13 @@ class Settings(MethodSettings):
                 f"--pag_classes={self.classes}: {target.name} has {num_classes} "
                 f"classes; expected at most {num_classes}, or 0 for all."
             )
+        changes = experiment.augmenting.changes_images()
+        if changes and self.targets == "sbg" and self.name in experiment.methods:
+            raise ValueError(
+                f"{changes} with --pag_targets=sbg: its target gradients are made "
+                "once, of the images as they are; leave one of the two out, or take "
+                "other targets, which follow the image."
+            )
         path = self.score_model
         if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):
             raise ValueError(

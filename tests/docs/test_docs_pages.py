@@ -13,7 +13,7 @@ import shlex
 import pytest
 
 import igam_tf
-from igam_tf.cli import checkpoints, evaluate, main, recipes, report, run_help
+from igam_tf.cli import checkpoints, compare, evaluate, main, recipes, report, run_help
 from igam_tf.data import registry
 
 pytestmark = pytest.mark.fast
@@ -190,7 +190,9 @@ def test_commands_parse(page):
     ):  # fmt: skip
         for arguments in arguments_of(page, ["igam-tf", name]):
             is_own = data_of(" ".join(arguments)) - registry.DATASETS.keys()
-            if not is_own and "--help" not in arguments:
+            if compare.is_asked_for(arguments):
+                compare._parser().parse_args(arguments)
+            elif not is_own and "--help" not in arguments:
                 command._parser().parse_args(arguments)
 
 

@@ -61,7 +61,6 @@ def test_a_file_brings_its_weights(tmp_path):
     "more, words",
     [
         ({"student_model": "resnet50"}, "--student_model='resnet50'.*vit.*module:fun"),
-        ({"student_model": "a:b", "activation": "gelu"}, "--activation=gelu with"),
         (
             {"student_model": "a.keras", "precision": "mixed_bfloat16"},
             "a network from a file computes as it was saved",

@@ -43,6 +43,21 @@ def _parse(*arguments):
         (["--attacks=square3000000000"], "--attacks.*at most 2147483647"),
         (["--ema_momentum=1"], "--ema_momentum=1"),
         (["--learning_rate=1e39"], "--learning_rate=1e.39"),
+        (["--learning_rate_warmup=0.1"], "warmup=0.1 with .*schedule=steps: expected"),
+        (
+            ["--learning_rate_schedule=cosine", "--learning_rate_end=9"],
+            "--learning_rate_end=9: expected at most --learning_rate",
+        ),
+        (["--label_smoothing=1"], "--label_smoothing=1.*less than 1"),
+        (["--rand_augment=11"], "--rand_augment=11.*at most 10"),
+        (
+            ["--mixup=0.8", "--controls=shuffled"],
+            "--mixup=0.8 with --controls=shuffled",
+        ),
+        (
+            ["--random_erasing=0.25", "--pag_targets=sbg"],
+            "--random_erasing=0.25 with --pag_targets=sbg",
+        ),
     ],
 )
 def test_flags_are_refused_when_they_are_parsed(flags, message):

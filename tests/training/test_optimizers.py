@@ -48,3 +48,26 @@ def test_the_discriminator_follows_the_schedule_of_the_student():
     rates = [float(discriminator._learning_rate(step)) for step in range(5)]
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001], rtol=1e-6)
     assert discriminator.momentum == 0.9
+
+
+def test_cosine_after_a_warm_up():
+    schedule = training.cosine(0.8, 8, warmup=0.5, last=0.2)
+    rates = [float(schedule(step)) for step in range(9)]
+    # Up from a thousandth in four steps, then half a cosine of four to 0.2.
+    up = [0.0008 + part * 0.7992 for part in (0, 0.25, 0.5, 0.75)]
+    down = [0.2 + 0.3 * (1 + np.cos(np.pi * step / 4)) for step in range(5)]
+    np.testing.assert_allclose(rates, [*up, *down], rtol=1e-5)
+    rates = [float(training.cosine(0.8, 2)(step)) for step in range(3)]
+    np.testing.assert_allclose(rates, [0.8, 0.4, 0.0], atol=1e-6)
+
+
+def test_decoupled_decay_leaves_norms_and_biases_alone():
+    variables = [keras.Variable([1.0], name=n) for n in ("kernel", "bias", "gamma")]
+    optimizer = keras.optimizers.AdamW(0.5, weight_decay=0.1)
+    training.decay_kernels_only(optimizer, variables)
+    optimizer.build(variables)
+    zero = keras.ops.zeros([1])
+    optimizer.apply([zero, zero, zero], variables)
+    # By hand: 1 - 0.5 * 0.1; Adam's own step of a gradient of zero is zero.
+    np.testing.assert_allclose([float(v[0]) for v in variables], [0.95, 1, 1])
+    training.decay_kernels_only(keras.optimizers.SGD(0.1), variables)

@@ -76,6 +76,28 @@ def test_no_two_purposes_of_a_method_share_a_stream(name, drawn):
         seen.update(dict.fromkeys(seeds, step))
 
 
+def test_what_distorts_and_mixes_shares_no_stream_either(drawn):
+    method = training.StandardTraining(
+        _student(),
+        distortions=training.Distortions(
+            rand_augment=9, color_jitter=0.4, random_erasing=0.25
+        ),
+        soft_labels=training.SoftLabels(mixup=0.8, cutmix=1.0),
+        attack=attacks.pgd(eps=0.1, num_steps=1),
+    )
+    method.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    images, labels = tf.zeros([4, 8, 8, 1]), tf.constant([0, 1, 2, 0])
+    seeds = []
+    for step in range(2):
+        drawn.clear()
+        seed = method.step_seed(tf.constant(step))
+        method.augmented(images, labels, seed)
+        method.prepare(images, labels, phase="train", seed=seed)
+        seeds += [seed for seed, _, _ in drawn]
+    assert len(seeds) > 60
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_offsets_of_rows_are_not_those_of_columns_a_step_later():
     transform = transforms.input_transform("random_pad", (4, 4, 1), (12, 12, 1))
     images = tf.ones([64, 4, 4, 1])

@@ -20,16 +20,45 @@ from igam_tf.experiment.settings.run import (
 )
 from igam_tf.experiment.settings.training import (
     AttackSettings,
+    AugmentingSettings,
     MatchingSettings,
     PenaltySettings,
     TrainingSettings,
 )
 
+#: Flags that came later: they are part of the name of a run folder only where they are
+#: given, so that folders of earlier versions are found.
+LATER = frozenset(
+    {
+        *OWN_DATA,
+        *AugmentingSettings.flag_names(),
+        "teacher_input_range",
+        "student_checkpoint",
+        "natural_finetune_epochs",
+        "patch_size",
+        "learning_rate_schedule",
+        "learning_rate_warmup",
+        "learning_rate_end",
+        "gradient_clip_norm",
+        "weights_ema",
+        "gradient_norm_difference_step",
+        "rslad_alpha",
+        "rslad_steps",
+        "igdm_weight",
+        "igdm_rslad_alpha",
+        "igdm_steps",
+        "rrm_weight",
+        "rrm_cross_entropy_weight",
+    }
+)
+
 __all__ = [
     "AttackSettings",
+    "AugmentingSettings",
     "DataSettings",
     "EvaluationSettings",
     "FinetuningSettings",
+    "LATER",
     "MatchingSettings",
     "NETWORKS",
     "OWN_DATA",

@@ -121,8 +121,28 @@ class StudentSettings(Settings):
         at_least=1,
     )
     width: int = setting(10, "Width k of the student, as --teacher_width.", at_least=1)
+    patch_size: int = setting(
+        4,
+        "Side of the patches of a vit: 4 of 32 pixels (PAG), 16 of 224.",
+        at_least=1,
+    )
     activation: str = setting(
         "",
-        "Activation of the student; the network's own if left out.",
+        "Activation of the student, in place of the network's own, in a network of "
+        "your own too.",
         choices=("", "relu", "leaky_relu", "gelu", "silu", "softplus"),
+    )
+    checkpoint: str = setting(
+        "",
+        "Weights that the student starts from: a .keras, .h5 or .weights.h5 file, or a "
+        "TensorFlow 1 checkpoint, of the same network; its activation may be another, "
+        "and logits of other classes are left as they are drawn.",
+        flag="student_checkpoint",
+    )
+    natural_epochs: int = setting(
+        0,
+        "Epochs of natural training that every row but FT starts from, made once, such "
+        "as after a change of --activation; 0: none.",
+        flag="natural_finetune_epochs",
+        at_least=0,
     )

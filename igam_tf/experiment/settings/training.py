@@ -13,14 +13,105 @@ class TrainingSettings(Settings):
     epochs: int = setting(200, "Epochs of every row but FT.", at_least=1)
     batch_size: int = setting(32, "Batch over all devices.", at_least=1)
     optimizer: str = setting(
-        "momentum", "Optimizer of the student.", choices=OPTIMIZERS
+        "momentum", "Optimizer of the student.", choices=(*OPTIMIZERS, "adamw")
     )
     learning_rate: float = setting(
         0.1,
-        "Of the student at the start; a tenth of it from half, and again from 3/4.",
+        "Of the student, at the start or after the warm-up; see "
+        "--learning_rate_schedule.",
         above=0,
     )
-    weight_decay: float = setting(2e-4, "On convolution and dense kernels.", at_least=0)
+    schedule: str = setting(
+        "steps",
+        "How it falls: steps is a tenth of it from half, and again from 3/4; cosine is "
+        "half a cosine to --learning_rate_end; constant.",
+        flag="learning_rate_schedule",
+        choices=("steps", "cosine", "constant"),
+    )
+    warmup: float = setting(
+        0.0,
+        "Fraction of the steps over which the cosine's rate first rises, linearly.",
+        flag="learning_rate_warmup",
+        at_least=0,
+        below=1,
+    )
+    learning_rate_end: float = setting(
+        0.0, "Rate at the end of the cosine.", at_least=0
+    )
+    weight_decay: float = setting(
+        2e-4,
+        "On convolution and dense kernels: a term of the loss, or with adamw a part "
+        "of the step.",
+        at_least=0,
+    )
+    clip_norm: float = setting(
+        0.0,
+        "Global norm to which every row but FT clips; 0: only those of --clip_norm.",
+        flag="gradient_clip_norm",
+        at_least=0,
+    )
+    ema: float = setting(
+        0.0,
+        "Momentum of averaged weights, which every row but FT ends with, and is "
+        "evaluated with; 0: none.",
+        flag="weights_ema",
+        at_least=0,
+        below=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentingSettings(Settings):
+    """What every row but FT does to its batches, beside crop and flip, in the step."""
+
+    label_smoothing: float = setting(
+        0.0, "Part of each label that all classes share.", at_least=0, below=1
+    )
+    mixup: float = setting(
+        0.0, "alpha of mixup's Beta distribution, such as 0.8; 0: none.", at_least=0
+    )
+    cutmix: float = setting(
+        0.0,
+        "alpha of cutmix's, such as 1; 0: none. With both each batch draws one.",
+        at_least=0,
+    )
+    rand_augment: float = setting(
+        0.0,
+        "Magnitude of RandAugment's two operations an image, up to 10; 0: none.",
+        at_least=0,
+        at_most=10,
+    )
+    color_jitter: float = setting(
+        0.0,
+        "Brightness, contrast and saturation times a number that differs from 1 by "
+        "this much at most; 0: none.",
+        at_least=0,
+        at_most=1,
+    )
+    random_erasing: float = setting(
+        0.0,
+        "Probability that a box of an image becomes noise; 0: none.",
+        at_least=0,
+        at_most=1,
+    )
+
+    @property
+    def distorts(self) -> bool:
+        """Whether images are distorted."""
+        return bool(self.rand_augment or self.color_jitter or self.random_erasing)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with one another."""
+        return bool(self.mixup or self.cutmix)
+
+    def changes_images(self) -> str:
+        """The flags that distort or mix images, as they are given; "" for none."""
+        given = self.flags()
+        del given["label_smoothing"]
+        return ", ".join(
+            f"--{name}={value:g}" for name, value in given.items() if value
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

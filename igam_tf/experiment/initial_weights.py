@@ -1,0 +1,112 @@
+"""Weights that students start from: `--student_checkpoint`."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+
+import keras
+import numpy as np
+
+from igam_tf import checkpoints, compat
+
+_FLAG = "--student_checkpoint"
+_WEIGHTS = ".weights.h5"
+
+
+def load(student: keras.Model, path: str) -> None:
+    """Loads weights into a student: all of them or, on error, none.
+
+    Args:
+        student: keras.Model with fresh weights.
+        path: a .keras or .h5 file of a whole network, a .weights.h5 file, or a
+            TensorFlow 1 checkpoint (`igam_tf.checkpoints.load_weights`). The network
+            has to be the student's, but for its activation; where a whole network has
+            other classes, the student's logits stay as they were drawn.
+
+    Raises:
+        ValueError: if it is damaged, of another network, or holds no finite numbers.
+        FileNotFoundError: if it is missing. Both name the flag.
+    """
+    with _naming(path):
+        if path.endswith(_WEIGHTS):
+            _load_weights(student, path)
+        elif path.endswith(checkpoints.KERAS_SUFFIXES):
+            _copy(checkpoints.load(path), student)
+        else:
+            names = [part.name for part in checkpoints.describe(path).parts]
+            part = "student" if len(names) > 1 and "student" in names else None
+            checkpoints.load_weights(student, path, part=part)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Puts the flag in front of errors about its file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{_FLAG}={path}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{_FLAG}={path}: {error}") from error
+
+
+def _load_weights(student, path):
+    if not pathlib.Path(path).expanduser().is_file():
+        raise FileNotFoundError("there is no such file.")
+    before = student.get_weights()
+    try:
+        student.load_weights(pathlib.Path(path).expanduser())
+        _check_finite(student.get_weights())
+    # Keras passes on whatever h5py raises.
+    except Exception as error:
+        student.set_weights(before)
+        reason = str(error).strip().partition("\n")[0][:300]
+        raise ValueError(
+            f"these are no weights of the student {student.name!r} "
+            f"({type(error).__name__}: {reason}). Expected those of the same network: "
+            "check --student_model, --depth and --width."
+        ) from error
+
+
+def _copy(loaded, student):
+    """Weights of a loaded network, in their order, which is that of the layers."""
+    values, drawn = loaded.get_weights(), student.get_weights()
+    last = compat.operation_of_output(student)
+    logits = {v.path for v in last.weights} if _is_simple(last) else set()
+    names = [v.name for v in student.weights]
+    same = [v.name for v in loaded.weights] == names
+    fits = [a.shape == b.shape for a, b in zip(values, drawn)]
+    others = [v.path in logits for v in student.weights]
+    if not same or not all(f or o for f, o in zip(fits, others)):
+        raise ValueError(
+            f"the network of the file, {loaded.name!r} with {len(values)} weights, is "
+            f"not the student {student.name!r} with {len(drawn)} weights"
+            f"{_first_other(loaded, student)}. Expected the same network, but for the "
+            "activation and the number of classes: check --student_model, --depth and "
+            "--width."
+        )
+    _check_finite(values)
+    # Kernel and bias of other classes go together.
+    keeps = not all(fits)
+    student.set_weights(
+        [d if keeps and o else v for v, d, o in zip(values, drawn, others)]
+    )
+
+
+def _is_simple(operation):
+    return isinstance(operation, keras.Layer) and not isinstance(operation, keras.Model)
+
+
+def _first_other(loaded, student):
+    for ours, theirs in zip(student.weights, loaded.weights):
+        if ours.name != theirs.name or tuple(ours.shape) != tuple(theirs.shape):
+            return (
+                f": {theirs.path} {tuple(theirs.shape)} there, {ours.path} "
+                f"{tuple(ours.shape)} here"
+            )
+    return ""
+
+
+def _check_finite(values):
+    if not all(np.isfinite(value).all() for value in values):
+        raise ValueError("the weights hold NaN or infinite numbers.")
