@@ -126,11 +126,15 @@ def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    experiment = Experiment(**DIGITS, methods=("finetune", "igam", "pgd"), epochs=3)
+    methods = ("finetune", "igam", "pgd")
+    experiment = Experiment(
+        **DIGITS, methods=methods, epochs=3, natural_finetune_epochs=2
+    )
     lines = dry_run(experiment).splitlines()
     rows = {line.split("  ")[0]: line.split() for line in lines}
     # 1257 images in batches of 32, three times.
     assert "120" in rows["pgd"] and "120" in rows["igam"]
+    assert "80" in rows["natural_start-zero_mean_unit_norm"]
     # 540 test images: one step of FGSM, three of PGD, twice.
     assert "3,780" in rows["evaluation of pgd"]
     assert "square10" in rows["evaluation of pgd"][-3]
