@@ -109,7 +109,7 @@ class Restarts(GraphAttack):
         seed: tf.Tensor,
         numbers: Tensors,
     ) -> tf.Tensor:
-        """As `run`; images that a restart has broken are left out of the next ones."""
+        """As `run`; images that one restart misleads are left out of the next ones."""
 
         def one_run(restart, *worst):
             rows = tf.where(~worst[1])[:, 0]
