@@ -173,9 +173,12 @@ class OwnLoop:
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds nothing: `compile` did; from a batch it fails with several workers."""
-        batches = getattr(iterator, "_distributed_dataset", None)
+        batches = hasattr(iterator, "_distributed_dataset") and (
+            iterator.data_adapter.get_tf_dataset()
+        )
         if isinstance(batches, tf.data.Dataset):  # Elsewhere they stay as they are.
-            iterator._distributed_dataset = self.prepared(batches)
+            distribute = self.distribute_strategy.experimental_distribute_dataset
+            iterator._distributed_dataset = distribute(self.prepared(batches))
 
 
 # Optimizers.

@@ -4,7 +4,7 @@ The tests are meant to pass wherever they run, and whatever the networks they tr
 out to be. To see that, set one of these before `python -m pytest`:
 
     IGAM_TF_TEST_SEED=1          other seeds for all networks and trainings of the tests
-    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1    one thread (or two)
+    TF_NUM_INTRAOP_THREADS=2 TF_NUM_INTEROP_THREADS=2    two threads (with -n: one)
     TF_ENABLE_ONEDNN_OPTS=0      other kernels
     ONEDNN_MAX_CPU_ISA=AVX2      the kernels of another processor
 
@@ -17,6 +17,10 @@ import pathlib
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many workers as cores: more threads than one each only wait for one another.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
 import tensorflow as tf
