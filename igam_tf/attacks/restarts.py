@@ -15,8 +15,20 @@ from igam_tf.attacks.geometry import SEED_STRIDE, per_image
 from igam_tf.attacks.losses import LOSSES
 
 
+class RunsOfAttack(GraphAttack):
+    """To inherit from: an attack that is several runs of another, `attack`."""
+
+    attack: GraphAttack
+
+    eps = property(lambda self: self.attack.eps)
+    norm = property(lambda self: self.attack.norm)
+    loss = property(lambda self: self.attack.loss)
+    seed = property(lambda self: self.attack.seed)
+    covers_ball = property(lambda self: self.attack.covers_ball)
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
-class Restarts(GraphAttack):
+class Restarts(RunsOfAttack):
     """Runs an attack several times and keeps the worst case of each image.
 
     An image once misclassified keeps the first images that did it; of the others the
@@ -56,12 +68,7 @@ class Restarts(GraphAttack):
                 "since all runs would be equal without; pass random_start=True."
             )
 
-    eps = property(lambda self: self.attack.eps)
-    norm = property(lambda self: self.attack.norm)
-    loss = property(lambda self: self.attack.loss)
-    seed = property(lambda self: self.attack.seed)
     family = property(lambda self: self.attack.family)
-    covers_ball = property(lambda self: self.attack.covers_ball)
 
     @property
     def effort(self) -> tuple[int, ...] | None:  # type: ignore[override]

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.attack import GraphAttack, check_result
+from igam_tf.attacks.attack import check_result
 from igam_tf.attacks.classifier import is_wrong, logits_of, num_classes
 from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.compilation import compiled_for_any_batch
 from igam_tf.attacks.geometry import SEED_STRIDE, image_seeds
 from igam_tf.attacks.losses import LOSSES, cross_entropy, margin_targeted
-from igam_tf.attacks.restarts import no_results, worse_of
+from igam_tf.attacks.restarts import RunsOfAttack, no_results, worse_of
 from igam_tf.data import check_labels
 
 if typing.TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Reached(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
-class TargetedPGD(GraphAttack):
+class TargetedPGD(RunsOfAttack):
     """PGD towards each of several classes; `igam_tf.attacks.pgd(targets=...)` makes it.
 
     It ascends minus the cross entropy of the target, or for "cw_margin" the lead of the
@@ -72,12 +72,7 @@ class TargetedPGD(GraphAttack):
                 "1, since all runs would be equal; pass random_start=True."
             )
 
-    eps = property(lambda self: self.attack.eps)
-    norm = property(lambda self: self.attack.norm)
-    loss = property(lambda self: self.attack.loss)
-    seed = property(lambda self: self.attack.seed)
     random_start = property(lambda self: self.attack.random_start)
-    covers_ball = property(lambda self: self.attack.covers_ball)
 
     @property
     def structure(self) -> Hashable:
