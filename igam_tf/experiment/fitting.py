@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from igam_tf import data, distribution
 from igam_tf.reports import TensorBoardLog
 from igam_tf.training import TrainingMethod, callbacks
+from igam_tf.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
@@ -52,7 +53,7 @@ def fit(
     )
     run.record()
     steps_per_epoch = data.steps_per_epoch(task.train, batch_size)
-    checkpoint = callbacks.Checkpoint(
+    checkpoint = Checkpoint(
         run.folder.file(stage, "checkpoints"),
         run.experiment.run.checkpoint_steps,
         share=CHECKPOINTS,

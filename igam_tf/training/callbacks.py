@@ -1,4 +1,4 @@
-"""Callbacks of long trainings: checkpoints, history, divergence, time left."""
+"""Callbacks of long trainings: history, divergence, time left."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from typing import Any, TextIO
 import keras
 
 from igam_tf import files
-from igam_tf.training.checkpoint import DIGESTS as DIGESTS
-from igam_tf.training.checkpoint import Checkpoint as Checkpoint
 
 
 class TrainingDivergedError(ArithmeticError):

@@ -2,6 +2,7 @@
 
 import pathlib
 import subprocess
+import time
 import types
 
 import numpy as np
@@ -20,6 +21,7 @@ from igam_tf.experiment import (
 from igam_tf.experiment.experiment import FIELDS, RESUMABLE
 from igam_tf.experiment.setup import Setup
 from igam_tf.training import callbacks, method_settings
+from igam_tf.training.checkpoint import DIGESTS, Checkpoint
 from igam_tf.training.methods import METHODS
 
 BASE = {
@@ -120,7 +122,7 @@ class _Weights:
 
 
 def _checkpoints(path):
-    made = callbacks.Checkpoint(path)
+    made = Checkpoint(path)
     made.set_model(_Weights())
     for epoch in range(2):
         made.model.text = f"epoch {epoch + 1}"
@@ -131,8 +133,8 @@ def _checkpoints(path):
 def test_saving_takes_its_share_of_the_time(tmp_path, monkeypatch):
     """An epoch takes a second, saving too; all that passes is by this clock."""
     clock = iter(range(100))
-    monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(clock))
-    made = callbacks.Checkpoint(tmp_path, share=0.2)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    made = Checkpoint(tmp_path, share=0.2)
     made.set_model(_Weights())
     made.set_params({"epochs": 8})
     saved = []
@@ -156,7 +158,7 @@ def test_a_checkpoint_of_another_name_or_content_is_left_out(tmp_path):
 
 def test_checkpoints_of_an_earlier_version_go_on(tmp_path):
     made = _checkpoints(tmp_path)
-    (tmp_path / callbacks.DIGESTS).unlink()
+    (tmp_path / DIGESTS).unlink()
     assert made.restore(_Weights()) == 2
 
 

@@ -9,10 +9,11 @@ from small_models import set_seed
 
 from igam_tf import data, models, training
 from igam_tf.training import callbacks
+from igam_tf.training.checkpoint import Checkpoint
 
 
 def _fit(method, digits, folder, epochs, extra=()):
-    checkpoint = callbacks.Checkpoint(folder / "checkpoints")
+    checkpoint = Checkpoint(folder / "checkpoints")
     first = checkpoint.restore(method)
     method.fit(
         data.training_batches(
@@ -82,7 +83,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_igam, digits, tm
     newest = tmp_path / "checkpoints" / "epoch-0003.weights.h5"
     newest.write_bytes(newest.read_bytes()[:1000])
     again = make_igam()
-    assert callbacks.Checkpoint(tmp_path / "checkpoints").restore(again) == 2
+    assert Checkpoint(tmp_path / "checkpoints").restore(again) == 2
     _fit(again, digits, tmp_path, 3)
     for a, b in zip(_state(straight), _state(again), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -93,7 +94,7 @@ def test_no_readable_checkpoint_is_an_error(make_igam, digits, tmp_path):
     for path in (tmp_path / "checkpoints").iterdir():
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="delete the folder"):
-        callbacks.Checkpoint(tmp_path / "checkpoints").restore(make_igam())
+        Checkpoint(tmp_path / "checkpoints").restore(make_igam())
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(make_igam, digits, tmp_path):
@@ -108,10 +109,10 @@ def test_a_loss_that_is_not_finite_stops_the_training(make_igam, digits, tmp_pat
             verbose=0,
             callbacks=[
                 callbacks.StopOnDivergence(),
-                callbacks.Checkpoint(tmp_path / "checkpoints"),
+                Checkpoint(tmp_path / "checkpoints"),
             ],
         )
     restored = make_igam()
-    assert callbacks.Checkpoint(tmp_path / "checkpoints").restore(restored) == 2
+    assert Checkpoint(tmp_path / "checkpoints").restore(restored) == 2
     for a, b in zip(good, _state(restored), strict=True):
         np.testing.assert_array_equal(a, b)

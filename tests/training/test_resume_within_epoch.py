@@ -12,7 +12,7 @@ from small_models import set_seed
 
 from igam_tf import data, models, training
 from igam_tf.experiment.fitting import fit
-from igam_tf.training import callbacks
+from igam_tf.training.checkpoint import Checkpoint
 
 
 class _Folder:
@@ -119,7 +119,7 @@ def test_the_newest_checkpoint_is_the_one_furthest_on(tmp_path):
         def load_weights(self, path):
             self.loaded = path.name
 
-    made = callbacks.Checkpoint(tmp_path, every_steps=3)
+    made = Checkpoint(tmp_path, every_steps=3)
     made.set_model(Weights())
     made.set_params({"steps": 8})
     for epoch in range(2):
