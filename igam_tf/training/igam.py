@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from igam_tf import gradients, losses, models
 from igam_tf.models.normalization import GREY_LEVELS
-from igam_tf.settings import setting
-from igam_tf.training import teachers
+from igam_tf.training import distances, teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching
-from igam_tf.training.method_settings import GROUPS, MethodSettings
 from igam_tf.training.teachers import check_choice
 from igam_tf.training.terms import Terms
 
-if TYPE_CHECKING:
-    from igam_tf.experiment.setup import Setup
-    from igam_tf.training.base import TrainingMethod
+#: Distances that L_diff may be.
+DISTANCES = ("squared_l2", *distances.OF_DIRECTIONS)
 
 
 class IGAM(MatchedMethod, AdversarialMatching):
@@ -28,12 +24,12 @@ class IGAM(MatchedMethod, AdversarialMatching):
 
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
 
-    L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
-    the two input gradients. Every `discriminator_every` steps, the discriminator is
-    updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (docs/paper.md, "Where paper and code differ"), but for the teacher's
-    batch norm, the moving variance, and weight decay and schedule, which
-    `training.reference` has.
+    L_adv is minus the discriminator's cross entropy, L_diff the distance of the two
+    input gradients, squared L2 in the paper. Every `discriminator_every` steps, the
+    discriminator is updated after the student, on the same batch (12). Defaults are the
+    semantics of the authors' code (docs/paper.md, "Where paper and code differ"), but
+    for the teacher's batch norm, the moving variance, and weight decay and schedule,
+    which `training.reference` has.
 
     Args:
         student: keras.Model from target images to logits.
@@ -48,6 +44,9 @@ class IGAM(MatchedMethod, AdversarialMatching):
             grey levels, for which the paper's lambdas were tuned, or 1. A weight w
             for 1 equals 255**2 * w for 255. The discriminator, which is to look at
             directions only, sees gradients per grey level in either case.
+        distance: "squared_l2"; or one of the gradients' directions: "cosine" or
+            "normalized_l2", which do not depend on the pixel range, and which a
+            vanishing gradient is no way to minimise. See `training.distances`.
         input_gradient_of: "probability" of the true class (the authors' code, for
             which the paper's lambdas were tuned) or "loss" (the paper, Eq. 8, 9).
         difference_reduction: "sum" of L_diff over the batch (the authors' code: its
@@ -87,6 +86,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         adversarial_weight: float = 2.0,
         difference_weight: float = 10.0,
         pixel_range: float = 255.0,
+        distance: str = "squared_l2",
         input_gradient_of: str = "probability",
         difference_reduction: str = "sum",
         teacher_batch_norm: str = "inference",
@@ -103,6 +103,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         )
         check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
         check_choice("matched_to", matched_to, MATCHED_TO)
+        distances.check(distance, DISTANCES, matched_to)
         teachers.check_networks(student, teacher, discriminator)
         if moving_variance == "unbiased":
             for network in (student, teacher, discriminator):
@@ -111,6 +112,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         self.adversarial_weight = adversarial_weight
         self.difference_weight = difference_weight
         self.pixel_range = pixel_range
+        self.distance = distance
         self.input_gradient_of = input_gradient_of
         self.difference_reduction = difference_reduction
         self.teacher_batch_norm = teacher_batch_norm
@@ -146,9 +148,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         discriminator_loss, correct = self.discriminate(
             student_gradient, teacher_gradient
         )
-        difference = tf.reduce_sum(
-            tf.square(student_gradient - teacher_gradient), axis=(1, 2, 3)
-        )
+        difference = self.difference(student_gradient, teacher_gradient)
         if self.difference_reduction == "sum":
             difference *= global_batch
         terms = {
@@ -194,7 +194,15 @@ class IGAM(MatchedMethod, AdversarialMatching):
             first, second = first * factor, second * factor
         return super().discriminate(first, second)
 
-    # Both input gradients.
+    # Both input gradients, and their distance.
+
+    def difference(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """L_diff of each image: tensors like images to (batch,)."""
+        if self.distance == "squared_l2":
+            return tf.reduce_sum(tf.square(first - second), axis=(1, 2, 3))
+        return distances.between_directions(
+            first, second, distance=self.distance, pixel_range=self.pixel_range
+        )
 
     def teacher_gradient(
         self,
@@ -222,64 +230,3 @@ class IGAM(MatchedMethod, AdversarialMatching):
             self.student, images, labels, of=self.input_gradient_of, training=True
         )
         return gradient / self.pixel_range, logits
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(MethodSettings):
-    """The row igam: matching with the input gradients of the finetuned teacher."""
-
-    name: ClassVar[str] = "igam"
-    title: ClassVar[str] = "IGAM"
-    uses: ClassVar[frozenset[str]] = GROUPS
-    needs_teacher: ClassVar[bool] = True
-    has_controls: ClassVar[bool] = True
-
-    adversarial_weight: float = setting(2.0, "lambda_adv.", at_least=0)
-    difference_weight: float = setting(
-        10.0, "lambda_diff, for gradients per unit of pixel_range.", at_least=0
-    )
-    pixel_range: float = setting(
-        255.0,
-        "Pixel range of the matched gradients: 255 grey levels (the paper's lambdas) "
-        "or 1.",
-        above=0,
-    )
-    input_gradient_of: str = setting(
-        "probability",
-        "What the matched gradient is of: the true class' probability (the authors' "
-        "code) or the loss (the paper).",
-        choices=("probability", "loss"),
-    )
-    difference_reduction: str = setting(
-        "sum",
-        "L_diff summed over the batch (the authors' code) or its mean over images.",
-        choices=("sum", "mean"),
-    )
-    moving_variance: str = setting(
-        "biased",
-        "What batch norm averages while matching: Keras' biased variance, or the "
-        "unbiased one of TensorFlow 1 (the authors' code).",
-        choices=("biased", "unbiased"),
-    )
-    discriminator_every: int = setting(
-        5, "Student steps for each step of the discriminator.", at_least=1
-    )
-
-    def build(self, setup: Setup) -> TrainingMethod:
-        method = IGAM(
-            setup.student,
-            setup.teacher,
-            setup.discriminator(teachers.input_shape(setup.teacher)),
-            adversarial_weight=self.adversarial_weight,
-            difference_weight=self.difference_weight,
-            pixel_range=self.pixel_range,
-            input_gradient_of=self.input_gradient_of,
-            difference_reduction=self.difference_reduction,
-            teacher_batch_norm=setup.experiment.teacher.batch_norm,
-            moving_variance=self.moving_variance,
-            matched_to=setup.matched_to,
-            discriminator_every=self.discriminator_every,
-            **setup.matching_arguments(),
-            **setup.arguments(shapes_gradients=True),
-        )
-        return setup.compiled_with_discriminator(method)

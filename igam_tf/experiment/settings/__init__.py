@@ -49,6 +49,8 @@ LATER = frozenset(
         "igdm_steps",
         "rrm_weight",
         "rrm_cross_entropy_weight",
+        "matching_distance",
+        "kdiga_distance",
     }
 )
 
