@@ -51,6 +51,9 @@ LATER = frozenset(
         "rrm_cross_entropy_weight",
         "matching_distance",
         "kdiga_distance",
+        "held_out_fraction",
+        "igam_distillation_weight",
+        "igam_temperature",
     }
 )
 
