@@ -40,25 +40,7 @@ def hold_out(
         ValueError: if the fraction is out of range, the training images are streamed or
             cut, or a class has a single one.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction={fraction}: expected a number between 0 and 1.")
-    for argument, value in (
-        ("train_examples", train_examples),
-        ("test_examples", test_examples),
-    ):
-        if value is not None:
-            batches.check_count(argument, value)
-    if task.train.is_streamed:
-        raise ValueError(
-            f"{task.name} is streamed, and its training images cannot be held out: "
-            "expected images in memory (--stream=false, stream=False), or a test split "
-            "of your own."
-        )
-    if len(task.train) < task.train_total:
-        raise ValueError(
-            f"{task.name} was read with {len(task.train)} of {task.train_total} "
-            "training images: expected all; cut what is left by train_examples here."
-        )
+    _check(task, fraction, train_examples=train_examples, test_examples=test_examples)
     labels = np.asarray(task.train.labels)
     names = task.class_names or tuple(map(str, range(task.num_classes)))
     train, test = splits.stratified(
@@ -78,6 +60,25 @@ def hold_out(
         test_total=len(test),
         held_out_fraction=fraction,
     )
+
+
+def _check(task, fraction, **counts):
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction={fraction}: expected a number between 0 and 1.")
+    for argument, value in counts.items():
+        if value is not None:
+            batches.check_count(argument, value)
+    if task.train.is_streamed:
+        raise ValueError(
+            f"{task.name} is streamed, and its training images cannot be held out: "
+            "expected images in memory (--stream=false, stream=False), or a test split "
+            "of your own."
+        )
+    if len(task.train) < task.train_total:
+        raise ValueError(
+            f"{task.name} was read with {len(task.train)} of {task.train_total} "
+            "training images: expected all; cut what is left by train_examples here."
+        )
 
 
 def _part(split, places):

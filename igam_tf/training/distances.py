@@ -21,6 +21,7 @@ from igam_tf.training import teachers
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
+    from igam_tf.training.method_settings import MethodSettings
 
 #: Distances of the directions of two gradients.
 OF_DIRECTIONS = ("cosine", "normalized_l2")
@@ -89,22 +90,28 @@ def check(distance: str, choices: tuple[str, ...], matched_to: str) -> None:
         )
 
 
-def check_controls(
-    experiment: Experiment, method: str, *, flag: str, distance: str
-) -> None:
+def controls(names: tuple[str, ...], distance: str) -> tuple[str, ...]:
+    """Those of the names of `--controls` that a distance can have."""
+    if distance not in OF_DIRECTIONS:
+        return names
+    return tuple(name for name in names if name != "zero")
+
+
+def check_controls(experiment: Experiment, row: MethodSettings, *, flag: str) -> None:
     """Raises ValueError if a run asks for a control that a distance cannot have.
 
     Args:
         experiment: all settings.
-        method: name of the method.
+        row: settings of the method.
         flag: the flag of its distance.
-        distance: its value.
     """
     asked = experiment.table.controls
-    if distance in OF_DIRECTIONS and method in experiment.methods and "zero" in asked:
+    if "zero" in asked and row.name in experiment.methods:
+        if "zero" in row.controls():
+            return
         others = ",".join(name for name in asked if name != "zero")
         raise ValueError(
-            f"--controls={','.join(asked)} with --{flag}={distance}: a zero gradient "
-            "has no direction to match, and training without matching is the row "
-            f"standard; leave zero out: --controls={others}"
+            f"--controls={','.join(asked)} with --{flag}={row.flags()[flag]}: a zero "
+            "gradient has no direction to match, and training without matching is the "
+            f"row standard; leave zero out: --controls={others}"
         )

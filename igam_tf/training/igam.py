@@ -12,6 +12,7 @@ from igam_tf.models.normalization import GREY_LEVELS
 from igam_tf.training import distances, teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching
+from igam_tf.training.rslad import divergence
 from igam_tf.training.teachers import check_choice
 from igam_tf.training.terms import Terms
 
@@ -23,6 +24,9 @@ class IGAM(MatchedMethod, AdversarialMatching):
     """A student whose input gradients learn to look like a robust teacher's.
 
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
+            + distillation_weight * T^2 KL(teacher || student)
+
+    The last term is not in the paper, and 0 by default.
 
     L_adv is minus the discriminator's cross entropy, L_diff the distance of the two
     input gradients, squared L2 in the paper. Every `discriminator_every` steps, the
@@ -52,6 +56,10 @@ class IGAM(MatchedMethod, AdversarialMatching):
         difference_reduction: "sum" of L_diff over the batch (the authors' code: its
             weight grows with the batch) or "mean" over images. A weight w of sums
             equals batch * w of means.
+        distillation_weight: of the teacher's logits, whose softmax at the temperature T
+            the student's is to be, from the first step of matching on (Hinton et al.
+            2015). Controls distil the same logits, but for those with another teacher.
+        temperature: T.
         teacher_batch_norm: "inference", or "batch" as in the authors' code: batch
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the
@@ -89,18 +97,27 @@ class IGAM(MatchedMethod, AdversarialMatching):
         distance: str = "squared_l2",
         input_gradient_of: str = "probability",
         difference_reduction: str = "sum",
+        distillation_weight: float = 0.0,
+        temperature: float = 1.0,
         teacher_batch_norm: str = "inference",
         moving_variance: str = "biased",
         matched_to: str = "teacher",
         **kwargs: Any,
     ) -> None:
+        # Over forty lines because of its arguments.
+        if distillation_weight:
+            self.reports = (*self.reports, "distillation")
         super().__init__(student, discriminator, **kwargs)
         check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
         check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
         check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
         teachers.check_numbers(
-            adversarial_weight=adversarial_weight, difference_weight=difference_weight
+            adversarial_weight=adversarial_weight,
+            difference_weight=difference_weight,
+            distillation_weight=distillation_weight,
         )
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: expected a number above 0.")
         check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
         check_choice("matched_to", matched_to, MATCHED_TO)
         distances.check(distance, DISTANCES, matched_to)
@@ -115,6 +132,8 @@ class IGAM(MatchedMethod, AdversarialMatching):
         self.distance = distance
         self.input_gradient_of = input_gradient_of
         self.difference_reduction = difference_reduction
+        self.distillation_weight = distillation_weight
+        self.temperature = temperature
         self.teacher_batch_norm = teacher_batch_norm
         self.matched_to = matched_to
 
@@ -129,7 +148,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         if phase == PLAIN:
             return images, ()
-        return images, self.teacher_gradient(images, labels, partners)
+        return images, self._of_teacher(images, labels, partners)
 
     def loss_terms(
         self,
@@ -143,7 +162,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         if phase == PLAIN:
             logits = self.student(images, training=True)
             return {"cross_entropy": losses.cross_entropy(logits, labels)}, logits, {}
-        teacher_gradient = targets
+        teacher_gradient, teacher_logits = targets
         student_gradient, logits = self.student_gradient(images, labels)
         discriminator_loss, correct = self.discriminate(
             student_gradient, teacher_gradient
@@ -156,6 +175,12 @@ class IGAM(MatchedMethod, AdversarialMatching):
             "adversarial": -self.adversarial_weight * discriminator_loss,
             "difference": self.difference_weight * difference,
         }
+        if self.distillation_weight:
+            distilled = divergence(
+                teacher_logits / self.temperature, logits / self.temperature
+            )
+            weight = self.distillation_weight * self.temperature**2
+            terms["distillation"] = weight * distilled
         report = {
             "discriminator_loss": discriminator_loss,
             "discriminator_accuracy": correct,
@@ -174,13 +199,14 @@ class IGAM(MatchedMethod, AdversarialMatching):
         *,
         student_input: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        teacher_gradient, _ = targets
         if student_input is not None:
-            return student_input, targets
+            return student_input, teacher_gradient
         student_gradient, _ = self.student_gradient(images, labels)
         if self.teacher_batch_norm == "batch" and self.matched_to == "teacher":
             # The authors run the teacher anew, which moves its statistics once more.
-            targets = self.teacher_gradient(images, labels)
-        return student_gradient, targets
+            teacher_gradient = self.teacher_gradient(images, labels)
+        return student_gradient, teacher_gradient
 
     def discriminate(
         self, first: tf.Tensor, second: tf.Tensor
@@ -211,7 +237,10 @@ class IGAM(MatchedMethod, AdversarialMatching):
         partners: tuple[tf.Tensor, tf.Tensor] | None = None,
     ) -> tf.Tensor:
         """J_t, through the input transform (Eq. 17), or what a control has for it."""
-        gradient, _ = gradient_to_match(
+        return self._of_teacher(images, labels, partners)[0]
+
+    def _of_teacher(self, images, labels, partners):
+        gradient, logits = gradient_to_match(
             self.matched_to,
             self.teacher,
             images,
@@ -220,7 +249,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
             of=self.input_gradient_of,
             training=self.teacher_batch_norm == "batch",
         )
-        return gradient / self.pixel_range
+        return gradient / self.pixel_range, logits
 
     def student_gradient(
         self, images: tf.Tensor, labels: tf.Tensor

@@ -54,6 +54,19 @@ class Settings(MethodSettings):
         "L_diff summed over the batch (the authors' code) or its mean over images.",
         choices=("sum", "mean"),
     )
+    distillation_weight: float = setting(
+        0.0,
+        "Weight of the distillation of the teacher's logits in the row igam, beside "
+        "the matching; 0: none (the paper).",
+        flag="igam_distillation_weight",
+        at_least=0,
+    )
+    temperature: float = setting(
+        1.0,
+        "Temperature of that distillation.",
+        flag="igam_temperature",
+        above=0,
+    )
     moving_variance: str = setting(
         "biased",
         "What batch norm averages while matching: Keras' biased variance, or the "
@@ -67,10 +80,11 @@ class Settings(MethodSettings):
     def label(self) -> str:
         return f"{self.title}{distances.in_label(self.distance)}"
 
+    def controls(self) -> tuple[str, ...]:
+        return distances.controls(super().controls(), self.distance)
+
     def check(self, experiment: Experiment) -> None:
-        distances.check_controls(
-            experiment, self.name, flag="matching_distance", distance=self.distance
-        )
+        distances.check_controls(experiment, self, flag="matching_distance")
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = IGAM(
@@ -83,6 +97,8 @@ class Settings(MethodSettings):
             distance=self.distance,
             input_gradient_of=self.input_gradient_of,
             difference_reduction=self.difference_reduction,
+            distillation_weight=self.distillation_weight,
+            temperature=self.temperature,
             teacher_batch_norm=setup.experiment.teacher.batch_norm,
             moving_variance=self.moving_variance,
             matched_to=setup.matched_to,

@@ -179,10 +179,11 @@ class Settings(MethodSettings):
     def label(self) -> str:
         return f"{self.title}{distances.in_label(self.distance)}"
 
+    def controls(self) -> tuple[str, ...]:
+        return distances.controls(super().controls(), self.distance)
+
     def check(self, experiment: Experiment) -> None:
-        distances.check_controls(
-            experiment, self.name, flag="kdiga_distance", distance=self.distance
-        )
+        distances.check_controls(experiment, self, flag="kdiga_distance")
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = KDIGA(
