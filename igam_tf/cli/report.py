@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.cli import commands
-from igam_tf.reports.names import FIGURES, OF_MODELS
+from igam_tf.reports.names import FIGURES, HELD_OUT, OF_MODELS
 
 _DESCRIPTION = """\
 Makes the page, the table and the figures of a run from its results.json, its
@@ -109,14 +109,19 @@ def _at_hand(options, results, rows, is_folder):
     from igam_tf import data
     from igam_tf.models.loading import load_keras
 
+    count = max(options.examples, options.alignment_examples, 100)
+    fraction = (results.get("settings") or {}).get(HELD_OUT)
     task = data.read(
         target,
         options.data_dir or place,
-        train_examples=1,
-        test_examples=max(options.examples, options.alignment_examples, 100),
+        train_examples=None if fraction else 1,
+        test_examples=1 if fraction else count,
         download=options.download,
         **own,
     )
+    if fraction:
+        seed = results["settings"].get("split_seed", 0)
+        task = data.hold_out(task, fraction, seed=seed, test_examples=count)
     return {name: load_keras(path) for name, path in students.items()}, task.test
 
 

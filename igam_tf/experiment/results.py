@@ -41,6 +41,9 @@ def evaluate(run: Run, row: str) -> None:
     def save(found):
         found["robustbench"]["dataset"] = run.target.name
         written = {**found, "settings": _asked(experiment)}
+        if run.target.held_out_fraction:
+            # What these numbers are of, for whoever reads, or compares, them.
+            written["held_out_fraction"] = run.target.held_out_fraction
         run.folder.write_json(f"{row}/evaluation.json", written)
 
     evaluation.evaluate(

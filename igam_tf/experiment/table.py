@@ -68,6 +68,12 @@ class Table:
             raise ValueError(
                 f"{self.name}: rows of the targets {sorted(targets)}; expected one."
             )
+        held_out = {row.experiment.data.held_out_fraction for row in self.rows}
+        if len(held_out) != 1:
+            raise ValueError(
+                f"{self.name}: rows of --held_out_fraction {sorted(held_out)}, which "
+                "are evaluated on different images; expected one for all rows."
+            )
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: rows of the same label among {names}.")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from igam_tf import data, distribution
-from igam_tf.experiment import controls, results, runner
+from igam_tf import distribution
+from igam_tf.experiment import controls, reading, results, runner
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
@@ -69,18 +69,9 @@ def _read_all(runs):
     """Looks for the data of all rows; the target task is returned."""
     for experiment, _ in runs:
         settings = experiment.data
-        options = {"download": settings.download, "train_examples": 1}
-        place = settings.data_dir or None
         if settings.source:
-            source = {**options, **settings.own("source")}
-            data.read(settings.source, place, test_examples=1, **source)
-        target = data.read(
-            settings.target,
-            place,
-            test_examples=experiment.evaluation.num_examples or None,
-            **options,
-            **settings.own("target"),
-        )
+            reading.read_source(experiment, train_examples=1, test_examples=1)
+        target = reading.read_target(experiment, train_examples=1)
     return target
 
 

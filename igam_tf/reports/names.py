@@ -10,6 +10,8 @@ FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robust
 OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
 OF_MODELS = ("input_gradients", "surfaces", "alignment")
+#: What an evaluation has of images that are not the test images of its data set.
+HELD_OUT = "held_out_fraction"
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
@@ -45,6 +47,15 @@ def attack_title(name: str) -> str:
     kind = _TITLES.get(kind, kind.upper())
     title = f"{kind}-{steps}{'-T' if targeted else ''}"
     return title + (f" x{restarts}" if restarts else "")
+
+
+def evaluated_images(found: dict) -> str:
+    """What accuracies are of: test images, or training images that were held out.
+
+    Args:
+        found: the evaluation of a row, or what has its "held_out_fraction".
+    """
+    return "held-out training images" if found.get(HELD_OUT) else "test images"
 
 
 def public_settings(settings: dict) -> dict:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.names import attack_title
+from igam_tf.reports.names import attack_title, evaluated_images
 from igam_tf.reports.transfer import sentences, transfer
 
 _BATCH_NORM = {
@@ -155,8 +155,9 @@ def _settings(evaluation):
     if evaluation.get("step_size") is not None:
         size += f", step {fraction(evaluation['step_size'])}"
     return (
-        f"{evaluation['threat_model']}, {size}; {evaluation['num_examples']} test "
-        f"images; seed {evaluation['seed']}; {_BATCH_NORM[evaluation['batch_norm']]}."
+        f"{evaluation['threat_model']}, {size}; {evaluation['num_examples']} "
+        f"{evaluated_images(evaluation)}; seed {evaluation['seed']}; "
+        f"{_BATCH_NORM[evaluation['batch_norm']]}."
     )
 
 

@@ -49,6 +49,11 @@ LATER = frozenset(
         "igdm_steps",
         "rrm_weight",
         "rrm_cross_entropy_weight",
+        "matching_distance",
+        "kdiga_distance",
+        "held_out_fraction",
+        "igam_distillation_weight",
+        "igam_temperature",
     }
 )
 
