@@ -10,7 +10,7 @@ import math
 import numbers
 from typing import TYPE_CHECKING
 
-from igam_tf.attacks import names
+from igam_tf.attacks import names, radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
 from igam_tf.experiment import controls, own_networks
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
 
 _ROLES = ("source", "target")
+# Norms in which rows can be evaluated with all attacks.
+_NORMS = ("linf", "l2")
 
 
 def check(experiment: Experiment) -> None:
@@ -58,8 +60,13 @@ def check(experiment: Experiment) -> None:
 
 
 def check_source(experiment: Experiment) -> None:
-    """Only a teacher that is given needs no data of its own task."""
-    if experiment.data.source:
+    """Only a teacher that is trained here needs data of its own task."""
+    needed = any(
+        METHODS[name].needs_teacher or METHODS[name].is_teacher
+        for name in experiment.methods
+        if name in METHODS
+    )
+    if experiment.data.source or not needed:
         return
     if not experiment.teacher.checkpoint:
         raise ValueError(
@@ -144,6 +151,7 @@ def check_attacks(experiment: Experiment) -> None:
             names.check(attack)
         except ValueError as error:
             raise ValueError(f"--attacks: {error}") from None
+        _check_own_radius(experiment, attack)
         if experiment.evaluation.batch_norm == "batch" and attack.startswith(
             "autoattack"
         ):
@@ -154,6 +162,29 @@ def check_attacks(experiment: Experiment) -> None:
                 "on the others; for the authors' mode take pgdK, or the parts one at a "
                 "time (apgd-ce, square)."
             )
+
+
+def _check_own_radius(experiment, attack):
+    """A radius in an attack's name is one of the target's images."""
+    _, norm, eps = radii.split(attack)
+    if eps is None:
+        return
+    norm = norm or experiment.attack.norm
+    if norm not in _NORMS:
+        raise ValueError(
+            f"--attacks: {attack!r} is in {radii.NORMS[norm]}; expected a norm of "
+            f"{', '.join(_NORMS)}."
+        )
+    longest = 1.0 if norm == "linf" else math.prod(_target_shape(experiment)) ** 0.5
+    if eps > longest:
+        raise ValueError(
+            f"--attacks: {attack!r}: expected a radius of at most {longest:.4g}, the "
+            f"{radii.NORMS[norm]} distance of black and white images."
+        )
+
+
+def _target_shape(experiment):
+    return experiment.data.info("target").image_shape
 
 
 def check_discriminator(experiment: Experiment) -> None:
