@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from igam_tf.attacks import names, radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
+from igam_tf.evaluation import statistic_names
 from igam_tf.experiment import controls, own_networks
 from igam_tf.training.methods import METHODS
 
@@ -61,12 +63,7 @@ def check(experiment: Experiment) -> None:
 
 def check_source(experiment: Experiment) -> None:
     """Only a teacher that is trained here needs data of its own task."""
-    needed = any(
-        METHODS[name].needs_teacher or METHODS[name].is_teacher
-        for name in experiment.methods
-        if name in METHODS
-    )
-    if experiment.data.source or not needed:
+    if experiment.data.source or not have_teacher(experiment.methods):
         return
     if not experiment.teacher.checkpoint:
         raise ValueError(
@@ -79,6 +76,12 @@ def check_source(experiment: Experiment) -> None:
             "--controls=natural_teacher trains a teacher on --source, which is not "
             "given: expected a data set, or other controls."
         )
+
+
+def have_teacher(methods: Iterable[str]) -> bool:
+    """Whether any of these methods, by name, learns from a teacher or is one."""
+    known = [METHODS[name] for name in methods if name in METHODS]
+    return any(method.needs_teacher or method.is_teacher for method in known)
 
 
 def check_own_data(experiment: Experiment) -> None:
@@ -161,6 +164,28 @@ def check_attacks(experiment: Experiment) -> None:
                 "that are still robust, and with batch statistics each result depends "
                 "on the others; for the authors' mode take pgdK, or the parts one at a "
                 "time (apgd-ce, square)."
+            )
+
+    _check_statistics(experiment)
+    if experiment.run.epoch_attack:
+        try:
+            names.check(experiment.run.epoch_attack)
+        except ValueError as error:
+            raise ValueError(f"--epoch_attack: {error}") from None
+        _check_own_radius(experiment, experiment.run.epoch_attack)
+
+
+def _check_statistics(experiment):
+    attacked = any(attack != "clean" for attack in experiment.evaluation.attacks)
+    for name in experiment.evaluation.statistics:
+        try:
+            statistic_names.check(name)
+        except ValueError as error:
+            raise ValueError(f"--statistics: {error}") from None
+        if name in statistic_names.BY_OUTCOME and not attacked:
+            raise ValueError(
+                f"--statistics={name} with --attacks=clean: expected an attack, which "
+                "says what images are robust."
             )
 
 

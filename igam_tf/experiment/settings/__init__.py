@@ -49,6 +49,11 @@ LATER = frozenset(
         "igdm_steps",
         "rrm_weight",
         "rrm_cross_entropy_weight",
+        "adversarial_step_size",
+        "adversarial_random_start",
+        "edge_gradient_of",
+        "statistics",
+        "epoch_attack",
     }
 )
 
