@@ -165,8 +165,9 @@ def parse(
         return None
     _, own_norm, own_eps = radii.split(name)
     if own_eps is not None:
-        same = own_norm in (None, norm) and eps and step_size is not None
-        step_size = step_size * (own_eps / eps) if same else None
+        if step_size is not None:
+            same = own_norm in (None, norm) and eps
+            step_size = step_size * (own_eps / eps) if same else None
         eps, norm = own_eps, own_norm or norm
     module, factory = form.place.split(".")
     make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
