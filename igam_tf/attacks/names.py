@@ -13,6 +13,8 @@ import inspect
 import re
 import typing
 
+from igam_tf.attacks import radii
+
 if typing.TYPE_CHECKING:
     from igam_tf.attacks.attack import Attack
 
@@ -87,7 +89,8 @@ _ATTACKS = [
 EXPECTED = (
     ", ".join(repr(form.shown) for form in _ATTACKS)
     + " (K and N are whole numbers, and what is in brackets may be left out: 'pgd20x5' "
-    "is PGD of 20 steps with 5 restarts, 'square500' is Square of 500 queries)"
+    "is PGD of 20 steps with 5 restarts, 'square500' is Square of 500 queries); a "
+    f"radius of its own follows as {radii.SHOWN}"
 )
 
 
@@ -98,13 +101,14 @@ def match(name: str) -> tuple[Form, dict[str, int]]:
         name: see `EXPECTED`.
 
     Returns:
-        Tuple (`Form`, dict from argument to number).
+        Tuple (`Form`, dict from argument to number); a radius is left out of it.
 
     Raises:
         ValueError: if the name has none of the forms.
     """
+    base = radii.split(name)[0] if isinstance(name, str) else ""
     for form in _ATTACKS:
-        found = form.pattern.fullmatch(name) if isinstance(name, str) else None
+        found = form.pattern.fullmatch(base)
         if found:
             given = {key: text for key, text in found.groupdict().items() if text}
             return form, {key: int(text) for key, text in given.items()}
@@ -141,8 +145,12 @@ def parse(
             "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
             "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa";
             "fmn" or "ddn", or "fmnK" and "ddnK" with K steps.
+            "@4/255" or "@l2:0.5" after any of these is a radius, and a norm, of its
+            own.
         eps: radius of the ball, as a fraction such as 8/255.
-        step_size: length of a step of PGD, or None for the default of `pgd`.
+        step_size: length of a step of PGD, or None for the default of `pgd`. It is in
+            proportion to eps: at a radius of its own it is shorter or longer, and in
+            another norm the default.
         norm: "linf" or "l2".
         seed: integer, seed of everything random.
 
@@ -155,6 +163,12 @@ def parse(
     form, numbers = match(name)
     if not form.place:
         return None
+    _, own_norm, own_eps = radii.split(name)
+    if own_eps is not None:
+        if step_size is not None:
+            same = own_norm in (None, norm) and eps
+            step_size = step_size * (own_eps / eps) if same else None
+        eps, norm = own_eps, own_norm or norm
     module, factory = form.place.split(".")
     make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
     takes = inspect.signature(make).parameters

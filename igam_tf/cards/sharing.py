@@ -121,7 +121,9 @@ def _metrics(found: dict) -> Iterator[dict]:
     ball = f"{found['threat_model']}, eps {fraction(found['eps'])}"
     for name, entry in found["attacks"].items():
         low, high = entry["interval_95"]
-        under = "clean" if name == "clean" else f"{attack_title(name)}, {ball}"
+        # An attack with a radius of its own says it.
+        own = name == "clean" or "@" in name
+        under = attack_title(name) if own else f"{attack_title(name)}, {ball}"
         yield {
             "type": "accuracy",
             "name": f"accuracy, {under} (95 % interval {100 * low:.1f} to "

@@ -101,7 +101,7 @@ def _what(card):
     yield (
         f"An image classifier of {task['num_classes']} classes with "
         f"{card['num_parameters']:,} parameters: the row {card['method']['name']!r} of "
-        f"the run {task['source']} -> {task['name']}."
+        f"the run {' -> '.join(filter(None, (task['source'], task['name'])))}."
     )
     yield ""
     yield f"- Input: images {shape}, float32 in [0, 1], without preprocessing."

@@ -12,6 +12,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "correlation": "alignment",
         "distances_of": "curve",
         "evaluate": "accuracy",
+        "gradient_statistics": "input_statistics",
         "linearized_robustness": "alignment",
         "masking_panel": "masking",
         "measure_alignment": "alignment",

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from igam_tf import cards, data, evaluation, models, reports
+from igam_tf import cards, data, evaluation, models, pixels, reports
+from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
+from igam_tf.experiment.settings import LATER
 from igam_tf.reports.names import OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -39,6 +41,8 @@ def evaluate(run: Run, row: str) -> None:
         models.freeze(student, batch_norm="batch")
 
     def save(found):
+        if settings.statistics:
+            found["statistics"] = _statistics(run, student, found)
         found["robustbench"]["dataset"] = run.target.name
         written = {**found, "settings": _asked(experiment)}
         if run.target.held_out_fraction:
@@ -108,7 +112,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.source_name} -> {run.target.name}",
+        "title": " -> ".join(filter(None, (experiment.source_name, run.target.name))),
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)
@@ -177,7 +181,29 @@ def report(
 def _asked(experiment):
     """The settings of the evaluation, as JSON gives them back."""
     flags = experiment.evaluation.flags()
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
+    # What earlier versions did not know, they did not do.
+    known = {k: v for k, v in flags.items() if k not in LATER or v}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in known.items()}
+
+
+def _statistics(run, student, found):
+    """Statistics of a student's input gradients on the images of its evaluation."""
+    experiment, test = run.experiment, run.target.test
+    attacked = [name for name in found["attacks"] if name != "clean"]
+    robust = None
+    if attacked:
+        text = found["outcomes"]["correct"][attacked[0]]
+        robust = outcomes.unpacked(text, found["num_examples"])
+    return evaluation.gradient_statistics(
+        student,
+        pixels.as_float(test.images[: found["num_examples"]]),
+        test.labels[: found["num_examples"]],
+        experiment.evaluation.statistics,
+        eps=min(experiment.attack.eps, 1.0),
+        is_robust=robust,
+        batch_size=experiment.evaluation.batch_size,
+        seed=experiment.run.seed,
+    )
 
 
 def _training_seconds(folder, stage):

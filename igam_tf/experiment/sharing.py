@@ -8,6 +8,19 @@ from igam_tf.experiment import own_data, stages
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
+from igam_tf.experiment.settings import OWN_DATA
+
+#: File of the score network that a run trains for the row pag.
+SCORE_NETWORK = "score_network.keras"
+#: Settings on which it depends.
+_OF_SCORES = (
+    "target",
+    "train_examples",
+    *OWN_DATA,
+    "score_epochs",
+    "precision",
+    "seed",
+)
 
 
 def deciding_flags(
@@ -62,6 +75,7 @@ def share_finished(experiment: Experiment) -> None:
         theirs = {**defaults, **recorded["settings"]}
         if recorded.get("data", {}) != records:
             continue
+        _share_score_network(experiment, theirs, other, own)
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue
@@ -70,6 +84,21 @@ def share_finished(experiment: Experiment) -> None:
             ):
                 continue
             _link_stage(stage, other, own)
+
+
+def _share_score_network(experiment, theirs, other, own):
+    """The score network of pag, which depends on the data and few settings only."""
+    settings = experiment.settings_of("pag")
+    wanted = "pag" in experiment.methods and settings.targets == "sbg"
+    if not wanted or settings.score_model or (own.path / SCORE_NETWORK).exists():
+        return
+    flags = experiment.flags()
+    if any(_plain(flags[name]) != _plain(theirs[name]) for name in _OF_SCORES):
+        return
+    if other.is_finished(SCORE_NETWORK):
+        if digest := other.digest_of(SCORE_NETWORK):
+            own.record_digest(SCORE_NETWORK, digest)
+        _link(other.path / SCORE_NETWORK, own.file(SCORE_NETWORK))
 
 
 def _link_stage(stage, other, own):

@@ -20,7 +20,8 @@ from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
 
 if TYPE_CHECKING:
-    from igam_tf.experiment.table import Table
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.table import Row, Table
 
 #: What the results say of networks from files.
 _OF_FILES = ("teacher", "student_network", "student_weights")
@@ -52,8 +53,9 @@ def run_table(table: Table) -> dict[str, Any]:
     ]
     with folder.in_use():
         target = _read_all(runs)
-        found = []
+        found: list[tuple[Experiment, tuple[Row, ...], dict[str, Any]]] = []
         for experiment, rows in runs:
+            experiment = _started(experiment, rows[0].start, found)
             share_finished(experiment)
             changes = dict.fromkeys(change for row in rows for change in row.changes)
             done = runner.run(experiment, changes=tuple(changes))
@@ -63,6 +65,16 @@ def run_table(table: Table) -> dict[str, Any]:
         results.write(together, folder)
         results.report(together, folder, target, distribution.strategy("one"))
     return {**together, "run_dir": str(folder.path)}
+
+
+def _started(experiment, start, found):
+    """The experiment, starting from the student of a finished row by its name."""
+    for other, rows, _ in found:
+        for row in rows:
+            if start and row.name == start:
+                student = f"{other.run.run_dir}/{row.method}/student.keras"
+                return experiment.replace(student_checkpoint=student)
+    return experiment
 
 
 def _read_all(runs):

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+from igam_tf.attacks import radii
 from igam_tf.data import registry
 
 FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robustness")
@@ -39,7 +40,9 @@ _TITLES = {
 
 
 def attack_title(name: str) -> str:
-    """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
+    """Column title of an attack: "pgd20x5@4/255" becomes "PGD-20 x5, 4/255"."""
+    if "@" in name:
+        return f"{attack_title(radii.split(name)[0])}, {radii.title(name)}"
     form = re.fullmatch(r"([a-z]+?)(\d+)(-t)?(?:x(\d+))?", name)
     if form is None:
         return _TITLES.get(name, name)

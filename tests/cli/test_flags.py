@@ -15,7 +15,9 @@ from igam_tf.experiment.setup import Setup
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TABLES = sorted((REPOSITORY / "flags").glob("[tf][ai][bg]*[0-9].cfg"))
-RECIPES = sorted(set((REPOSITORY / "flags").glob("*.cfg")) - set(TABLES))
+OTHER_PAPERS = {p for name in ("gradnorm_", "edgereg", "pag_")
+                for p in (REPOSITORY / "flags").glob(f"{name}*.cfg")}  # fmt: skip
+RECIPES = sorted(set((REPOSITORY / "flags").glob("*.cfg")) - set(TABLES) - OTHER_PAPERS)
 # Appendix A: experiment -> (lambda_adv, lambda_diff, channels, k, finetune epochs).
 APPENDIX_A = {
     "mnist_to_cifar10": (1, 100, (16, 32, 64, 128, 256), 10, 10),

@@ -54,6 +54,11 @@ LATER = frozenset(
         "held_out_fraction",
         "igam_distillation_weight",
         "igam_temperature",
+        "adversarial_step_size",
+        "adversarial_random_start",
+        "edge_gradient_of",
+        "statistics",
+        "epoch_attack",
     }
 )
 

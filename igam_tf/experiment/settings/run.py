@@ -6,6 +6,7 @@ from typing import Any
 
 from igam_tf.data import registry
 from igam_tf.data.own.options import AUGMENTATIONS, STREAM
+from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
 
@@ -186,7 +187,8 @@ class EvaluationSettings(Settings):
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
         "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab-t, square, squareN (N "
-        "queries), spsa, fmn, ddn, autoattack, autoattack-rand.",
+        "queries), spsa, fmn, ddn, autoattack, autoattack-rand; any of these with a "
+        "radius of its own, @EPS or @NORM:EPS: pgd20@4/255, autoattack@l2:0.5.",
         resumable=True,
         affects_results=True,
     )
@@ -212,6 +214,15 @@ class EvaluationSettings(Settings):
         resumable=True,
         affects_results=True,
         at_least=0,
+    )
+    statistics: tuple = setting(
+        (),
+        "What is told of each row's input gradients, separated by commas: "
+        f"{', '.join(STATISTICS)}; robust are images that withstand the first attack "
+        "of --attacks.",
+        resumable=True,
+        affects_results=True,
+        may_be_empty=True,
     )
     batch_norm: str = setting(
         "inference",
@@ -245,6 +256,12 @@ class RunSettings(Settings):
         "Whether to write losses, cosine, validation and pictures of input gradients "
         "for TensorBoard, into STAGE/tensorboard of the run folder (pip install "
         "'igam_tf[tensorboard]').",
+        resumable=True,
+    )
+    epoch_attack: str = setting(
+        "",
+        "Attack that every row is tried with at the end of each epoch, on the first "
+        "1,000 test images at most, such as pgd10: a column of history.csv, a curve.",
         resumable=True,
     )
     seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)

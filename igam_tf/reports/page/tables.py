@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
+from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.reports.names import attack_title, public_settings
 from igam_tf.reports.page.html import Child, element
-from igam_tf.reports.table import time_unit
+from igam_tf.reports.table import statistic_text, statistics_of, time_unit
 
 _MISSING = "–"
 
@@ -46,6 +47,35 @@ def accuracies(results: dict) -> Element:
         class_="accuracies",
     )
     return element("div", table, class_="scroll", tabindex="0")
+
+
+def statistics(results: dict) -> Iterator[Child]:
+    """The table of statistics of input gradients, if they were measured.
+
+    Args:
+        results: dict as of `results.json`.
+    """
+    rows, paper = results["rows"], results.get("paper") or {}
+    if not (names := statistics_of(rows)):
+        return
+    head = ["Model", *(STATISTICS.get(name, name) for name in names)]
+    body = []
+    for key, row in rows.items():
+        found, known = row["evaluation"].get("statistics", {}), paper.get(key, {})
+        cells = (
+            element("td", statistic_text(found.get(name), known.get(name)))
+            for name in names
+        )
+        body.append(
+            element("tr", element("th", row["label"], scope="row"), list(cells))
+        )
+    table = element(
+        "table",
+        element("thead", element("tr", (_head(text) for text in head))),
+        element("tbody", body),
+        class_="accuracies",
+    )
+    yield element("div", table, class_="scroll", tabindex="0")
 
 
 def warnings(rows: Mapping[str, dict]) -> Iterator[Child]:
