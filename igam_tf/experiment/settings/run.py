@@ -177,8 +177,8 @@ class EvaluationSettings(Settings):
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
-        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab-t, square, squareN (N "
-        "queries), spsa, fmn, ddn, autoattack, autoattack-rand.",
+        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, squareN "
+        "(N queries), spsa, fmn, ddn, autoattack, autoattack-plus, autoattack-rand.",
         resumable=True,
         affects_results=True,
     )
