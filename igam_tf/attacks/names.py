@@ -75,10 +75,12 @@ _ATTACKS = [
         "cw{num_steps}[x{num_restarts}]", "gradient_attack.pgd", {"loss": "cw_margin"}
     ),
     Form("autoattack", "autoattack.AutoAttack"),
+    Form("autoattack-plus", "autoattack.AutoAttack", {"version": "plus"}),
     Form("autoattack-rand", "autoattack.AutoAttack", {"version": "rand"}),
     Form("apgd-ce", "apgd.APGD"),
     Form("apgd-dlr", "apgd.APGD", {"loss": "dlr"}),
     Form("apgd-t", "apgd.APGD", {"loss": "dlr_targeted"}),
+    Form("fab", "fab.FAB", {"num_targets": 0}),
     Form("fab-t", "fab.FAB"),
     Form("square[{num_queries}]", "square.Square"),
     Form("spsa", "spsa.SPSA"),
@@ -142,8 +144,9 @@ def parse(
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
             "pgdK-t" is PGD towards every other class in turn.
-            "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
-            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa";
+            "autoattack" (standard), "autoattack-plus", "autoattack-rand", or one of
+            its parts: "apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square",
+            "squareN" for N queries; "spsa";
             "fmn" or "ddn", or "fmnK" and "ddnK" with K steps.
             "@4/255" or "@l2:0.5" after any of these is a radius, and a norm, of its
             own.
@@ -151,7 +154,7 @@ def parse(
         step_size: length of a step of PGD, or None for the default of `pgd`. It is in
             proportion to eps: at a radius of its own it is shorter or longer, and in
             another norm the default.
-        norm: "linf" or "l2".
+        norm: "linf", "l2", or "l1" if the attack knows it.
         seed: integer, seed of everything random.
 
     Returns:

@@ -84,14 +84,14 @@ def _parser():
 def _add_attack_arguments(add):
     add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
-        "N restarts, pgdK-t towards every class, autoattack, autoattack-rand, "
-        "apgd-ce, apgd-dlr, apgd-t, fab-t, square, spsa, fmn, ddn (default: "
-        "clean,fgsm,pgd20)")  # fmt: skip
+        "N restarts, pgdK-t towards every class, autoattack, autoattack-plus, "
+        "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, spsa, fmn, "
+        "ddn (default: clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=_fraction,
         help="radius of the ball (default: 8/255)")  # fmt: skip
     add("--step_size", type=_fraction, help="step of PGD (default: eps / 4 for Linf)")
     add("--norm", default="linf", choices=("linf", "l2", "l1"),
-        help="l1: fgsm, pgd, cw, fmn, with --nopanel (default: linf)")  # fmt: skip
+        help="l1: all but spsa and ddn, with --nopanel (default: linf)")  # fmt: skip
     add("--batch_size", default=128, type=_count, metavar="N")
     add("--max_examples", type=_count, metavar="N", help="test images; all if left out")
     add("--batch_norm", default="inference", choices=("inference", "batch"),

@@ -6,6 +6,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
     __name__,
     {
         "alignment_bound": "alignment",
+        "best_distances": "best_known",
         "compare": "paired",
         "compare_evaluations": "comparison",
         "compare_many": "paired",
@@ -17,6 +18,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "masking_panel": "masking",
         "measure_alignment": "alignment",
         "measured_robustness": "distance",
+        "optimality": "best_known",
         "robust_curve": "curve",
         "success_rates": "class_pairs",
         "wilson_interval": "statistics",

@@ -6,7 +6,15 @@ import re
 from igam_tf.attacks import radii
 from igam_tf.data import registry
 
-FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robustness")
+FIGURES = (
+    "input_gradients",
+    "surfaces",
+    "bars",
+    "alignment",
+    "curves",
+    "robustness",
+    "class_pairs",
+)
 #: Those that a run draws at its end.
 OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
@@ -27,11 +35,13 @@ _DATA = ("source", "target")
 _TITLES = {
     "fgsm": "FGSM",
     "autoattack": "AutoAttack",
+    "autoattack-plus": "AutoAttack+",
     "autoattack-rand": "AutoAttack (rand)",
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
     "apgd-t": "APGD-T",
     "ddn": "DDN",
+    "fab": "FAB",
     "fab-t": "FAB-T",
     "fmn": "FMN",
     "spsa": "SPSA",

@@ -131,8 +131,8 @@ def strongest(attacks: Iterable[str]) -> str | None:
 
     def strength(name):
         steps = re.fullmatch(r"pgd(\d+)(?:x(\d+))?", name)
-        if name == "autoattack":
-            return (3, 0)
+        if name in ("autoattack", "autoattack-plus"):
+            return (3, len(name))
         return (2, int(steps[1]) * int(steps[2] or 1)) if steps else (1, 0)
 
     found = [name for name in attacks if name not in ("clean", "worst_case")]
