@@ -3,11 +3,14 @@
 import os
 from typing import Any
 
-from igam_tf import files
-from igam_tf.experiment import own_data, stages
+from igam_tf import checkpoints, files
+from igam_tf.experiment import networks, own_data, own_networks, stages
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
+
+#: Flag that names a file -> what `flags.json` says of the file, with its digest.
+_FILES = {"teacher_checkpoint": "teacher", **own_networks.RECORDED}
 
 
 def deciding_flags(
@@ -41,6 +44,9 @@ def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str,
 def share_finished(experiment: Experiment) -> None:
     """Links what other experiments have finished with the same settings.
 
+    A file that a setting names is the same if its contents are; a run that did not
+    record them shares nothing that was made of it.
+
     Args:
         experiment: `Experiment` whose run folder is inside that of a table. Searched
             are the other runs of that table, and those of the tables beside it.
@@ -49,7 +55,7 @@ def share_finished(experiment: Experiment) -> None:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
     """
     own = Folder(experiment.run.run_dir)
-    records = own_data.records(experiment)
+    records, digests = own_data.records(experiment), _digests(experiment)
     table = own.path.parent
     neighbors = [*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]
     for flags in sorted(neighbors):
@@ -65,11 +71,31 @@ def share_finished(experiment: Experiment) -> None:
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
                 continue
+            if any(
+                (recorded.get(_FILES[flag]) or {}).get("sha256") != digest
+                for flag, digest in digests.items()
+                if flag in deciding
+            ):
+                continue
             if (own.path / stage.output).exists() or not other.is_finished(
                 stage.output
             ):
                 continue
             _link_stage(stage, other, own)
+
+
+def _digests(experiment):
+    """SHA-256 of the files that settings name, by flag."""
+    recorded = own_networks.recorded(experiment)
+    found = {
+        flag: recorded[key]["sha256"]
+        for flag, key in own_networks.RECORDED.items()
+        if key in recorded
+    }
+    if path := experiment.teacher.checkpoint:
+        with networks.naming_checkpoint(path):
+            found["teacher_checkpoint"] = checkpoints.digest(path)
+    return found
 
 
 def _link_stage(stage, other, own):
