@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from igam_tf import files
-from igam_tf.experiment import own_data, stages
+from igam_tf import checkpoints, files
+from igam_tf.experiment import networks, own_data, own_networks, stages
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
@@ -16,11 +16,14 @@ SCORE_NETWORK = "score_network.keras"
 _OF_SCORES = (
     "target",
     "train_examples",
+    "held_out_fraction",
     *OWN_DATA,
     "score_epochs",
     "precision",
     "seed",
 )
+#: Flag that names a file -> what `flags.json` says of the file, with its digest.
+_FILES = {"teacher_checkpoint": "teacher", **own_networks.RECORDED}
 
 
 def deciding_flags(
@@ -54,6 +57,9 @@ def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str,
 def share_finished(experiment: Experiment) -> None:
     """Links what other experiments have finished with the same settings.
 
+    A file that a setting names is the same if its contents are; a run that did not
+    record them shares nothing that was made of it.
+
     Args:
         experiment: `Experiment` whose run folder is inside that of a table. Searched
             are the other runs of that table, and those of the tables beside it.
@@ -62,7 +68,7 @@ def share_finished(experiment: Experiment) -> None:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
     """
     own = Folder(experiment.run.run_dir)
-    records = own_data.records(experiment)
+    records, digests = own_data.records(experiment), _digests(experiment)
     table = own.path.parent
     neighbors = [*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]
     for flags in sorted(neighbors):
@@ -78,6 +84,12 @@ def share_finished(experiment: Experiment) -> None:
         _share_score_network(experiment, theirs, other, own)
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
+                continue
+            if any(
+                (recorded.get(_FILES[flag]) or {}).get("sha256") != digest
+                for flag, digest in digests.items()
+                if flag in deciding
+            ):
                 continue
             if (own.path / stage.output).exists() or not other.is_finished(
                 stage.output
@@ -99,6 +111,20 @@ def _share_score_network(experiment, theirs, other, own):
         if digest := other.digest_of(SCORE_NETWORK):
             own.record_digest(SCORE_NETWORK, digest)
         _link(other.path / SCORE_NETWORK, own.file(SCORE_NETWORK))
+
+
+def _digests(experiment):
+    """SHA-256 of the files that settings name, by flag."""
+    recorded = own_networks.recorded(experiment)
+    found = {
+        flag: recorded[key]["sha256"]
+        for flag, key in own_networks.RECORDED.items()
+        if key in recorded
+    }
+    if path := experiment.teacher.checkpoint:
+        with networks.naming_checkpoint(path):
+            found["teacher_checkpoint"] = checkpoints.digest(path)
+    return found
 
 
 def _link_stage(stage, other, own):
