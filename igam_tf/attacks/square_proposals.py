@@ -110,7 +110,7 @@ def _first(u, side, length):
 def _placed(pattern, draw, side):
     """The pattern, in one of two orientations, at each image's corner.
 
-    Outside of the window are copies of the pattern's edges, until a mask takes them away.
+    Outside of the window are copies of the pattern's edges: proposals mask them.
     """
     height, width = pattern.shape
     both = tf.reshape(tf.stack([pattern, _flipped(pattern)]), [-1])
