@@ -250,28 +250,32 @@ def nearest_plane(
         tape.watch(points)
         logits = logits_of(model, points, training)
         leads = logits - tf.gather(logits, labels, axis=1, batch_dims=1)[:, None]
-    num_classes = leads.shape[1]
 
     def compare(number, distance, lead, gradient):
-        chosen = tf.one_hot(number, num_classes) * tf.ones_like(leads)
-        new = tape.gradient(leads, points, output_gradients=chosen)
-        new = tf.zeros_like(points) if new is None else new
+        new = _gradient_of_one(tape, leads, points, number)
         steepness = flat_lengths(new, DUAL[norm]) + _TINY
         away = tf.abs(leads[:, number]) / steepness
-        # Not "nearer": NaN is taken as well, so that it shows.
-        take = (labels != number) & ~(away >= distance)
-        kept = tf.where(take, leads[:, number], lead)
-        farthest = tf.where(take, away, distance)
-        return number + 1, farthest, kept, where(take, new, gradient)
+        # Not "nearer": NaN is taken as well, and stays, so that it shows.
+        take = (labels != number) & ~(away >= distance) & ~tf.math.is_nan(distance)
+        distance = tf.where(take, away, distance)
+        lead = tf.where(take, leads[:, number], lead)
+        return number + 1, distance, lead, where(take, new, gradient)
 
     nowhere = tf.fill(tf.shape(labels), np.float32(np.inf))
     _, _, lead, gradient = tf.while_loop(
-        lambda number, *_: number < num_classes,
+        lambda number, *_: number < leads.shape[1],
         compare,
         (0, nowhere, tf.zeros_like(nowhere), tf.zeros_like(points)),
         parallel_iterations=1,
     )
     return lead, gradient
+
+
+def _gradient_of_one(tape, leads, points, number):
+    """The gradient of one column of the leads; zero where there is none."""
+    chosen = tf.one_hot(number, leads.shape[1]) * tf.ones_like(leads)
+    gradient = tape.gradient(leads, points, output_gradients=chosen)
+    return tf.zeros_like(points) if gradient is None else gradient
 
 
 def _flat(images):

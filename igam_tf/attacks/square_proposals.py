@@ -110,7 +110,7 @@ def _first(u, side, length):
 def _placed(pattern, draw, side):
     """The pattern, in one of two orientations, at each image's corner.
 
-    Outside of the window are copies of the pattern's edges: `_propose_l2` masks them.
+    Outside of the window are copies of the pattern's edges: proposals mask them.
     """
     height, width = pattern.shape
     both = tf.reshape(tf.stack([pattern, _flipped(pattern)]), [-1])

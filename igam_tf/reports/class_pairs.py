@@ -14,11 +14,8 @@ from igam_tf.reports.style import (
     FAINT,
     FONT_SIZE,
     INK,
-    PAGE,
-    SMALL_SIZE,
     dress,
     new_figure,
-    panel_size,
     save_figure,
     wrap,
 )
@@ -26,12 +23,13 @@ from igam_tf.reports.style import (
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Inches around the panels and between them.
-_LEFT, _RIGHT, _GAP, _TOP, _BOTTOM = 0.5, 0.55, 0.35, 0.45, 0.45
-_MOST_COLUMNS = 3
-_LARGEST = 2.6
-# With more classes a number in each field could not be read.
-_MOST_NUMBERS = 10
+# Inches around the panels and between them; names of classes need more than numbers.
+_EDGE, _EDGE_WITH_NAMES, _RIGHT, _GAP, _TOP = 0.45, 0.95, 0.6, 0.15, 0.45
+_COLUMNS, _SIDE = 3, 1.75
+_LARGE_SIDE = 2.6
+# With more classes a number in each field could not be read, nor all names.
+_MOST_NUMBERS, _MOST_NAMES = 10, 20
+_NUMBER_SIZE = 5.5
 
 
 def plot_class_pairs(
@@ -55,7 +53,7 @@ def plot_class_pairs(
             data of one's own, or shows numbers.
 
     Returns:
-        matplotlib Figure, as wide as the page.
+        matplotlib Figure, at most as wide as the page.
 
     Raises:
         ValueError: if no row has class pairs, or there are too few names.
@@ -69,13 +67,17 @@ def plot_class_pairs(
     if class_names is None:
         class_names = results.get("data", {}).get("target", {}).get("classes")
     _check_names(class_names, panels)
-    figure, axes = _grid(len(panels))
-    for axis, (title, entry) in zip(axes, panels.items(), strict=True):
+    figure, axes = _grid(len(panels), class_names is not None)
+    for number, (title, entry) in enumerate(panels.items()):
+        axis = axes[number]
         _draw(axis, entry, class_names)
-        axis.set_title(wrap(title, 30), pad=4)
+        axis.set_title(wrap(title, 26), pad=4)
         dress(axis, spines=("left", "bottom", "top", "right"))
-    axes[0].set_ylabel("true class", labelpad=2)
-    _add_scale(figure, axes[-1])
+        if number % _COLUMNS:
+            axis.tick_params(labelleft=False)
+        else:
+            axis.set_ylabel("true class", labelpad=2)
+    _add_scale(figure, axes[:_COLUMNS][-1])
     if path is not None:
         save_figure(figure, path)
     return figure
@@ -99,21 +101,21 @@ def _check_names(class_names, panels):
         )
 
 
-def _grid(count):
+def _grid(count, with_names):
     """A figure of square panels in rows of three at most, and their axes."""
-    columns = min(count, _MOST_COLUMNS)
+    columns = min(count, _COLUMNS)
     rows = -(-count // columns)
-    side, _ = panel_size(_MOST_COLUMNS, margins=_LEFT + _RIGHT, gap=_GAP)
-    if columns == 1:
-        side = _LARGEST
-    height = rows * (side + _TOP + _BOTTOM)
-    figure = new_figure(PAGE, height)
+    edge = _EDGE_WITH_NAMES if with_names else _EDGE
+    side = _LARGE_SIDE if columns == 1 else _SIDE
+    width = edge + columns * (side + _GAP) + _RIGHT
+    height = rows * (side + _TOP + edge)
+    figure = new_figure(width, height)
     axes = []
     for number in range(count):
         row, column = divmod(number, columns)
-        left = _LEFT + column * (side + _GAP)
-        bottom = height - (row + 1) * (side + _TOP + _BOTTOM) + _BOTTOM
-        place = (left / PAGE, bottom / height, side / PAGE, side / height)
+        left = edge + column * (side + _GAP)
+        bottom = height - (row + 1) * (side + _TOP + edge) + edge
+        place = (left / width, bottom / height, side / width, side / height)
         axes.append(figure.add_axes(place))
     return figure, axes
 
@@ -132,18 +134,18 @@ def _draw(axis, entry, class_names):
         return
     for place, rate in np.ndenumerate(rates):
         if np.isnan(rate):
-            axis.text(*place[::-1], "–", size=SMALL_SIZE, color=FAINT,
+            axis.text(*place[::-1], "–", size=_NUMBER_SIZE, color=FAINT,
                       ha="center", va="center")  # fmt: skip
         else:
             # Dark fields are those of low rates.
             color = "white" if rate < 50 else INK
-            axis.text(*place[::-1], f"{rate:.0f}", size=SMALL_SIZE, color=color,
+            axis.text(*place[::-1], f"{rate:.0f}", size=_NUMBER_SIZE, color=color,
                       ha="center", va="center")  # fmt: skip
 
 
 def _label(set_ticks, classes, class_names, **look):
-    """Ticks for all classes, or, of many, for about ten of them."""
-    step = -(-len(classes) // (2 * _MOST_NUMBERS))
+    """Ticks for all classes, or, of many, for about as many as can be read."""
+    step = -(-len(classes) // (_MOST_NAMES if class_names else _MOST_NUMBERS))
     places = range(0, len(classes), step)
     names = [class_names[c] if class_names else str(c) for c in classes[::step]]
     set_ticks(places, names, **look)
@@ -151,7 +153,8 @@ def _label(set_ticks, classes, class_names, **look):
 
 def _add_scale(figure, axis):
     left, bottom, width, height = axis.get_position().bounds
-    place = (left + width + 0.1 / PAGE, bottom, 0.1 / PAGE, height)
+    inch = 1 / figure.get_figwidth()
+    place = (left + width + 0.1 * inch, bottom, 0.1 * inch, height)
     scale = figure.colorbar(axis.images[0], cax=figure.add_axes(place))
     scale.set_label("success (%)", fontsize=FONT_SIZE, color=INK)
     scale.outline.set_visible(False)

@@ -81,10 +81,10 @@ def test_a_checkpoint_by_hand():
     assert found["gradient"].numpy()[:, 0, 0, 0].tolist() == [1, 0, 0]
 
 
-def linear_case(num_classes, count, low=0.0, high=1.0):
-    """Images of a linear model, and each one's smallest L1 distance in the box."""
+def linear_case(num_classes, count):
+    """Images near grey of a linear model, and each one's smallest L1 distance."""
     model, weights, bias = linear_model((4, 5, 1), num_classes=num_classes)
-    images = np.random.default_rng(2).uniform(low, high, (count, 4, 5, 1))
+    images = np.random.default_rng(2).uniform(0.35, 0.65, (count, 4, 5, 1))
     images = images.astype(np.float32)
     labels = model(images).numpy().argmax(axis=1).astype(np.int32)
     distances = []
@@ -110,13 +110,10 @@ def nearest(image, weights, lead):
     return high
 
 
-@pytest.mark.parametrize(
-    "num_classes, loss", [(2, "cross_entropy"), (5, "dlr_targeted")]
-)
-def test_robust_accuracy_of_a_linear_model(num_classes, loss):
-    model, images, labels, distances = linear_case(num_classes, 60, 0.35, 0.65)
+def test_robust_accuracy_of_a_linear_model():
+    model, images, labels, distances = linear_case(2, 60)
     eps = float(np.median(distances))
-    adversarial = APGD(eps=eps, norm="l1", loss=loss)(model, images, labels)
+    adversarial = APGD(eps=eps, norm="l1")(model, images, labels)
     size = np.abs(adversarial - images).sum(axis=(1, 2, 3))
     assert size.max() <= eps * (1 + 1e-5)
     assert adversarial.min() >= 0 and adversarial.max() <= 1
@@ -127,20 +124,18 @@ def test_robust_accuracy_of_a_linear_model(num_classes, loss):
     assert near.sum() > 15 and not stands[near].any()
 
 
-@pytest.mark.parametrize("num_targets, low", [(9, 0.0), (0, 0.35)])
-def test_fab_finds_the_nearest_image_of_a_linear_model(num_targets, low):
-    # Without targets it takes the class that would be nearest without the box.
-    model, images, labels, distances = linear_case(5, 60, low, 1 - low)
-    attack = FAB(eps=0.01, norm="l1", num_targets=num_targets)
+def test_fab_without_targets_finds_the_nearest_image_of_a_linear_model():
+    model, images, labels, distances = linear_case(5, 60)
+    attack = FAB(eps=0.01, norm="l1", num_targets=0)
     found, distance = attack.nearest(model, images, labels)
-    inside = (distances < 0.3) | (low == 0)
+    inside = distances < 0.3
     assert inside.sum() > 40
     np.testing.assert_allclose(distance[inside], distances[inside], rtol=0.02)
     assert (model(found).numpy().argmax(axis=1) != labels).all()
 
 
 def test_nan_does_not_pass_for_robustness():
-    root = keras.layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.square(0 * x)))
+    root = keras.layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.relu(x - 2)))
     flat = [keras.layers.Flatten(), keras.layers.Dense(3)]
     broken = keras.Sequential([keras.Input((2, 2, 1)), root, *flat])
     images = np.full((4, 2, 2, 1), 0.5, np.float32)

@@ -70,7 +70,7 @@ def test_names_of_classes_and_many_classes():
     }
     figure = plot_class_pairs({"rows": {"a": row("net", **{"pgd5-t": many})}})
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-    assert ticks[:3] == ["0", "3", "6"] and not figure.axes[0].texts
+    assert ticks[:3] == ["0", "5", "10"] and not figure.axes[0].texts
 
 
 def test_without_a_targeted_attack_there_is_no_picture():
