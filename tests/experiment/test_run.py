@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ import igam_tf
 from igam_tf import experiment as experiments
 from igam_tf.cli import recipes
 from igam_tf.experiment import Experiment, teacher
+from igam_tf.experiment import results as run_results
 from igam_tf.training import callbacks
 from igam_tf.training.methods import METHODS
 
@@ -128,11 +130,31 @@ def test_results_are_those_of_the_saved_student(finished):
     folder, results = finished
     from igam_tf import data
 
-    task = data.read("digits_parity", test_examples=40)
-    student = keras.models.load_model(folder / "igam" / "student.keras", compile=False)
-    right = student.predict(task.test.images, verbose=0).argmax(1) == task.test.labels
-    found = results["rows"]["igam"]["evaluation"]["attacks"]["clean"]
-    assert (found["num_correct"], found["num_examples"]) == (right.sum(), 40)
+    test = data.read("digits_parity", test_examples=40).test
+    for row, described in results["rows"].items():
+        path = folder / row / "student.keras"
+        student = keras.models.load_model(path, compile=False)
+        right = student(test.images).numpy().argmax(1) == test.labels
+        found = described["evaluation"]["attacks"]["clean"]
+        assert (found["num_correct"], found["num_examples"]) == (right.sum(), 40)
+
+
+def test_rows_of_one_network_are_evaluated_in_one_model():
+    def network(*layers, units=3):
+        images = keras.Input((2,), name="images")
+        logits = keras.layers.Dense(units, name="logits")
+        return keras.Sequential([images, *layers, logits], name="network")
+
+    run = types.SimpleNamespace(traced={})
+    models = [network(), network()]
+    expected = models[1].get_weights()
+    assert all(run_results._in_traced(run, model) is models[0] for model in models)
+    for a, b in zip(models[0].get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Another network, and random layers, whose state would be that of an earlier row.
+    dropout = [keras.layers.Dropout(0.5, name="dropout")]
+    for model in (network(units=4), network(*dropout), network(*dropout)):
+        assert run_results._in_traced(run, model) is model
 
 
 def test_a_finished_run_is_not_repeated(finished):
