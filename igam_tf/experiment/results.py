@@ -35,7 +35,9 @@ def evaluate(run: Run, row: str) -> None:
     """Writes `evaluation.json` of a row, and then removes intermediate results."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
-    student = run.folder.load_model(f"{row}/student.keras", run.local_strategy)
+    student = _in_traced(
+        run, run.folder.load_model(f"{row}/student.keras", run.local_strategy)
+    )
     if settings.batch_norm == "batch":
         # The frozen layers of FT would otherwise use their moving statistics.
         models.freeze(student, batch_norm="batch")
@@ -68,6 +70,26 @@ def evaluate(run: Run, row: str) -> None:
         checkpoint_dir=run.folder.file(row, "evaluation-unfinished"),
         save=save,
     )
+
+
+def _in_traced(run, student):
+    """The student, in the model of an earlier row where that is the same network.
+
+    What attacks compile belongs to a model, and takes seconds; it sees the weights that
+    the model has at the time.
+    """
+    if len(student.variables) > len(student.weights):
+        # Random layers go on from where an earlier row has left them.
+        return student
+    try:
+        network = student.to_json()
+    except (NotImplementedError, TypeError, ValueError):
+        # A class of the user's own, which says nothing of what it computes.
+        return student
+    traced = run.traced.setdefault(network, student)
+    if traced is not student:
+        traced.set_weights(student.get_weights())
+    return traced
 
 
 def transfer_sources(run: Run) -> dict[str, keras.Model]:

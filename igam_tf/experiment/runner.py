@@ -72,6 +72,7 @@ class Run:
         folder: `RunFolder`.
         target: `igam_tf.data.Task` of the target, after `read_target`.
         models: models that stages made in this session, by the names of the stages.
+        traced: models that attacks were compiled for, by their configurations.
     """
 
     target: data.Task
@@ -89,6 +90,7 @@ class Run:
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
         self.models: dict[str, keras.Model] = {}
+        self.traced: dict[str, keras.Model] = {}
 
     def devices(self) -> str:
         """What it trains on, in a line."""

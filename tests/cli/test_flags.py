@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from igam_tf import training
 from igam_tf.cli import recipes, run_help
@@ -142,6 +143,7 @@ def test_tables_that_make_no_sense(tmp_path, lines, message):
         recipes.parse([f"--flagfile={path}"])
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_takes_a_real_step(path):
     small = ["--depth=8", "--width=1", "--teacher_depth=8", "--teacher_width=1",
@@ -163,6 +165,9 @@ def test_every_recipe_takes_a_real_step(path):
         total_steps=1,
     )
     method = experiment.settings_of("igam").build(setup)
+    # In a graph the number of images is not known.
+    shape = tf.TensorSpec([None, *task.image_shape])
+    tf.function(teacher).get_concrete_function(shape, training=False)
     before = [v.numpy() for v in student.trainable_variables]
     rng = np.random.default_rng(0)
     images = rng.random((2, *task.image_shape)).astype("float32")

@@ -56,6 +56,7 @@ def test_what_the_student_is_matched_to(name, matched_to, digits, make):
     np.testing.assert_allclose(targets[1], method.teacher(alone), atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("matched_to", MATCHED_TO[1:])
 @pytest.mark.parametrize("name", METHODS)
 def test_controls_train_another_student(name, matched_to, digits, make):

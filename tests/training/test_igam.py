@@ -96,6 +96,7 @@ def test_distillation_by_hand(digits, make_igam):
         make_igam(temperature=0)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_weight_decay_is_half_the_squared_norm_of_kernels(digits, make_igam):
     logs = []
     for decay in (0.0, 0.1):
@@ -133,6 +134,7 @@ def test_discriminator_steps_once_in_k_steps_and_only_while_matching(digits, mak
     assert stepped == [6, 9]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_discriminator_input_before_or_after_the_students_update(digits, make_igam):
     def discriminator(learning_rate, **kwargs):
         method = make_igam(discriminator_every=1, **kwargs)
@@ -149,6 +151,7 @@ def test_discriminator_input_before_or_after_the_students_update(digits, make_ig
     assert np.abs(discriminator(1.0) - discriminator(1.0, **before)).max() > 1e-4
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_before_matching_it_is_standard_training(digits, make_igam):
     method = make_igam(matching_start=100)
     plain = training.StandardTraining(keras.models.clone_model(method.student))
@@ -177,6 +180,7 @@ def test_matching_aligns_the_input_gradients(digits, make_igam):
     assert cosine() > before + 0.2
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_teacher_batch_norm_batch_moves_its_statistics_only(digits):
     shape = {"depth": 8, "width": 1, "image_shape": (8, 8, 1)}
     teacher = training.with_new_logits(
