@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.experiment import controls
+from igam_tf.experiment.settings import LATER, EvaluationSettings
 from igam_tf.reports.names import OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -26,7 +27,12 @@ def is_evaluated(run: Run, row: str) -> bool:
     """Whether the row was evaluated with the settings of this run."""
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
-    return found.get("settings") == _asked(run.experiment)
+    asked = _asked(run.experiment)
+    recorded = dict(found.get("settings") or {})
+    for flag in LATER & set(asked) - set(recorded):
+        # Evaluated before there was such a flag: as without it.
+        recorded[flag] = _asked_of(EvaluationSettings())[flag]
+    return recorded == asked
 
 
 def evaluate(run: Run, row: str) -> None:
@@ -53,6 +59,7 @@ def evaluate(run: Run, row: str) -> None:
         batch_size=settings.batch_size,
         batch_norm=settings.batch_norm,
         seed=experiment.run.seed,
+        corruptions=settings.asked_corruptions(),
         panel=bool(settings.panel_examples),
         panel_examples=settings.panel_examples or 1,
         transfer_from={
@@ -173,7 +180,11 @@ def report(
 
 def _asked(experiment):
     """The settings of the evaluation, as JSON gives them back."""
-    flags = experiment.evaluation.flags()
+    return _asked_of(experiment.evaluation)
+
+
+def _asked_of(settings):
+    flags = settings.flags()
     return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
 
 

@@ -4,6 +4,7 @@
 beside its class, in `igam_tf.training`.
 """
 
+from igam_tf.experiment.settings.evaluation import EvaluationSettings
 from igam_tf.experiment.settings.networks import (
     NETWORKS,
     FinetuningSettings,
@@ -13,7 +14,6 @@ from igam_tf.experiment.settings.networks import (
 from igam_tf.experiment.settings.run import (
     OWN_DATA,
     DataSettings,
-    EvaluationSettings,
     RunSettings,
     TableSettings,
     own_options,
@@ -49,6 +49,8 @@ LATER = frozenset(
         "igdm_steps",
         "rrm_weight",
         "rrm_cross_entropy_weight",
+        "corruptions",
+        "severities",
     }
 )
 

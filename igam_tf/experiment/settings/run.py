@@ -171,50 +171,6 @@ def own_options(flags: Mapping[str, Any], role: str) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationSettings(Settings):
-    """How finished rows are evaluated; a run may be evaluated anew with others."""
-
-    attacks: tuple = setting(
-        ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
-        "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
-        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab-t, square, squareN (N "
-        "queries), spsa, fmn, ddn, autoattack, autoattack-rand.",
-        resumable=True,
-        affects_results=True,
-    )
-    num_examples: int = setting(
-        0,
-        "Test images; 0 for all.",
-        flag="eval_examples",
-        resumable=True,
-        affects_results=True,
-        at_least=0,
-    )
-    batch_size: int = setting(
-        100,
-        "Batch of the evaluation.",
-        flag="eval_batch_size",
-        resumable=True,
-        affects_results=True,
-        at_least=1,
-    )
-    panel_examples: int = setting(
-        100,
-        "Images that the gradient-masking panel looks at; 0 for none.",
-        resumable=True,
-        affects_results=True,
-        at_least=0,
-    )
-    batch_norm: str = setting(
-        "inference",
-        "Batch norm in the evaluation; batch reproduces the authors'.",
-        resumable=True,
-        affects_results=True,
-        choices=("inference", "batch"),
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings(Settings):
     """Where a run runs, on which devices, in which precision."""
 
