@@ -101,9 +101,7 @@ def format_comparison(found: dict) -> str:
                 _VERDICTS[entry["decided"]],
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
-    rows = [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
+    rows = _aligned(lines)
     captions = [
         f"first: {found['first']}; second: {found['second']}",
         f"{found['threat_model']}, eps {fraction(found['eps'])}; "
@@ -112,7 +110,39 @@ def format_comparison(found: dict) -> str:
         "the images that only one gets right; better where p < 0.05, attack by attack.",
         *found["notes"],
     ]
+    if found.get("corruptions"):
+        rows += ["", *_corruptions(found["corruptions"])]
+        captions.append(
+            "Under corruptions: of each image the share of its corrupted forms, by a "
+            "paired t test over images."
+        )
     return "\n".join([*rows, "", *(f"- {line}" for line in captions)])
+
+
+def _corruptions(compared):
+    """The table of what `compare_corruptions` returns."""
+    lines = [["corruption", "first", "second", "difference", "95 % interval", "p",
+              "better"]]  # fmt: skip
+    for name, entry in compared.items():
+        low, high = (100 * end for end in entry["interval"])
+        lines.append(
+            [
+                name,
+                f"{100 * entry['first']:.1f}",
+                f"{100 * entry['second']:.1f}",
+                f"{100 * entry['difference']:+.1f}",
+                f"{low:+.1f} to {high:+.1f}",
+                f"{entry['p_value']:.2g}",
+                _VERDICTS[entry["decided"]],
+            ]
+        )
+    return _aligned(lines)
+
+
+def _aligned(lines):
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    return [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
 
 
 def _line(cells, widths):

@@ -1,15 +1,13 @@
 """The command `python -m igam_tf.evaluate`; imports TensorFlow only after parsing."""
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from igam_tf import files
-from igam_tf.attacks import names
-from igam_tf.attacks.fractions import parse_fraction
-from igam_tf.cli import commands, compare, importing, own_data
+from igam_tf.cli import argument_types, commands, compare, importing, own_data
 from igam_tf.data import registry
+from igam_tf.evaluation.corruptions.names import Corruptions
 
 _DESCRIPTION = """\
 Evaluates a Keras classifier on the test images of a data set, clean and under attack,
@@ -62,7 +60,7 @@ def _parser():
     add("model", help=".keras or .h5 file, folder of a SavedModel, or TensorFlow 1 "
         "checkpoint of MadryLab's networks; from images in [0, 1] to logits, unless "
         "said otherwise")  # fmt: skip
-    add("--dataset", required=True, type=_dataset, metavar="NAME",
+    add("--dataset", required=True, type=argument_types.dataset, metavar="NAME",
         help=", ".join(sorted(registry.DATASETS)) + "; or your own images: a folder "
         "with one sub-folder a class, .npz, images.npy,labels.npy, .csv, .parquet; or "
         "tfds:NAME")  # fmt: skip
@@ -74,7 +72,7 @@ def _parser():
     _add_attack_arguments(add)
     add("--nopanel", dest="panel", action="store_false",
         help="leave out the gradient-masking panel")  # fmt: skip
-    add("--panel_examples", default=100, type=_count, metavar="N",
+    add("--panel_examples", default=100, type=argument_types.count, metavar="N",
         help="images that the panel looks at (default: 100)")  # fmt: skip
     add("--out", metavar="FILE", type=pathlib.Path,
         help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
@@ -82,21 +80,40 @@ def _parser():
 
 
 def _add_attack_arguments(add):
-    add("--attacks", default="clean,fgsm,pgd20", type=_attacks, metavar="LIST",
+    add("--attacks", default="clean,fgsm,pgd20", type=argument_types.attacks,
+        metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
         "N restarts, pgdK-t towards every class, autoattack, autoattack-plus, "
         "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, spsa, fmn, "
         "ddn (default: clean,fgsm,pgd20)")  # fmt: skip
-    add("--eps", default="8/255", type=_fraction,
+    add("--eps", default="8/255", type=argument_types.fraction,
         help="radius of the ball (default: 8/255)")  # fmt: skip
-    add("--step_size", type=_fraction, help="step of PGD (default: eps / 4 for Linf)")
+    add(
+        "--step_size",
+        type=argument_types.fraction,
+        help="step of PGD (default: eps / 4 for Linf)",
+    )
     add("--norm", default="linf", choices=("linf", "l2", "l1"),
         help="l1: all but spsa and ddn, with --nopanel (default: linf)")  # fmt: skip
-    add("--batch_size", default=128, type=_count, metavar="N")
-    add("--max_examples", type=_count, metavar="N", help="test images; all if left out")
+    add("--batch_size", default=128, type=argument_types.count, metavar="N")
+    add(
+        "--max_examples",
+        type=argument_types.count,
+        metavar="N",
+        help="test images; all if left out",
+    )
     add("--batch_norm", default="inference", choices=("inference", "batch"),
         help="batch: statistics of each batch (default: inference)")  # fmt: skip
     add("--seed", default=0, type=int)
+    add("--corruptions", type=argument_types.names_list, metavar="LIST",
+        help="common corruptions to evaluate on as well: all, names separated by "
+        "commas (gaussian_noise, fog ...; made of the test images), or the folder of "
+        "CIFAR-10-C or CIFAR-100-C")  # fmt: skip
+    add("--severities", default="1,2,3,4,5", type=argument_types.severities,
+        metavar="LIST", help="of the corruptions (default: 1,2,3,4,5)")  # fmt: skip
+    add("--verified", action="store_true",
+        help="count as well the images of which it is proved that nothing in the ball "
+        "misleads, for small networks of ReLUs (CROWN)")  # fmt: skip
     add("--transfer_from", action="append", default=[], metavar="MODEL",
         help="another classifier of the data set (from images in [0, 1] to logits), "
         "whose adversarial images the panel tries; may be given several "
@@ -105,13 +122,13 @@ def _add_attack_arguments(add):
 
 def _add_model_arguments(add):
     """What the model takes and gives, where that is not images in [0, 1] and logits."""
-    add("--input_range", type=_numbers, metavar="LOW,HIGH",
+    add("--input_range", type=argument_types.numbers, metavar="LOW,HIGH",
         help="what black and white are to MODEL, such as 0,255 or -1,1; eps stays a "
         "fraction of [0, 1] (default: 0,1)")  # fmt: skip
-    add("--input_mean", type=_numbers, metavar="MEAN[,...]",
+    add("--input_mean", type=argument_types.numbers, metavar="MEAN[,...]",
         help="what MODEL needs taken off its pixels, of each channel or of all, in the "
         "units of --input_range")  # fmt: skip
-    add("--input_std", type=_numbers, metavar="STD[,...]",
+    add("--input_std", type=argument_types.numbers, metavar="STD[,...]",
         help="what the difference is divided by")  # fmt: skip
     add("--outputs", default="logits", choices=("logits", "probabilities"),
         help="probabilities: MODEL ends in a softmax, or in the sigmoid of one number, "
@@ -129,6 +146,9 @@ def _run(options):
     out = options.out or path.with_name(f"{path.stem}.results.json")
     _check_output(out, [path, *map(pathlib.Path, options.transfer_from)])
     _check_radii(options)
+    corruptions = None
+    if options.corruptions:
+        corruptions = Corruptions.parse(options.corruptions, options.severities)
     own = own_data.given(options)
     info = registry.find(options.dataset, data_dir=options.data_dir, **own)
     model = _load(
@@ -174,6 +194,8 @@ def _run(options):
         panel=options.panel,
         panel_examples=options.panel_examples,
         max_examples=options.max_examples,
+        corruptions=corruptions,
+        verified=options.verified,
         transfer_from=sources,
         checkpoint_dir=out.with_name(f"{out.name}.unfinished"),
         save=save,
@@ -246,37 +268,3 @@ def _load(path, info, **options):
             f"{info.num_classes}: expected a classifier of {info.name}."
         )
     return model
-
-
-def _dataset(name):
-    try:
-        return name if registry.is_own(name) else registry.find(name).name
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _attacks(text):
-    attacks = text.split(",")
-    for name in attacks:
-        try:
-            names.check(name)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-    return attacks
-
-
-def _fraction(text):
-    try:
-        return parse_fraction(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _numbers(text):
-    return tuple(_fraction(part) for part in text.split(","))
-
-
-def _count(text):
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of 1 or more")
-    return int(text)

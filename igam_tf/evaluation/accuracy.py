@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
@@ -17,11 +17,14 @@ from igam_tf.evaluation.batches import (
     fingerprints,
     num_images,
 )
+from igam_tf.evaluation.corruptions.counting import evaluate_corruptions
+from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import Counter
 from igam_tf.evaluation.masking import look
 from igam_tf.evaluation.progress import Progress, tell
 from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
+from igam_tf.evaluation.verified.counting import contradictions, verify
 
 # Images given to AutoAttack at once: of 128, few would be left at the end.
 PORTION = 1024
@@ -45,6 +48,8 @@ def evaluate(
     checkpoint_dir: str | os.PathLike | None = None,
     progress: bool = True,
     save: Callable[[dict], object] | None = None,
+    corruptions: str | Sequence[str] | Corruptions | None = None,
+    verified: bool = False,
 ) -> dict:
     """Counts the images that a classifier gets right, clean and under each attack.
 
@@ -81,6 +86,12 @@ def evaluate(
         progress: whether to show a progress bar with the time left, and warnings.
         save: function that is called with the result before `checkpoint_dir` is
             emptied, such as one that writes it to the disk; None for nothing.
+        corruptions: common corruptions to evaluate on as well, as
+            `igam_tf.evaluation.evaluate_corruptions` takes them: "all", names, or the
+            folder of CIFAR-10-C; None for none.
+        verified: whether to count as well the images of which a bound proves that
+            nothing in the ball misleads (`igam_tf.evaluation.verify`); for small
+            networks of ReLUs.
 
     Returns:
         Dict, ready for JSON: for each attack accuracy, 95 % interval and seconds
@@ -91,7 +102,8 @@ def evaluate(
         DDN found, which `igam_tf.evaluation.robust_curve` takes; "panel", what
         `masking_panel` returns; "warnings": sentences about signs of gradient masking,
         or about images of another range than the model is for (that alone, where it is
-        so);
+        so); "corruptions" and "verified", what `evaluate_corruptions` and `verify`
+        return, if asked for;
         "robustbench": the same under the names of RobustBench's `model_info`.
 
     Raises:
@@ -116,6 +128,8 @@ def evaluate(
         panel=panel,
         panel_examples=panel_examples,
         transfer_from=transfer_from,
+        corruptions=corruptions,
+        verified=verified,
     )
     kept = Checkpoint(checkpoint_dir, model, request.identity)
     with kept.in_use():
@@ -129,6 +143,11 @@ def evaluate(
         counter = _counter(request, known, checkpoint_dir, bar)
         _count(counter, request, kept, bar)
         result = results.assembled(request, counter, panel=found, ranges=ranges)
+        if request.corruptions is not None:
+            result["corruptions"] = _corruptions(request, kept, progress)
+        if request.network is not None:
+            result["verified"] = _verified(request, progress)
+            result["warnings"] += contradictions(result)
         result["seconds"] = round(time.perf_counter() - start, 3)
         if save is not None:
             save(result)
@@ -157,6 +176,32 @@ def _panel(request, kept):
         kept.panel = {"found": found, "broken": misclassified, "images": images}
         kept.save()
     return kept.panel["found"], kept.panel["broken"]
+
+
+def _corruptions(request, kept, progress):
+    return evaluate_corruptions(
+        request.model,
+        request.data,
+        request.corruptions,
+        batch_size=request.batch_size,
+        batch_norm=request.batch_norm,
+        seed=request.seed,
+        max_examples=request.max_examples,
+        progress=progress,
+        state=kept.corruptions,
+        keep=kept.save_corruptions,
+    )
+
+
+def _verified(request, progress):
+    return verify(
+        request.network,
+        request.data,
+        eps=float(request.eps),
+        norm=request.norm,
+        max_examples=request.max_examples,
+        progress=progress,
+    )
 
 
 def _counter(request, known, checkpoint_dir, bar):

@@ -3,6 +3,7 @@
 import math
 
 from igam_tf.attacks.fractions import fraction
+from igam_tf.evaluation.corruptions.comparison import compare_corruptions
 from igam_tf.evaluation.paired import attacks_of, compare
 
 _WORST_CASE = "worst_case"
@@ -25,7 +26,8 @@ def compare_evaluations(
     Returns:
         Dict, ready for JSON: "num_examples", "threat_model", "eps", "confidence",
         "attacks" (dict from attack to what `compare` returns) and "notes" (sentences
-        about what was left out, or differs without forbidding the comparison).
+        about what was left out, or differs without forbidding the comparison);
+        "corruptions", what `compare_corruptions` returns, if both have some.
 
     Raises:
         ValueError: if either has no outcomes, if they have no attack in common, or if
@@ -55,6 +57,8 @@ def compare_evaluations(
     compared = {
         name: compare(first, second, name, confidence=confidence) for name in names
     }
+    corruptions, told = _corruptions(first, second, confidence)
+    notes += told
     return {
         "num_examples": first["num_examples"],
         "threat_model": first["threat_model"],
@@ -62,8 +66,22 @@ def compare_evaluations(
         **{key: first[key] for key in ("held_out_fraction",) if first.get(key)},
         "confidence": confidence,
         "attacks": compared,
+        **({"corruptions": corruptions} if corruptions else {}),
         "notes": notes,
     }
+
+
+def _corruptions(first, second, confidence):
+    """The comparison under corruptions, if there can be one, and notes."""
+    both = [result.get("corruptions") for result in (first, second)]
+    if not any(both):
+        return {}, []
+    if not all(both):
+        return {}, ["Corruptions are in one of the two only, and not compared."]
+    try:
+        return compare_corruptions(*both, confidence=confidence), []
+    except ValueError as error:
+        return {}, [f"Corruptions are not compared: {error}"]
 
 
 def _check_threat_models(first, second):

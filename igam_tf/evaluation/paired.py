@@ -20,7 +20,8 @@ def compare(
 
     Args:
         first, second: results of `igam_tf.evaluate`.
-        attack: key of their "attacks", or "worst_case".
+        attack: key of their "attacks", or "worst_case"; or a corruption and its
+            severity, such as "fog-3".
         confidence: of the interval; the test decides at 1 - confidence.
 
     Returns:
@@ -111,17 +112,26 @@ def _pair(first, second, attack):
         )
     found = []
     for which, result in (("first", first), ("second", second)):
-        outcomes = result.get("outcomes")
+        outcomes, count = _outcomes(result, attack)
         if not outcomes or attack not in outcomes["correct"]:
             has = ", ".join(attacks_of(result)) or "none"
             raise ValueError(
                 f"the {which} result has no outcomes under {attack!r} (it has: {has}); "
                 "evaluate the model again, with this attack."
             )
-        found.append(unpacked(outcomes["correct"][attack], result["num_examples"]))
-    if first["outcomes"]["images"] != second["outcomes"]["images"]:
+        found.append(unpacked(outcomes["correct"][attack], count))
+    images = [_outcomes(result, attack)[0]["images"] for result in (first, second)]
+    if images[0] != images[1]:
         raise ValueError(
             "the two results are of different images, or of another order of them: "
             "expected the same test images; evaluate both on the same data."
         )
     return found
+
+
+def _outcomes(result, attack):
+    """Outcomes that have an attack, or else a corruption, and their number."""
+    corrupted = result.get("corruptions") or {}
+    if attack in corrupted.get("outcomes", {}).get("correct", {}):
+        return corrupted["outcomes"], corrupted["num_examples"]
+    return result.get("outcomes"), result["num_examples"]

@@ -10,8 +10,11 @@ from igam_tf.attacks import Attack, AutoAttack, MinimumNormAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import Data, check_data, check_ends
+from igam_tf.evaluation.corruptions.counting import check_corruptions
+from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import STATE_VERSION
 from igam_tf.evaluation.masking import PANEL_VERSION, named_models
+from igam_tf.evaluation.verified.network import PiecewiseLinear, read_network
 
 BATCH_NORM = ("inference", "batch")
 THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
@@ -30,6 +33,8 @@ class Request:
         panel_examples: number of images of the panel, no more than `max_examples`.
         asked_panel_examples: the argument.
         sources: dict from name to model, those to transfer from.
+        corruptions: those to evaluate on, or None.
+        network: the model as matrices, to verify it, or None.
     """
 
     model: keras.Model
@@ -47,6 +52,8 @@ class Request:
     panel_examples: int
     asked_panel_examples: int
     sources: dict[str, keras.Model]
+    corruptions: Corruptions | None = None
+    network: PiecewiseLinear | None = None
 
     @property
     def training(self) -> bool:
@@ -82,19 +89,20 @@ class Request:
             "panel_examples": self.asked_panel_examples,
         }
         others = {name: model_digest(source) for name, source in self.sources.items()}
-        return str(
-            (
-                self.attacks,
-                self.settings,
-                sizes,
-                self.batch_size,
-                self.max_examples,
-                self.panel,
-                others,
-                PANEL_VERSION,
-                STATE_VERSION,
-            )
+        identity: tuple = (
+            self.attacks,
+            self.settings,
+            sizes,
+            self.batch_size,
+            self.max_examples,
+            self.panel,
+            others,
+            PANEL_VERSION,
+            STATE_VERSION,
         )
+        if self.corruptions is not None:
+            identity += (self.corruptions,)
+        return str(identity)
 
 
 def checked(
@@ -112,6 +120,8 @@ def checked(
     panel: bool,
     panel_examples: int,
     transfer_from: dict[str, keras.Model] | keras.Model | None,
+    corruptions: str | collections.abc.Sequence[str] | Corruptions | None = None,
+    verified: bool = False,
 ) -> Request:
     """The request that the arguments of `igam_tf.evaluate` make.
 
@@ -144,7 +154,28 @@ def checked(
         panel_examples=min(panel_examples, max_examples or panel_examples),
         asked_panel_examples=panel_examples,
         sources=_sources(transfer_from),
+        corruptions=_corruptions(corruptions, model, seed),
+        network=_network(model, batch_norm) if verified else None,
     )
+
+
+def _network(model, batch_norm):
+    if batch_norm == "batch":
+        raise ValueError(
+            "a verified bound with batch_norm='batch': expected 'inference', because "
+            "with batch statistics an image's logits depend on the others."
+        )
+    return read_network(model)
+
+
+def _corruptions(corruptions, model, seed):
+    if corruptions is None:
+        return None
+    if seed < 0:
+        raise ValueError(f"seed is {seed} with corruptions: expected zero or above.")
+    asked = Corruptions.parse(corruptions)
+    check_corruptions(asked, model)
+    return asked
 
 
 def _sources(transfer_from):

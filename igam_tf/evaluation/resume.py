@@ -29,6 +29,7 @@ class Checkpoint:
         keeps: whether there is a folder.
         panel: what the panel found, ready for JSON, or None.
         counted: state of the `Counter` after the last batch, or None.
+        corruptions: what was counted of corrupted images, or None.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Checkpoint:
         self._data, self._seen = hashlib.sha256(), 0
         self.panel: dict | None = None
         self.counted: dict | None = None
+        self.corruptions: dict | None = None
         self._counted_data: str | None = None
         self._earlier = 0
         if self._path:
@@ -107,6 +109,7 @@ class Checkpoint:
                 "panel": self.panel,
                 "counted": self.counted,
                 "data": self._counted_data,
+                "corruptions": self.corruptions,
             }
             files.write_json(self._path, state)
 
@@ -118,6 +121,11 @@ class Checkpoint:
             # What they tell of this portion is counted now.
             for finished in self._path.parent.glob("autoattack-*.npz"):
                 finished.unlink()
+
+    def save_corruptions(self, counted: dict) -> None:
+        """Writes what was counted of corrupted images after one more portion."""
+        self.corruptions = counted
+        self.save()
 
     def check_all_seen(self) -> None:
         """Raises ValueError if the data ended before what was counted earlier."""
@@ -141,6 +149,7 @@ class Checkpoint:
         try:
             self.panel, self.counted = stored["panel"], stored["counted"]
             self._counted_data = stored["data"]
+            self.corruptions = stored.get("corruptions")
             self._earlier = int(self.counted["num_examples"]) if self.counted else 0
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(

@@ -48,6 +48,7 @@ def check(experiment: Experiment) -> None:
     check_radii(experiment)
     check_steps(experiment)
     check_attacks(experiment)
+    experiment.evaluation.asked_corruptions()
     check_discriminator(experiment)
     check_schedule(experiment)
     check_augmenting(experiment)

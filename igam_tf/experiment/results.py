@@ -11,7 +11,7 @@ import tensorflow as tf
 from igam_tf import cards, data, evaluation, models, pixels, reports
 from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
-from igam_tf.experiment.settings import LATER
+from igam_tf.experiment.settings import LATER, EvaluationSettings
 from igam_tf.reports.names import OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -28,7 +28,12 @@ def is_evaluated(run: Run, row: str) -> bool:
     """Whether the row was evaluated with the settings of this run."""
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
-    return found.get("settings") == _asked(run.experiment)
+    asked = _asked(run.experiment)
+    recorded = dict(found.get("settings") or {})
+    for flag in LATER & set(asked) - set(recorded):
+        # Evaluated before there was such a flag: as without it.
+        recorded[flag] = _asked_of(EvaluationSettings())[flag]
+    return recorded == asked
 
 
 def evaluate(run: Run, row: str) -> None:
@@ -62,6 +67,7 @@ def evaluate(run: Run, row: str) -> None:
         batch_size=settings.batch_size,
         batch_norm=settings.batch_norm,
         seed=experiment.run.seed,
+        corruptions=settings.asked_corruptions(),
         panel=bool(settings.panel_examples),
         panel_examples=settings.panel_examples or 1,
         transfer_from={
@@ -202,10 +208,12 @@ def report(
 
 def _asked(experiment):
     """The settings of the evaluation, as JSON gives them back."""
-    flags = experiment.evaluation.flags()
-    # What earlier versions did not know, they did not do.
-    known = {k: v for k, v in flags.items() if k not in LATER or v}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in known.items()}
+    return _asked_of(experiment.evaluation)
+
+
+def _asked_of(settings):
+    flags = settings.flags()
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
 
 
 def _statistics(run, student, found):

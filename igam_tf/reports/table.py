@@ -12,6 +12,8 @@ _BATCH_NORM = {
     "batch": "batch norm with the statistics of each batch, as the paper's authors",
 }
 _MISSING = "-"
+#: Columns that stand beside the attacks, where they were measured.
+_BESIDE = ("verified", "corruptions")
 
 
 def format_table(results: dict) -> str:
@@ -42,6 +44,7 @@ def format_table(results: dict) -> str:
     if measured := statistics_of(rows):
         lines += [*_statistics(rows, paper, measured), ""]
     lines += [f"- {line}" for line in captions(rows, paper)]
+    lines += [f"- {line}" for line in beside_lines(rows)]
     lines += [f"- {line}" for line in panel_lines(rows)]
     lines += [f"- {line}" for line in teacher_lines(results)]
     if results.get("changes"):
@@ -60,11 +63,13 @@ def _table(rows, paper):
     unit, seconds = time_unit(rows)
     is_timed = any(row.get("training_seconds") is not None for row in rows.values())
     times = [f"training ({unit})"] if is_timed else []
-    cells = [["Model", *map(attack_title, attacks), *times]]
+    more = beside_attacks(rows)
+    cells = [["Model", *map(attack_title, attacks), *more, *times]]
     for name, row in rows.items():
         accuracies = row["evaluation"]["attacks"]
         published = paper.get(name, {})
         percents = [_percent(accuracies.get(a), published.get(a)) for a in attacks]
+        percents += [_percent(row["evaluation"].get(key), None) for key in more]
         time = row.get("training_seconds")
         duration = _MISSING if time is None else f"{time / seconds:.1f}"
         cells.append([row["label"], *percents, *([duration] if is_timed else [])])
@@ -143,6 +148,79 @@ def captions(rows: dict[str, dict], paper: dict) -> list[str]:
     for text, labels in by_text.items():
         lines.append(text if len(by_text) == 1 else f"{', '.join(labels)}: {text}")
     return lines
+
+
+def beside_attacks(rows: dict[str, dict]) -> list[str]:
+    """Columns of what was measured beside attacks: verified, corruptions."""
+    return [
+        key
+        for key in _BESIDE
+        if any(row["evaluation"].get(key) for row in rows.values())
+    ]
+
+
+def beside_lines(rows: dict[str, dict]) -> Iterator[str]:
+    """What the columns of `beside_attacks` are, and mCE against Standard, if there."""
+    methods = [
+        row["evaluation"]["verified"]["method"]
+        for row in rows.values()
+        if row["evaluation"].get("verified")
+    ]
+    if methods:
+        yield (
+            "Verified: a lower bound, images of which it is proved that nothing in the "
+            f"ball misleads ({'; '.join(dict.fromkeys(methods))})."
+        )
+    found = {
+        name: row["evaluation"]["corruptions"]
+        for name, row in rows.items()
+        if row["evaluation"].get("corruptions")
+    }
+    told: dict[str, list[str]] = {}
+    for name, corruptions in found.items():
+        told.setdefault(_corruptions(corruptions), []).append(rows[name]["label"])
+    for text, labels in told.items():
+        of_some = "" if len(told) == 1 else f" ({', '.join(labels)})"
+        yield f"Corruptions{of_some}: {text}"
+    base = found.get("standard")
+    if base is None or len(found) == 1:
+        return
+    errors = []
+    for name, corruptions in found.items():
+        error = _relative_error(corruptions, base)
+        if name != "standard" and error is not None:
+            errors.append(f"{rows[name]['label']} {100 * error:.1f}")
+    if errors:
+        yield f"mCE in percent of the errors of Standard: {', '.join(errors)}."
+
+
+def _corruptions(found):
+    severities = list(found["severities"])
+    first, last = severities[0], severities[-1]
+    if len(severities) > 1 and severities == list(range(first, last + 1)):
+        told = f"severities {first} to {last}"
+    else:
+        told = f"severity {', '.join(map(str, severities))}"
+    without = f"; without {', '.join(found['left_out'])}" if found["left_out"] else ""
+    return (
+        f"mean of {len(found['kinds'])} kinds at {told}, {found['num_examples']} "
+        f"images of each; {found['source']}{without}."
+    )
+
+
+def _relative_error(found, base):
+    """mCE as `igam_tf.evaluation.relative_corruption_error` has it, or None."""
+    if found["severities"] != base["severities"] or set(found["kinds"]) != set(
+        base["kinds"]
+    ):
+        return None
+    errors = [
+        (1 - entry["accuracy"], 1 - base["kinds"][kind]["accuracy"])
+        for kind, entry in found["kinds"].items()
+    ]
+    if any(error <= 0 for _, error in errors):
+        return None
+    return sum(error / other for error, other in errors) / len(errors)
 
 
 def panel_lines(rows: dict[str, dict]) -> Iterator[str]:

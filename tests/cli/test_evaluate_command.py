@@ -184,3 +184,35 @@ def test_a_checkpoint_of_madrylab_is_a_model_too(shared_dir, tfds_dir, tmp_path)
     )  # fmt: skip
     assert done == 0
     assert json.loads((tmp_path / "results.json").read_text())["rows"]
+
+
+def test_corruptions_and_a_verified_bound(model, tmp_path, capsys):
+    out = tmp_path / "results.json"
+    status = command.main(
+        [str(model), "--dataset=digits", "--attacks=clean", "--max_examples=20",
+         "--corruptions=fog,contrast", "--severities=1,5", "--eps=0.02", "--verified",
+         f"--out={out}"]
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert status == 0 and "| verified | corruptions |" in printed
+    assert "mean of 2 kinds at severity 1, 5, 20 images of each" in printed
+    found = json.loads(out.read_text())["rows"]["digits"]["evaluation"]
+    assert list(found["corruptions"]["kinds"]) == ["fog", "contrast"]
+    assert found["verified"]["num_examples"] == 20
+
+
+@pytest.mark.parametrize(
+    "arguments, status, message",
+    [
+        (["--corruptions=frog"], 1, "corruption 'frog': expected 'all'"),
+        (["--corruptions=all", "--severities=0"], 2, "'0': expected numbers from 1"),
+    ],
+)
+def test_bad_corruptions_are_one_line(model, capsys, arguments, status, message):
+    arguments = [str(model), "--dataset=digits", "--attacks=clean", *arguments]
+    try:
+        assert command.main(arguments) == status
+    except SystemExit as error:
+        assert error.code == status
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1

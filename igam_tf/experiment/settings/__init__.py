@@ -4,6 +4,7 @@
 beside its class, in `igam_tf.training`.
 """
 
+from igam_tf.experiment.settings.evaluation import EvaluationSettings
 from igam_tf.experiment.settings.networks import (
     NETWORKS,
     FinetuningSettings,
@@ -13,7 +14,6 @@ from igam_tf.experiment.settings.networks import (
 from igam_tf.experiment.settings.run import (
     OWN_DATA,
     DataSettings,
-    EvaluationSettings,
     RunSettings,
     TableSettings,
     own_options,
@@ -59,6 +59,8 @@ LATER = frozenset(
         "edge_gradient_of",
         "statistics",
         "epoch_attack",
+        "corruptions",
+        "severities",
     }
 )
 

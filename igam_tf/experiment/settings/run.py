@@ -6,7 +6,6 @@ from typing import Any
 
 from igam_tf.data import registry
 from igam_tf.data.own.options import AUGMENTATIONS, STREAM
-from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
 
@@ -177,61 +176,6 @@ def own_options(flags: Mapping[str, Any], role: str) -> dict[str, Any]:
     found = {name: flags[name] for name in OWN_DATA if name in flags}
     found.pop("source_image_size", None)
     return {**found, **({"image_size": size} if size else {})}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationSettings(Settings):
-    """How finished rows are evaluated; a run may be evaluated anew with others."""
-
-    attacks: tuple = setting(
-        ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
-        "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
-        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, squareN "
-        "(N queries), spsa, fmn, ddn, autoattack, autoattack-plus, autoattack-rand; "
-        "any of these with a radius of its own, @EPS or @NORM:EPS: pgd20@4/255, "
-        "autoattack@l2:0.5.",
-        resumable=True,
-        affects_results=True,
-    )
-    num_examples: int = setting(
-        0,
-        "Test images; 0 for all.",
-        flag="eval_examples",
-        resumable=True,
-        affects_results=True,
-        at_least=0,
-    )
-    batch_size: int = setting(
-        100,
-        "Batch of the evaluation.",
-        flag="eval_batch_size",
-        resumable=True,
-        affects_results=True,
-        at_least=1,
-    )
-    panel_examples: int = setting(
-        100,
-        "Images that the gradient-masking panel looks at; 0 for none.",
-        resumable=True,
-        affects_results=True,
-        at_least=0,
-    )
-    statistics: tuple = setting(
-        (),
-        "What is told of each row's input gradients, separated by commas: "
-        f"{', '.join(STATISTICS)}; robust are images that withstand the first attack "
-        "of --attacks.",
-        resumable=True,
-        affects_results=True,
-        may_be_empty=True,
-    )
-    batch_norm: str = setting(
-        "inference",
-        "Batch norm in the evaluation; batch reproduces the authors'.",
-        resumable=True,
-        affects_results=True,
-        choices=("inference", "batch"),
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,12 @@ from igam_tf.reports.histories import PANELS, Training, read_histories
 from igam_tf.reports.page import pictures, tables
 from igam_tf.reports.page.charts import count_of_epochs, line_chart
 from igam_tf.reports.page.html import document, element
-from igam_tf.reports.table import captions, panel_lines, teacher_lines
+from igam_tf.reports.table import (
+    beside_lines,
+    captions,
+    panel_lines,
+    teacher_lines,
+)
 from igam_tf.reports.transfer import sentences, transfer
 
 _STYLE = pathlib.Path(__file__).with_name("page.css")
@@ -94,6 +99,7 @@ def format_page(
     sections = {
         "Results": _results(results),
         "What it means": _meaning(results),
+        "Corruptions": list(tables.corruptions(rows)),
         "Warnings": list(tables.warnings(rows)),
         "Training": _curves(trainings),
         **{
@@ -140,7 +146,12 @@ def _anchor(title):
 
 def _results(results):
     rows, paper = results["rows"], results.get("paper") or {}
-    notes = [*captions(rows, paper), *panel_lines(rows), *teacher_lines(results)]
+    notes = [
+        *captions(rows, paper),
+        *beside_lines(rows),
+        *panel_lines(rows),
+        *teacher_lines(results),
+    ]
     # The panel has a section of its own.
     kept = (note for note in notes if not note.startswith("Masking panel"))
     return [

@@ -8,7 +8,12 @@ from xml.etree.ElementTree import Element
 from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.reports.names import attack_title, public_settings
 from igam_tf.reports.page.html import Child, element
-from igam_tf.reports.table import statistic_text, statistics_of, time_unit
+from igam_tf.reports.table import (
+    beside_attacks,
+    statistic_text,
+    statistics_of,
+    time_unit,
+)
 
 _MISSING = "–"
 
@@ -25,7 +30,9 @@ def accuracies(results: dict) -> Element:
     )
     is_timed = any(row.get("training_seconds") is not None for row in rows.values())
     unit, seconds = time_unit(rows)
+    beside = beside_attacks(rows)
     head = ["Model", *map(attack_title, attacks)]
+    head += beside
     head += [f"training ({unit})"] if is_timed else []
     body = [
         element(
@@ -35,18 +42,13 @@ def accuracies(results: dict) -> Element:
                 _accuracy(row["evaluation"]["attacks"].get(a), paper.get(name, {}), a)
                 for a in attacks
             ),
+            [_accuracy(row["evaluation"].get(key), {}, key) for key in beside],
             _time(row.get("training_seconds"), seconds) if is_timed else None,
             class_="control" if row.get("control_of") else None,
         )
         for name, row in rows.items()
     ]
-    table = element(
-        "table",
-        element("thead", element("tr", (_head(text) for text in head))),
-        element("tbody", body),
-        class_="accuracies",
-    )
-    return element("div", table, class_="scroll", tabindex="0")
+    return _scrolled(head, body)
 
 
 def statistics(results: dict) -> Iterator[Child]:
@@ -69,13 +71,68 @@ def statistics(results: dict) -> Iterator[Child]:
         body.append(
             element("tr", element("th", row["label"], scope="row"), list(cells))
         )
+    yield _scrolled(head, body)
+
+
+def corruptions(rows: Mapping[str, dict]) -> Iterator[Child]:
+    """Accuracy under each corruption: means over severities, and each severity.
+
+    Args:
+        rows: "rows" of `results.json`.
+    """
+    found = {
+        row["label"]: row["evaluation"]["corruptions"]
+        for row in rows.values()
+        if row["evaluation"].get("corruptions")
+    }
+    if not found:
+        return
+    yield element(
+        "p",
+        "Percent of the corrupted test images that are right, mean over severities; at "
+        "each severity below it.",
+    )
+    kinds = list(
+        dict.fromkeys(kind for entry in found.values() for kind in entry["kinds"])
+    )
+    head = ["Corruption", *found]
+    body = [
+        element(
+            "tr",
+            element("th", kind.replace("_", " "), scope="row"),
+            (_corrupted(entry["kinds"].get(kind)) for entry in found.values()),
+        )
+        for kind in kinds
+    ]
+    errors = [
+        element("td", element("b", f"{100 * entry['mean_corruption_error']:.1f}"))
+        for entry in found.values()
+    ]
+    body.append(element("tr", element("th", "mean error", scope="row"), errors))
+    yield _scrolled(head, body)
+
+
+def _scrolled(head, body):
     table = element(
         "table",
         element("thead", element("tr", (_head(text) for text in head))),
         element("tbody", body),
         class_="accuracies",
     )
-    yield element("div", table, class_="scroll", tabindex="0")
+    return element("div", table, class_="scroll", tabindex="0")
+
+
+def _corrupted(entry):
+    if entry is None:
+        return element("td", _MISSING)
+    percent = 100 * entry["accuracy"]
+    each = " ".join(f"{100 * value:.0f}" for value in entry["severities"].values())
+    return element(
+        "td",
+        element("b", f"{percent:.1f}"),
+        element("small", each),
+        style=f"--part:{percent:.1f}%",
+    )
 
 
 def warnings(rows: Mapping[str, dict]) -> Iterator[Child]:

@@ -1,0 +1,94 @@
+"""Two models compared under common corruptions, image by image."""
+
+import numpy as np
+from scipy import stats
+
+from igam_tf.evaluation.outcomes import unpacked
+
+#: The mean over all corruptions.
+MEAN = "mean"
+
+
+def compare_corruptions(
+    first: dict, second: dict, *, confidence: float = 0.95
+) -> dict[str, dict]:
+    """Compares two evaluations of the same corrupted images.
+
+    Of an image the severities and corruptions are not independent draws, so that
+    McNemar's test must not count each as one. What varies is the image: the share of
+    its corrupted forms that a model gets right is compared, by a paired t test.
+    (`igam_tf.evaluation.compare` takes one corruption at one severity, "fog-3", by the
+    exact McNemar test.)
+
+    Args:
+        first, second: "corruptions" of two results of `igam_tf.evaluate`.
+        confidence: of the intervals; the test decides at 1 - confidence.
+
+    Returns:
+        Dict, ready for JSON, from each corruption that both have, and "mean" for all
+        of them, to "first" and "second" (accuracies), "difference", its "interval",
+        "p_value" and "decided", 1 or -1 where the first is the better or the worse
+        one, 0 where it is undecided.
+
+    Raises:
+        ValueError: if images or severities differ, or there is no corruption in common.
+    """
+    _check(first, second)
+    kinds = [kind for kind in first["kinds"] if kind in second["kinds"]]
+    shares = {
+        kind: [_shares(result, kind) for result in (first, second)] for kind in kinds
+    }
+    means = [np.mean([pair[which] for pair in shares.values()], axis=0)
+             for which in (0, 1)]  # fmt: skip
+    return {
+        name: _compared(one, other, confidence)
+        for name, (one, other) in {**shares, MEAN: means}.items()
+    }
+
+
+def _check(first, second):
+    for key, what in (("source", "corrupted images"), ("severities", "severities")):
+        if first[key] != second[key]:
+            raise ValueError(
+                f"the {what} of the two results are {first[key]} and {second[key]}: "
+                "expected the same; evaluate both on the same --corruptions."
+            )
+    if first["outcomes"]["images"] != second["outcomes"]["images"]:
+        raise ValueError(
+            "the two results are of different corrupted images, or of another order of "
+            "them: expected the same; evaluate both on the same data."
+        )
+    if not set(first["kinds"]) & set(second["kinds"]):
+        raise ValueError(
+            "the two results have no corruption in common: expected the same "
+            "--corruptions."
+        )
+
+
+def _shares(result, kind):
+    """For each image the share of severities at which it is right."""
+    correct, count = result["outcomes"]["correct"], result["num_examples"]
+    bits = [unpacked(correct[f"{kind}-{s}"], count) for s in result["severities"]]
+    return np.mean(bits, axis=0)
+
+
+def _compared(one, other, confidence):
+    differences = one - other
+    mean, low, high, p_value = float(differences.mean()), 0.0, 0.0, 1.0
+    if np.ptp(differences) > 0:
+        found = stats.ttest_1samp(differences, 0.0)
+        interval = found.confidence_interval(confidence)
+        low, high = float(interval.low), float(interval.high)
+        p_value = float(found.pvalue)
+    elif mean:
+        # All images differ alike: nothing to estimate a spread from, so the sign test.
+        low, high, p_value = mean, mean, min(1.0, 2 * 0.5 ** len(differences))
+    return {
+        "first": float(one.mean()),
+        "second": float(other.mean()),
+        "difference": mean,
+        "interval": [low, high],
+        "confidence": confidence,
+        "p_value": p_value,
+        "decided": int(p_value < 1 - confidence) * int(np.sign(mean)),
+    }

@@ -1,0 +1,253 @@
+"""Counts the corrupted images that a classifier gets right."""
+
+import collections
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+import numpy as np
+
+from igam_tf.attacks import checks
+from igam_tf.attacks.classifier import num_classes
+from igam_tf.data import check_labels
+from igam_tf.evaluation.batches import Data, by_batch, finite_logits, num_images
+from igam_tf.evaluation.corruptions.names import PAPER, Corruptions
+from igam_tf.evaluation.corruptions.sources import Portion, check_images, source_of
+from igam_tf.evaluation.outcomes import Digest, packed, unpacked
+from igam_tf.evaluation.progress import Progress
+
+_Z_95 = 1.959963984540054
+
+
+def evaluate_corruptions(
+    model: keras.Model,
+    data: Data,
+    corruptions: str | Sequence[str] | Corruptions = "all",
+    *,
+    batch_size: int = 128,
+    batch_norm: str = "inference",
+    seed: int = 0,
+    max_examples: int | None = None,
+    progress: bool = True,
+    state: dict | None = None,
+    keep: Callable[[dict], None] | None = None,
+) -> dict:
+    """Accuracy under common corruptions, for each of them and each severity.
+
+    Args:
+        model: Keras model from images (batch, height, width, channels) to logits.
+        data: tf.data.Dataset of batches (images, labels), or a pair of arrays, of which
+            corrupted images are made; not looked at if there are files of them.
+        corruptions: "all", names, or the folder of CIFAR-10-C or CIFAR-100-C; see
+            `Corruptions`.
+        batch_size: number of images classified at once.
+        batch_norm: "inference", or "batch" for the statistics of each batch.
+        seed: integer, zero or above, of what is random in the corruptions made here.
+        max_examples: number of images of each severity to stop at, or None for all.
+        progress: whether to show a progress bar.
+        state: what an interrupted evaluation has passed to `keep`.
+        keep: function that is called with what was counted so far, ready for JSON.
+
+    Returns:
+        Dict, ready for JSON: "accuracy", the mean over corruptions and severities, with
+        "interval_95" over the images; "mean_corruption_error", 1 - accuracy, not
+        divided by a baseline's (`relative_corruption_error` does that); "kinds", for
+        each corruption its "accuracy" and that at each of "severities"; "left_out",
+        those of the paper's fifteen that are missing; "outcomes", one bit for each
+        image, corruption and severity, under names such as "fog-3", which
+        `igam_tf.evaluation.compare` takes.
+
+    Raises:
+        ValueError: if arguments, files or model do not fit.
+        FileNotFoundError: if the files are not there.
+
+    Source: Hendrycks & Dietterich, ICLR 2019.
+    """
+    # Longer than forty lines because of its arguments.
+    checks.whole_number("batch_size", batch_size, 1)
+    checks.whole_number("seed", seed, 0)
+    start = time.perf_counter()
+    asked = Corruptions.parse(corruptions)
+    check_corruptions(asked, model)
+    source = source_of(asked, data, seed)
+    keys = [(kind, severity) for kind in asked.chosen for severity in asked.severities]
+    counted = _Counted(keys, source.told, state)
+    target = max_examples if asked.folder else num_images(data, max_examples)
+    bar = Progress(target, ["under corruptions"], progress)
+    for portion in source.portions(batch_size, max_examples):
+        if counted.has(portion):
+            continue
+        _classify(model, portion, counted, batch_size, batch_norm == "batch")
+        if keep is not None:
+            keep(counted.state())
+        bar.update(counted.num_examples, {"under corruptions": counted.accuracy()})
+    bar.close()
+    if not counted.num_examples:
+        raise ValueError("data has no images: expected at least one to corrupt.")
+    return {
+        **counted.result(asked),
+        "source": source.told,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+
+
+def check_corruptions(corruptions: Corruptions, model: keras.Model) -> None:
+    """Raises ValueError unless the model takes such images, as far as it says."""
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 4:
+        check_images(corruptions, shape[1:])
+
+
+def relative_corruption_error(
+    found: dict, baseline: dict, kinds: Iterable[str] | None = None
+) -> float:
+    """mCE: the mean over corruptions of a model's error divided by a baseline's.
+
+    As the paper defines it, a corruption's errors are added up over severities, divided
+    by the sum of the baseline's, and these ratios are averaged. The paper's baseline on
+    ImageNet-C is AlexNet; there is none on CIFAR-10-C, where the mean error itself is
+    usual ("mean_corruption_error").
+
+    Args:
+        found, baseline: results of `evaluate_corruptions`.
+        kinds: names of corruptions, or None for all that both have.
+
+    Returns:
+        Fraction: 1 is the baseline itself, and less is better.
+
+    Raises:
+        ValueError: if they have other corruptions or severities, or the baseline makes
+            no error in one of them.
+
+    Source: Hendrycks & Dietterich, ICLR 2019, Section 4.1.
+    """
+    names = list(found["kinds"] if kinds is None else kinds)
+    if found["severities"] != baseline["severities"] or (
+        kinds is None and set(names) != set(baseline["kinds"])
+    ):
+        raise ValueError(
+            "the two results are of other corruptions or severities "
+            f"({', '.join(found['kinds'])} at {found['severities']}; "
+            f"{', '.join(baseline['kinds'])} at {baseline['severities']}): expected "
+            "the same; evaluate both models on the same --corruptions."
+        )
+    ratios = []
+    for name in names:
+        error = 1 - baseline["kinds"][name]["accuracy"]
+        if error <= 0:
+            raise ValueError(
+                f"the baseline makes no error under {name}: expected some, to divide "
+                "by; choose another baseline, or compare mean errors."
+            )
+        ratios.append((1 - found["kinds"][name]["accuracy"]) / error)
+    return float(np.mean(ratios))
+
+
+class _Counted:
+    """Which images were right under each corruption so far."""
+
+    def __init__(self, keys, told, state):
+        self.keys, self._told = keys, told
+        self._digest = Digest(told)
+        self._correct = collections.defaultdict(list)
+        self.num_examples, self._before = 0, 0
+        if state is not None and state["told"] == told:
+            self._before, self._digest_before = state["num_examples"], state["images"]
+            for key in keys:
+                bits = unpacked(state["correct"][_name(key)], self._before)
+                self._correct[key] = [bits]
+
+    def has(self, portion: Portion) -> bool:
+        """Whether an interrupted evaluation has counted a portion; takes note of it.
+
+        Raises:
+            ValueError: if it has counted other images.
+        """
+        portion.describe(self._digest)
+        self.num_examples += len(portion.labels)
+        if self.num_examples > self._before:
+            return False
+        if self.num_examples == self._before and (
+            self._digest.state != self._digest_before
+        ):
+            raise ValueError(
+                "the corrupted images are not those that an interrupted evaluation has "
+                "counted: expected the same data and files; delete its checkpoint_dir."
+            )
+        return True
+
+    def add(self, key, is_correct):
+        self._correct[key].append(is_correct)
+
+    def accuracy(self):
+        return float(np.mean([np.mean(self._all(key)) for key in self.keys]))
+
+    def state(self):
+        return {
+            "told": self._told,
+            "num_examples": self.num_examples,
+            "images": self._digest.state,
+            "correct": self._packed(),
+        }
+
+    def result(self, asked: Corruptions) -> dict:
+        right = np.array([self._all(key) for key in self.keys])
+        accuracies = dict(zip(self.keys, right.mean(axis=1).tolist()))
+        kinds = {
+            kind: {
+                "accuracy": float(
+                    np.mean([accuracies[kind, s] for s in asked.severities])
+                ),
+                "severities": {str(s): accuracies[kind, s] for s in asked.severities},
+            }
+            for kind in asked.chosen
+        }
+        # Of an image the corruptions are not independent: it is the images that vary.
+        of_images = right.mean(axis=0)
+        half = (
+            _Z_95
+            * of_images.std(ddof=min(1, len(of_images) - 1))
+            / np.sqrt(len(of_images))
+        )
+        mean = float(of_images.mean())
+        return {
+            "accuracy": mean,
+            "interval_95": [float(max(0, mean - half)), float(min(1, mean + half))],
+            "mean_corruption_error": 1 - mean,
+            "num_examples": self.num_examples,
+            "severities": list(asked.severities),
+            "kinds": kinds,
+            "left_out": [kind for kind in PAPER if kind not in kinds],
+            "outcomes": {"images": self._digest.state, "correct": self._packed()},
+        }
+
+    def _all(self, key):
+        return np.concatenate(self._correct[key])
+
+    def _packed(self):
+        return {_name(key): packed(self._all(key)) for key in self.keys}
+
+
+def _name(key):
+    kind, severity = key
+    return f"{kind}-{severity}"
+
+
+def _classify(model, portion, counted, batch_size, training):
+    sizes = [
+        min(batch_size, len(portion.labels) - start)
+        for start in range(0, len(portion.labels), batch_size)
+    ]
+    for key in counted.keys:
+        images = portion.images(*key)
+        if key == counted.keys[0]:
+            check_labels(portion.labels, num_classes(model, images))
+
+        def call(start, some, what=f"images under {key[0]}"):
+            del start
+            return finite_logits(model, some, training, what)
+
+        logits = by_batch(
+            call, [images], sizes, padded_size=None if training else batch_size
+        )
+        counted.add(key, logits.argmax(axis=1) == portion.labels)
