@@ -24,8 +24,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
-import small_models
-import tensorflow as tf
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # The files that take longest: at the end, one of them would run alone.
@@ -56,10 +54,16 @@ LONGEST_FIRST = (
 
 def pytest_configure(config):
     """Splits the CPU in two, so that a real MirroredStrategy of two replicas exists."""
-    del config
     # A background job of a shell ignores Ctrl-C, and so would the programs under test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getattr(config.option, "numprocesses", None) and not hasattr(
+        config, "workerinput"
+    ):
+        # The process that hands tests out to workers runs none: they wait for it.
+        return
+    import tensorflow as tf
+
     cpus = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -115,12 +119,16 @@ def _keep_what_is_alive():
 
 @pytest.fixture(autouse=True)
 def _fixed_seed():
+    import small_models
+
     small_models.set_seed(0)
 
 
 @pytest.fixture
 def eagerly():
     """No function is traced, see `small_models.eagerly`."""
+    import small_models
+
     with small_models.eagerly():
         yield
 

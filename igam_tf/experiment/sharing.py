@@ -81,6 +81,9 @@ def share_finished(experiment: Experiment) -> None:
         theirs = {**defaults, **recorded["settings"]}
         if recorded.get("data", {}) != records:
             continue
+        if experiment.run.epoch_attack not in ("", theirs["epoch_attack"]):
+            # Their history lacks what was asked for.
+            continue
         _share_score_network(experiment, theirs, other, own)
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):

@@ -7,6 +7,7 @@ import pytest
 
 from igam_tf import experiment as experiments
 from igam_tf.cli import recipes
+from igam_tf.experiment.sharing import share_finished
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,8 @@ def finished(tmp_path_factory):
             f"--flagfile={path}", "--size=tiny", "--train_examples=200",
             "--eval_examples=60", "--pag_per_class=20", f"--run_dir={folder / 'run'}",
         ])  # fmt: skip
-        return folder / "run", experiments.run_table(table)
+        found = experiments.run_table(table)
+    return folder / "run", {**found, "table": table}
 
 
 def test_columns_have_their_balls_and_cells_the_papers_numbers(finished):
@@ -83,3 +85,12 @@ def test_every_epoch_is_attacked(finished):
         assert len(rows) == 1
         under = float(rows[0]["test_pgd2@0.04_accuracy"])
         assert 0 <= under <= float(rows[0]["test_accuracy"])
+
+
+def test_what_lacks_the_curve_is_trained_again(finished):
+    folder, results = finished
+    first, _ = results["table"].runs()[0]
+    for attack, is_shared in (("pgd2@0.04", True), ("", True), ("pgd3", False)):
+        beside = folder.parent / f"beside-{attack or 'none'}" / "run"
+        share_finished(first.replace(epoch_attack=attack, run_dir=str(beside)))
+        assert (beside / "standard" / "student.keras").exists() == is_shared

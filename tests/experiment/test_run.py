@@ -267,12 +267,14 @@ def test_a_finetuning_that_is_the_same_is_run_once(
 
 
 @pytest.mark.parametrize("network, depth", [("preact_resnet", 10), ("vit", 1)])
-def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
+def test_other_networks_are_teacher_and_student(tmp_path, network, depth, request):
     settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
     settings.update(student_model=network, teacher_model=network)
     settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
     if network == "vit":
         settings.update(panel_examples=8, attacks=("clean", "fgsm"))
+    else:
+        request.getfixturevalue("without_figures")
     results = experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
     assert list(results["rows"]) == ["igam"]
     panel = results["rows"]["igam"]["evaluation"].get("panel")
