@@ -2,6 +2,7 @@
 
 import types
 
+import keras
 import numpy as np
 import pytest
 
@@ -73,7 +74,7 @@ def test_results_say_of_what_they_are(asked, monkeypatch):
     for fraction in (0.2, 0.0):
         experiment = _experiment(held_out_fraction=fraction)
         folder = types.SimpleNamespace(
-            load_model=lambda *_: None,
+            load_model=lambda *_: keras.Sequential(),
             file=lambda *_: None,
             write_json=lambda name, value: written.update({name: value}),
         )
@@ -84,6 +85,7 @@ def test_results_say_of_what_they_are(asked, monkeypatch):
             say=lambda _: None,
             local_strategy=None,
             transfer_sources={},
+            traced={},
         )
         results.evaluate(run, "standard")
         found = written["standard/evaluation.json"]

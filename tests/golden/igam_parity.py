@@ -176,7 +176,8 @@ def step0(found, name, folder, golden, gradients, **arguments):
     }
     sizes = {"phase": "matching", "global_batch": tf.constant(float(BATCH))}
     with tf.GradientTape(persistent=True) as tape:
-        terms, _, _ = method.loss_terms(images, labels, teacher_gradient, **sizes)
+        targets = (teacher_gradient, None)
+        terms, _, _ = method.loss_terms(images, labels, targets, **sizes)
         means = {key: tf.reduce_mean(term) for key, term in terms.items()}
     for term, theirs in (
         ("cross_entropy", "term_mean_xent"),
