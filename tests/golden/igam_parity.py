@@ -235,7 +235,7 @@ def discriminator_transition(found, folder, run, steps, gradients, after):
     run.method.discriminator_inputs = inputs
     images, labels = tf.constant(run.images[0]), tf.constant(run.labels[0])
     # With the authors' teacher the third is not used.
-    prepared = (images, labels, tf.zeros_like(images), {})
+    prepared = (images, labels, (tf.zeros_like(images), None), {})
     run.method.second_update(prepared, tf.constant(0, tf.int64))
     total = subset(gradients, "dstep_total/")
     slots = run.slots("discriminator")
