@@ -37,6 +37,7 @@ setup(
         "igam_tf": ["py.typed"],
         "igam_tf.cli": ["run_help.txt"],
         "igam_tf.reports.page": ["page.css"],
+        "igam_tf.zoo": ["networks/*.json", "networks/*.keras"],
         "igam_tf.flags": ["*.cfg", "*/*.cfg", "*/*/*.cfg"],
     },
     entry_points={"console_scripts": ["igam-tf = igam_tf.cli.main:main"]},

@@ -29,6 +29,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "reports": None,
         "training": None,
         "transforms": None,
+        "zoo": None,
         # Names.
         "AutoAttack": "attacks",
         "EdgeReg": "training",

@@ -10,7 +10,7 @@ import argparse
 import pathlib
 import sys
 
-EPS = (0.03, 0.06, 0.1)
+EPS = (0.03, 0.1)
 TRAINED_AT = 0.1
 
 
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains, evaluates, prints a table and writes results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--examples", type=int, default=200)
+    parser.add_argument("--examples", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args(arguments)
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             test = igam_tf.data.read("digits").test
             data = (test.images[: options.examples], test.labels[: options.examples])
             result = igam_tf.evaluate(
-                model, data, ("clean", "pgd20", "autoattack"), eps=eps, verified=True,
+                model, data, ("clean", "autoattack"), eps=eps, verified=True,
                 panel=False, progress=False,
             )  # fmt: skip
             label = f"{name}, eps {eps}"
@@ -40,8 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{100 * entry['accuracy']:.1f}"
                 for entry in (*result["attacks"].values(), result["verified"])
             ]
-            print(f"{label}: clean, PGD-20, AutoAttack, verified:", *accuracies)
-    files.write_json(options.out, {"title": "verified bounds, digits", "rows": rows})
+            print(
+                f"{label}: clean, AutoAttack, verified:",
+                *accuracies,
+                flush=True,
+            )
+            title = "verified bounds, digits"
+            files.write_json(options.out, {"title": title, "rows": rows})
     return 0
 
 

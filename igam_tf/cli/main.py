@@ -9,6 +9,7 @@ _COMMANDS = {
     "run": "train a table's rows, evaluate them, and write tables and figures",
     "evaluate": "evaluate any Keras classifier under attack",
     "report": "make page, table and figures of a run folder again",
+    "zoo": "list the networks of recorded tables, and how to make them",
     "share": "make a folder for the Hugging Face hub of a trained student",
     "checkpoints": "fetch, describe or convert TensorFlow 1 checkpoints",
 }
