@@ -33,9 +33,19 @@ def public_names(init):
             return {name: found.get(name, f"{package}.{name}") for name in names}
         if target.strip("()").startswith("__all__,"):
             places = ast.literal_eval(node.value.args[1])
-            return {n: f"{package}.{p}.{n}" if p else f"{package}.{n}"
-                    for n, p in places.items()}  # fmt: skip
+            return {
+                name: _defined_at(init.parent, name, place)
+                for name, place in places.items()
+            }
     return {}
+
+
+def _defined_at(folder, name, place):
+    """Dotted path of a name that a room has from `place`, a module or a room of its."""
+    package = ".".join(folder.relative_to(REPOSITORY).parts)
+    if place and (folder / place / "__init__.py").exists():
+        return public_names(folder / place / "__init__.py")[name]
+    return f"{package}.{place}.{name}" if place else f"{package}.{name}"
 
 
 def pages():

@@ -11,6 +11,7 @@ out to be. To see that, set one of these before `python -m pytest`:
 They reach the processes that tests start, too.
 """
 
+import gc
 import importlib.util
 import os
 import pathlib
@@ -23,27 +24,113 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import pytest
-import tensorflow as tf
-from small_models import set_seed
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# The files that take longest: at the end, one of them would run alone.
+LONGEST_FIRST = (
+    "experiment/test_quickstart.py",
+    "training/test_replicas.py",
+    "experiment/test_run.py",
+    "test_notebooks.py",
+    "evaluation/test_planted_failures.py",
+    "experiment/test_workers.py",
+    "golden/test_igam_parity.py",
+    "training/test_pag.py",
+    "training/test_sister_methods.py",
+    "benchmarks/speed/test_measures.py",
+    "training/test_keras_interface.py",
+    "cli/test_flags.py",
+    "training/test_micro_batches.py",
+    "training/test_fed_data.py",
+    "training/test_resume.py",
+    "evaluation/test_evaluation_resume.py",
+    "evaluation/test_held_out_failures.py",
+    "models/test_backbone.py",
+    "docs/test_add_a_method.py",
+    "docs/test_add_an_attack.py",
+    "docs/test_add_a_data_set.py",
+)
 
 
 def pytest_configure(config):
     """Splits the CPU in two, so that a real MirroredStrategy of two replicas exists."""
-    del config
     # A background job of a shell ignores Ctrl-C, and so would the programs under test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getattr(config.option, "numprocesses", None) and not hasattr(
+        config, "workerinput"
+    ):
+        # The process that hands tests out to workers runs none: they wait for it.
+        return
+    import tensorflow as tf
+
     cpus = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
 
 
+def pytest_ignore_collect(collection_path, config):
+    """With `-m fast`, files without a fast test are not even imported."""
+    if config.option.markexpr != "fast" or collection_path.suffix != ".py":
+        return None
+    return "mark.fast" not in collection_path.read_text() or None
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first."""
+    places = {REPOSITORY / "tests" / name: i for i, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file stay together, for its fixtures, and files in their order."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getvalue("dist") not in ("load", "loadfile"):
+        return None
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_finish(session):
+    """Leaves what is imported out of garbage collections: half a million objects."""
+    del session
+    _keep_what_is_alive()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected():
+    """Collects a file's garbage at its end, and then leaves what stays alone.
+
+    Every trace makes so many objects that Python would look through all of them, those
+    of the files before, too, every second or so: a tenth of the suite's time.
+    """
+    yield
+    _keep_what_is_alive()
+
+
+def _keep_what_is_alive():
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seed():
-    set_seed(0)
+    import small_models
+
+    small_models.set_seed(0)
+
+
+@pytest.fixture
+def eagerly():
+    """No function is traced, see `small_models.eagerly`."""
+    import small_models
+
+    with small_models.eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")

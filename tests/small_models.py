@@ -6,12 +6,14 @@ python -m pytest` trains them, and makes every other network of the tests, from 
 seeds (any whole number but 0, which stands for the seeds as they are written).
 """
 
+import contextlib
 import functools
 import os
 import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.datasets import load_digits
 
 
@@ -43,6 +45,19 @@ def shifted(seed):
 def set_seed(seed):
     """`keras.utils.set_random_seed` of the seed that `shifted` gives."""
     keras.utils.set_random_seed(shifted(seed))
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Within it no function is traced, which takes as long as some ten steps.
+
+    For tests of what stands around a training of fewer: folders, flags, tables.
+    """
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def new_digits_net():

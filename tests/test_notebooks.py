@@ -24,7 +24,7 @@ TINY = {
     """,
     "quickstart": """
         TEACHER_EPOCHS = FINETUNE_EPOCHS = 1
-        EPOCHS = 4
+        EPOCHS, PANEL = 4, False
     """,
 }
 

@@ -17,6 +17,7 @@ import pathlib
 
 from igam_tf.evaluation.paired import attacks_of
 from igam_tf.evaluation.paired import compare as paired
+from igam_tf.reports.names import HELD_OUT, evaluated_images
 from tools.tables import print_table, table_lines
 
 RESULTS = pathlib.Path(__file__).resolve().parent.parent / "results"
@@ -178,12 +179,26 @@ def read(size):
         if not path.exists():
             continue
         tables[name] = json.loads(path.read_text())
+        _check_test_images(path, tables[name])
         strong = path.with_name(f"{name}_{size}_autoattack.json")
         if strong.exists():
-            for row, other in json.loads(strong.read_text())["rows"].items():
+            extra = json.loads(strong.read_text())
+            _check_test_images(strong, extra)
+            for row, other in extra["rows"].items():
                 attacks = tables[name]["rows"][row]["evaluation"]["attacks"]
                 attacks["autoattack"] = other["evaluation"]["attacks"]["autoattack"]
     return tables
+
+
+def _check_test_images(path, results):
+    """Raises ValueError unless every row was evaluated on test images."""
+    for name, row in results["rows"].items():
+        if row["evaluation"].get(HELD_OUT):
+            raise ValueError(
+                f"{path.name}: the row {name!r} is of "
+                f"{evaluated_images(row['evaluation'])}, on which settings are chosen: "
+                f"claims need test images; run it without --{HELD_OUT}."
+            )
 
 
 def markdown(size):

@@ -32,6 +32,7 @@ import re
 import sys
 import textwrap
 
+from igam_tf.reports.names import evaluated_images
 from igam_tf.reports.table import attack_title, format_table
 from tools import claims, panel_table, seeds_summary
 
@@ -141,6 +142,10 @@ def run_table(results, extra=None):
     others = {name: row["label"] for name, row in extra["rows"].items()}
     if names != others:
         raise ValueError(f"Expected the same rows in both, got {names} and {others}.")
+    rows = [row for found in (results, extra) for row in found["rows"].values()]
+    kinds = {evaluated_images(row["evaluation"]) for row in rows}
+    if len(kinds) > 1:
+        raise ValueError(f"Expected the same images in both, got {sorted(kinds)}.")
     # The columns come from one, the captions, without the fewer images, from the other.
     with_columns, with_panel = copy.deepcopy(results), copy.deepcopy(results)
     for name, row in extra["rows"].items():

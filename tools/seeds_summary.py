@@ -4,7 +4,7 @@ import csv
 import statistics
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.names import attack_title
+from igam_tf.reports.names import HELD_OUT, attack_title, evaluated_images
 from igam_tf.reports.transfer import sentences, transfer
 
 REFERENCE = "standard"
@@ -50,7 +50,19 @@ def summarise(runs, seeds, variants):
             if all(name in other and other[name] == value for other in others)
         },
         **{name: common([r.get(name) for r in results]) for name in kept},
+        **_held_out(evaluations),
     }
+
+
+def _held_out(evaluations):
+    """The mark of results that are not of test images; all are of the same kind."""
+    found = common([e.get(HELD_OUT) for e in evaluations])
+    if isinstance(found, list):
+        raise ValueError(
+            f"runs of --{HELD_OUT} {found}: expected all of them on the same images, "
+            "held out or test images."
+        )
+    return {HELD_OUT: found} if found else {}
 
 
 def summarise_row(entries, folders, method, variant, references):
@@ -227,7 +239,7 @@ def _captions(record, rows, is_timed):
     eps, step = _either(record["eps"], fraction), _either(record["step_size"], fraction)
     yield (
         f"{_either(record['threat_model'])}, eps {eps}, step {step}; "
-        f"{_either(record['num_examples'])} test images; batch norm in "
+        f"{_either(record['num_examples'])} {evaluated_images(record)}; batch norm in "
         f"{_either(record['batch_norm'])} mode."
     )
     if is_timed:

@@ -29,20 +29,19 @@ import tensorflow as tf
 
 import igam_tf
 
-ALL = "apgd-ce,apgd-t,fab-t,square"
 COMMAND = "python -m benchmarks.parity.autoattack_reference"
 REFERENCE = pathlib.Path(__file__).with_name("autoattack_torch.py")
 
 
-def ours(model_path, images, labels, *, norm, eps, seed, attacks):
+def ours(model_path, images, labels, *, norm, eps, seed, version, attacks):
     """Report of our AutoAttack: what stands after each attack, seconds, passes."""
     model = keras.saving.load_model(model_path, compile=False)
     attack = igam_tf.AutoAttack(
-        eps=eps, norm=norm, seed=seed, batch_size=250, callback=show
+        eps=eps, norm=norm, version=version, seed=seed, batch_size=250, callback=show
     )
-    if attacks != ALL:
-        version = tuple(attack.attacks[name] for name in attacks.split(","))
-        attack = dataclasses.replace(attack, version=version)
+    if attacks != ",".join(attack.attacks):
+        parts = tuple(attack.attacks[name] for name in attacks.split(","))
+        attack = dataclasses.replace(attack, version=parts)
     start, cpu_start = time.perf_counter(), time.process_time()
     outcome = attack.outcome(model, images, labels)
     names = list(outcome.seconds)
@@ -155,7 +154,14 @@ def run_case(case, args):
     eps = float(fractions.Fraction(eps))
     data = np.load(data_path)
     images, labels = (data[key][: args.num_images] for key in ("images", "labels"))
-    settings = {"norm": norm, "eps": eps, "seed": args.seed, "attacks": args.attacks}
+    every = igam_tf.AutoAttack(eps=eps, norm=norm, version=args.version).attacks
+    settings = {
+        "norm": norm,
+        "eps": eps,
+        "seed": args.seed,
+        "version": args.version,
+        "attacks": args.attacks or ",".join(every),
+    }
     mine = ours(model_path, images, labels, **settings)
     theirs = reference(
         args.torch_python,
@@ -199,7 +205,8 @@ def main():
     parser.add_argument("--num_images", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--attacks", default=ALL, help=f"default: {ALL}")
+    parser.add_argument("--version", choices=("standard", "plus"), default="standard")
+    parser.add_argument("--attacks", help="some of the version's (default: all)")
     parser.add_argument("--out", default="results/autoattack_reference.json")
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)

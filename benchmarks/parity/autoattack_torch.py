@@ -19,6 +19,7 @@ import torch
 from pyautoattack import AutoAttack
 
 ATTACKS = ("apgd-ce", "apgd-t", "fab-t", "square")
+NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
 class Counted(torch.nn.Module):
@@ -41,11 +42,16 @@ def run_attacks(model, images, labels, args):
     with torch.no_grad():
         logits = model(images)
     standing, num_classes = logits.argmax(1) == labels, logits.shape[1]
-    norm = {"linf": "Linf", "l2": "L2"}[args.norm]
-    attack = AutoAttack(model, norm=norm, eps=args.eps, seed=args.seed)
+    attack = AutoAttack(
+        model,
+        norm=NORMS[args.norm],
+        eps=args.eps,
+        seed=args.seed,
+        version=args.version,
+    )
     # More target classes than wrong classes: an index error in the reference.
-    attack.apgd_targeted.n_target_classes = min(9, num_classes - 1)
-    attack.fab.n_target_classes = min(9, num_classes - 1)
+    for part in (attack.apgd_targeted, attack.fab):
+        part.n_target_classes = min(part.n_target_classes, num_classes - 1)
     report = {"standing": {"clean": standing.tolist()}, "seconds": {}, "passes": {}}
     for name in args.attacks.split(","):
         if name == "apgd-t" and num_classes < 4:
@@ -75,7 +81,8 @@ def main():
     parser.add_argument("data", help=".npz with images and labels")
     parser.add_argument("out")
     parser.add_argument("--eps", type=float, required=True)
-    parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
+    parser.add_argument("--norm", choices=NORMS, default="linf")
+    parser.add_argument("--version", choices=("standard", "plus"), default="standard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch_size", type=int, default=250)
     parser.add_argument("--num_images", type=int, default=100)

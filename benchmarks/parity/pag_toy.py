@@ -27,22 +27,16 @@ import keras
 import numpy as np
 
 from igam_tf import attacks, data, training
+from igam_tf.data import points_on_a_line
+from igam_tf.data.points_on_a_line import MODES, PER_MODE, TEST_PER_MODE
 
-MODES, PER_MODE, TEST_PER_MODE = 6, 1000, 100
-SPACING, DEVIATION = 0.2, 0.005
-DIRECTION = np.array([1.0, 2.0]) / np.sqrt(5.0)
 EPS, STEPS = 0.08, 50
 
 
 def points(per_mode, *, seed):
     """A `data.Split` of points (n, 1, 1, 2) on the line; labels: parity of the mode."""
-    generator = np.random.default_rng(seed)
-    modes = np.repeat(np.arange(MODES), per_mode)
-    middle = SPACING * (MODES - 1) / 2
-    along = modes * SPACING - middle + DEVIATION * generator.normal(size=len(modes))
-    places = 0.5 + along[:, None] * DIRECTION
-    images = places.astype(np.float32).reshape(-1, 1, 1, 2)
-    return data.Split(images, (modes % 2).astype(np.int32))
+    places, labels = points_on_a_line.points(per_mode, seed=seed)
+    return data.Split(places.reshape(-1, 1, 1, 2), labels)
 
 
 def network():

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks import checks
+from igam_tf.attacks import apgd_l1, checks
 from igam_tf.attacks.classifier import input_gradient, is_wrong
 from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
@@ -33,19 +33,20 @@ class APGD(StepwiseAttack):
 
     The step starts at 2 eps. At a checkpoint it is halved for every image whose loss
     rose in at most `rho` of the steps since the last one, or whose step and best loss
-    have not changed since: the image then restarts at its best point.
+    have not changed since: the image then restarts at its best point. L1 has steps and
+    checkpoints of its own, in balls of 3, 2 and 1 times the radius (`apgd_l1.py`).
 
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         loss: "cross_entropy", "dlr", or "dlr_targeted": one run for each of the
             classes that come after the true one in the clean logits ("margin" and
             "margin_targeted" are the same without the ratio's denominator).
         num_targets: number of those classes, 9 in AutoAttack; fewer if the model has
             fewer.
-        num_steps: number of steps.
+        num_steps: number of steps; in L1 at least 3, and two more passes.
         num_restarts: number of random starts (for each target).
-        rho: see above.
+        rho: see above; not used in L1.
         eot_iter: gradients averaged at each step, for models with random outputs.
         seed: integer, seed of the random starts.
 
@@ -66,11 +67,13 @@ class APGD(StepwiseAttack):
     random_start = True
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.one_of("norm", self.norm, checks.ALL_NORMS)
         checks.one_of("loss", self.loss, APGD_LOSSES)
         checks.radius("eps", self.eps, self.norm)
         checks.share("rho", self.rho)
-        for name in ("num_steps", "num_restarts", "eot_iter"):
+        least_steps = len(apgd_l1.RADII) if self.norm == "l1" else 1
+        checks.whole_number("num_steps", self.num_steps, least_steps)
+        for name in ("num_restarts", "eot_iter"):
             checks.whole_number(name, getattr(self, name), 1)
         checks.seed(self.seed)
         targeted = self.loss in TARGETED
@@ -120,18 +123,21 @@ class APGD(StepwiseAttack):
 
     @property
     def numbers(self) -> Numbers:
+        eot_iter = {"eot_iter": np.int32(self.eot_iter)}
+        if self.norm == "l1":
+            return {**apgd_l1.numbers(self.eps, self.num_steps), **eot_iter}
         return {
             "eps": np.float32(self.eps),
             "rho": np.float32(self.rho),
-            "eot_iter": np.int32(self.eot_iter),
             "windows": self.windows(),
+            **eot_iter,
         }
 
     def windows(self) -> np.ndarray:
         """For each step the length of the window that a checkpoint ends there, or 0.
 
-        Checkpoints come after 22 % of the steps, then in intervals that shrink by 3 %
-        to no less than 6 % of the steps.
+        In Linf and L2 checkpoints come after 22 % of the steps, then in intervals that
+        shrink by 3 % to no less than 6 % of the steps.
         """
         windows = np.zeros(self.num_steps, np.int32)
         length = max(int(0.22 * self.num_steps), 1)
@@ -145,6 +151,8 @@ class APGD(StepwiseAttack):
         return windows
 
     def chunks(self) -> list[int]:
+        if self.norm == "l1":
+            return apgd_l1.chunks(self.num_steps)
         ends = set((np.nonzero(self.windows())[0] + 1).tolist())
         early = {n for n in (5, 11) if n < self.num_steps}
         return sorted(early | ends | {self.num_steps})
@@ -153,11 +161,12 @@ class APGD(StepwiseAttack):
         self, model: keras.Model, start: Tensors, numbers: Tensors, training: bool
     ) -> Tensors:
         images, labels = start["images"], start["labels"]
+        look = self._looker(model, start, numbers, training)
+        if self.norm == "l1":
+            return apgd_l1.begin(start, numbers, look)
         noise = on_sphere(images, start["seeds"], self.norm)
         point = tf.clip_by_value(images + numbers["eps"] * noise, 0.0, 1.0)
-        logits, loss, gradient = self._look(
-            model, point, labels, start["targets"], numbers, training
-        )
+        logits, loss, gradient = look(point)
         return {
             **bounds(images, numbers["eps"], self.norm),
             "labels": labels,
@@ -188,10 +197,11 @@ class APGD(StepwiseAttack):
         numbers: Tensors,
         training: bool,
     ) -> Tensors:
+        look = self._looker(model, state, numbers, training)
+        if self.norm == "l1":
+            return apgd_l1.advance(state, step, numbers, look)
         moved = self._moved(state, step, numbers["eps"])
-        logits, loss, gradient = self._look(
-            model, moved, state["labels"], state["targets"], numbers, training
-        )
+        logits, loss, gradient = look(moved)
         wrong, better = is_wrong(logits, state["labels"]), loss > state["best_loss"]
         rises = tf.cast(loss > state["last_loss"], tf.int32)
         new_found = wrong | (better & ~state["misclassified"])
@@ -223,6 +233,11 @@ class APGD(StepwiseAttack):
         share = tf.where(step > 0, MOMENTUM, 1.0)
         coasting = 2.0 * point - state["previous"]
         return within(share * ahead + (1.0 - share) * coasting, state, eps, self.norm)
+
+    def _looker(self, model, state, numbers, training):
+        """`_look` at images whose labels and targets a state has."""
+        wanted = state["labels"], state["targets"]
+        return lambda images: self._look(model, images, *wanted, numbers, training)
 
     def _look(self, model, images, labels, targets, numbers, training):
         """Logits, losses and the gradient of their sum (one draw, or eot_iter)."""

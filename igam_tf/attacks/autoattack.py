@@ -5,7 +5,9 @@
 
 Its parts are usable alone: `APGD`, `FAB`, `Square`. They follow the authors' code
 (Croce and Hein: Reliable evaluation of adversarial robustness with an ensemble of
-diverse parameter-free attacks, ICML 2020), with which `benchmarks/` compares them.
+diverse parameter-free attacks, ICML 2020; and Mind the box: l1-APGD for sparse
+adversarial attacks on image classifiers, ICML 2021), with which `benchmarks/` compares
+them.
 """
 
 import dataclasses
@@ -30,7 +32,7 @@ from igam_tf.attacks.stepwise import StepwiseAttack
 
 __all__ = ["APGD", "AutoAttack", "FAB", "Outcome", "Progress", "Square"]
 
-VERSIONS = ("standard", "rand")
+VERSIONS = ("standard", "plus", "rand")
 # Runs of one attack take the seeds s, s + 1, ... of `restart_seed`; attacks keep apart.
 _SEEDS_AN_ATTACK = 1000
 
@@ -41,18 +43,22 @@ class AutoAttack(Attack):
 
     "standard" is APGD on the cross entropy, APGD on the targeted DLR loss and FAB, both
     with 9 target classes, and Square with 5,000 queries, one restart each: the budgets
-    of the paper's authors and of RobustBench. "rand", for models with random outputs,
-    is APGD on the cross entropy and on the DLR loss with gradients averaged over 20
-    draws.
+    of the paper's authors and of RobustBench; in L1, as theirs, APGD on the cross
+    entropy has five restarts, and targeted APGD 5 targets. "plus" is APGD on the cross
+    entropy and on the DLR loss and FAB without targets, with five restarts each, then
+    Square, and APGD and FAB with 9 targets. (The authors' "plus" warns in L1, and does
+    not begin in larger balls there; this one does, as "standard".) "rand", for models
+    with random outputs, is APGD on the cross entropy and on the DLR loss with gradients
+    averaged over 20 draws.
 
     With fewer than 10 classes all wrong ones are targets; with fewer than 4, where DLR
     is undefined, its numerator takes its place (`Outcome.notes` says so).
 
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
-        norm: "linf" or "l2".
-        version: "standard", "rand", or a tuple of stepwise attacks (APGD, FAB, Square,
-            SPSA), all with this eps and norm.
+        norm: "linf", "l2" or "l1".
+        version: "standard", "plus", "rand", or a tuple of stepwise attacks (APGD, FAB,
+            Square, SPSA), all with this eps and norm.
         seed: integer, seed of everything random.
         batch_size: largest batch; no result depends on it.
         checkpoint_dir: folder where the state is saved every few seconds, in one file
@@ -78,7 +84,7 @@ class AutoAttack(Attack):
     random_start = True
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.one_of("norm", self.norm, checks.ALL_NORMS)
         checks.radius("eps", self.eps, self.norm)
         checks.whole_number("batch_size", self.batch_size, 1)
         checks.seed(self.seed)
@@ -96,18 +102,8 @@ class AutoAttack(Attack):
         """Dict from name to attack, in order."""
         if not isinstance(self.version, str):
             attacks = self.version
-        elif self.version == "rand":
-            attacks = [
-                self._part(APGD, 0, eot_iter=20),
-                self._part(APGD, 1, eot_iter=20, loss="dlr"),
-            ]
         else:
-            attacks = [
-                self._part(APGD, 0),
-                self._part(APGD, 1, loss="dlr_targeted"),
-                self._part(FAB, 2),
-                self._part(Square, 3),
-            ]
+            attacks = [self._part(*part, **kw) for *part, kw in self._composition()]
         names = [attack.name for attack in attacks]
         unique = len(set(names)) == len(names)
         return {
@@ -176,6 +172,33 @@ class AutoAttack(Attack):
                 "APGD with batch statistics."
             )
         return self.outcome(model, images, labels, first_index=first_index).adversarial
+
+    def _composition(self):
+        """Tuples of a kind of attack, the number of its seed, and its settings."""
+        dlr = {"loss": "dlr"}
+        if self.version == "rand":
+            return [
+                (APGD, 0, {"eot_iter": 20}),
+                (APGD, 1, {"eot_iter": 20, **dlr}),
+            ]
+        more = {"num_restarts": 5}
+        targeted = {"loss": "dlr_targeted"}
+        if self.version == "plus":
+            return [
+                (APGD, 0, more),
+                (APGD, 4, {**dlr, **more}),
+                (FAB, 5, {"num_targets": 0, **more}),
+                (Square, 3, {}),
+                (APGD, 1, targeted),
+                (FAB, 2, {}),
+            ]
+        is_l1 = self.norm == "l1"
+        return [
+            (APGD, 0, more if is_l1 else {}),
+            (APGD, 1, {**targeted, "num_targets": 5} if is_l1 else targeted),
+            (FAB, 2, {}),
+            (Square, 3, {}),
+        ]
 
     def _part(self, kind, number, **settings):
         seed = restart_seed(self.seed, number * _SEEDS_AN_ATTACK)

@@ -10,6 +10,8 @@ import tensorflow as tf
 from igam_tf.data import check_images, check_labels, class_numbers
 
 NORMS = ("linf", "l2")
+#: Of attacks that know how to move in the part of an L1 ball that lies in the box.
+ALL_NORMS = (*NORMS, "l1")
 #: Counts are int32 inside of the compiled attacks.
 MOST = 2**31 - 1
 

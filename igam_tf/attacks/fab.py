@@ -1,7 +1,8 @@
-"""FAB, the fast adaptive boundary attack (Croce & Hein 2020), with target classes."""
+"""FAB, the fast adaptive boundary attack (Croce & Hein 2020)."""
 
 import dataclasses
 from collections.abc import Hashable
+from typing import Self
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.geometry import (
+    DUAL,
+    flat_lengths,
     lengths,
     on_sphere,
     per_image,
@@ -22,6 +25,8 @@ from igam_tf.attacks.geometry import (
 from igam_tf.attacks.losses import margin_targeted
 from igam_tf.attacks.nearest import FAR, nearest_images
 from igam_tf.attacks.stepwise import StepwiseAttack
+
+_TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -33,11 +38,14 @@ class FAB(StepwiseAttack):
     nearest to the original. From an adversarial image it goes back towards the original
     by 1 - beta. An image is done with once one is found within eps.
 
+    Without targets a step goes to the nearest of the hyperplanes of all other classes,
+    which takes a backward pass for each class.
+
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         num_targets: target classes, those that come after the true one in the clean
-            logits; fewer if the model has fewer. 9 in AutoAttack.
+            logits; fewer if the model has fewer. 9 in AutoAttack, 0 for none.
         num_steps: number of steps for each target.
         num_restarts: number of runs for each target; the first starts at the original,
             others at a random point of size eps / 2.
@@ -45,6 +53,7 @@ class FAB(StepwiseAttack):
         eta: step beyond the boundary, 1 for none.
         beta: share of the perturbation that is kept going back.
         seed: integer, seed of the random starts.
+        num_classes: of the model; `for_classes` knows it. It only counts passes.
 
     Raises:
         ValueError: if a hyper-parameter is outside its range.
@@ -59,14 +68,13 @@ class FAB(StepwiseAttack):
     eta: float = 1.05
     beta: float = 0.9
     seed: int = 0
-
-    name = "fab-t"
-    passes = Passes(2, 1)
+    num_classes: int = 10
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, checks.NORMS)
+        checks.one_of("norm", self.norm, checks.ALL_NORMS)
         checks.radius("eps", self.eps, self.norm)
-        for name in ("num_targets", "num_steps", "num_restarts"):
+        checks.whole_number("num_targets", self.num_targets, 0)
+        for name in ("num_steps", "num_restarts"):
             checks.whole_number(name, getattr(self, name), 1)
         for name in ("alpha_max", "beta"):
             checks.share(name, getattr(self, name))
@@ -74,12 +82,24 @@ class FAB(StepwiseAttack):
         checks.seed(self.seed)
 
     @property
+    def name(self) -> str:  # type: ignore[override]
+        return "fab-t" if self.num_targets else "fab"
+
+    @property
+    def passes(self) -> Passes:
+        return Passes(2, 1 if self.num_targets else self.num_classes)
+
+    def for_classes(self, num_classes: int) -> Self:
+        attack = super().for_classes(num_classes)
+        return dataclasses.replace(attack, num_classes=num_classes)
+
+    @property
     def random_start(self) -> bool:  # type: ignore[override]
         return self.num_restarts > 1
 
     @property
     def structure(self) -> Hashable:
-        return ("fab", self.norm)
+        return ("fab", self.norm, self.num_targets > 0)
 
     @property
     def numbers(self) -> Numbers:
@@ -164,11 +184,7 @@ class FAB(StepwiseAttack):
     def _beyond_boundary(self, model, state, numbers, training):
         """The next point: beyond the linearised boundary, nearer to the original."""
         images, point = state["images"], state["adversarial"]
-
-        def lead_of(logits):
-            return margin_targeted(logits, state["labels"], state["targets"])
-
-        _, lead, gradient = input_gradient(lead_of, model, point, training)
+        lead, gradient = self._plane(model, state, training)
         normals, away = _flat(gradient), _flat(images - point)
         # The same plane, seen from the point and from the original: projected at once.
         changes = to_hyperplane(
@@ -187,6 +203,17 @@ class FAB(StepwiseAttack):
         near = images + eta * tf.reshape(from_image, shape)
         return tf.clip_by_value((1.0 - share) * ahead + share * near, 0.0, 1.0)
 
+    def _plane(self, model, state, training):
+        """Lead of a class over the true one, and its gradient, at the present point."""
+        point, labels = state["adversarial"], state["labels"]
+        if not self.num_targets:
+            return nearest_plane(model, point, labels, self.norm, training)
+
+        def lead_of(logits):
+            return margin_targeted(logits, labels, state["targets"])
+
+        return input_gradient(lead_of, model, point, training)[1:]
+
     def _lengths(self, flat):
         return lengths(flat, self.norm)[:, 0]
 
@@ -197,6 +224,58 @@ class FAB(StepwiseAttack):
             f"num_restarts={self.num_restarts}, alpha_max={self.alpha_max:g}, "
             f"eta={self.eta:g}, beta={self.beta:g}, seed={self.seed})"
         )
+
+
+def nearest_plane(
+    model: keras.Model,
+    points: tf.Tensor,
+    labels: tf.Tensor,
+    norm: str,
+    training: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The class whose linearised boundary is nearest: its lead and the lead's gradient.
+
+    Args:
+        model: Keras model from images to logits (batch, classes).
+        points: float tensor (batch, ...).
+        labels: integer tensor (batch,), the true classes.
+        norm: "linf", "l2" or "l1", in which the boundary is near.
+        training: bool, the mode of the model.
+
+    Returns:
+        Tuple of a float tensor (batch,), negative while the true class leads, and a
+        tensor like `points`.
+    """
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(points)
+        logits = logits_of(model, points, training)
+        leads = logits - tf.gather(logits, labels, axis=1, batch_dims=1)[:, None]
+
+    def compare(number, distance, lead, gradient):
+        new = _gradient_of_one(tape, leads, points, number)
+        steepness = flat_lengths(new, DUAL[norm]) + _TINY
+        away = tf.abs(leads[:, number]) / steepness
+        # Not "nearer": NaN is taken as well, and stays, so that it shows.
+        take = (labels != number) & ~(away >= distance) & ~tf.math.is_nan(distance)
+        distance = tf.where(take, away, distance)
+        lead = tf.where(take, leads[:, number], lead)
+        return number + 1, distance, lead, where(take, new, gradient)
+
+    nowhere = tf.fill(tf.shape(labels), np.float32(np.inf))
+    _, _, lead, gradient = tf.while_loop(
+        lambda number, *_: number < leads.shape[1],
+        compare,
+        (0, nowhere, tf.zeros_like(nowhere), tf.zeros_like(points)),
+        parallel_iterations=1,
+    )
+    return lead, gradient
+
+
+def _gradient_of_one(tape, leads, points, number):
+    """The gradient of one column of the leads; zero where there is none."""
+    chosen = tf.one_hot(number, leads.shape[1]) * tf.ones_like(leads)
+    gradient = tape.gradient(leads, points, output_gradients=chosen)
+    return tf.zeros_like(points) if gradient is None else gradient
 
 
 def _flat(images):

@@ -4,14 +4,12 @@ import dataclasses
 
 import tensorflow as tf
 
+from igam_tf.attacks import checks
 from igam_tf.attacks.engine.batching import Numbers
-from igam_tf.attacks.geometry import flat_lengths, project
+from igam_tf.attacks.geometry import DUAL, flat_lengths, project
 from igam_tf.attacks.losses import margin
 from igam_tf.attacks.minimum_norm import MinimumNormAttack
 from igam_tf.attacks.nearest import FAR
-
-# The norm of a gradient by which a margin is divided for the distance to a plane.
-_DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -52,7 +50,7 @@ class FMN(MinimumNormAttack):
     name = "fmn"
 
     def __post_init__(self) -> None:
-        self._check(("linf", "l2", "l1"), ("gamma_init", "gamma_final"))
+        self._check(checks.ALL_NORMS, ("gamma_init", "gamma_final"))
 
     @property
     def numbers(self) -> Numbers:
@@ -68,7 +66,7 @@ class FMN(MinimumNormAttack):
         final = numbers["gamma_final"]
         gamma = final + (numbers["gamma_init"] - final) * decay
         size, distance = state["size"], state["distance"]
-        steepness = tf.maximum(flat_lengths(look.gradient, _DUAL[self.norm]), 1e-12)
+        steepness = tf.maximum(flat_lengths(look.gradient, DUAL[self.norm]), 1e-12)
         boundary = look.size + tf.abs(look.lead) / steepness
         farther = tf.where(distance < FAR, size, boundary) * (1.0 + gamma)
         nearer = tf.minimum(size * (1.0 - gamma), distance)

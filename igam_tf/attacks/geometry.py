@@ -10,12 +10,14 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks.l1 import project_l1, uniform_l1
+from igam_tf.attacks.l1 import project_l1, to_hyperplane_l1, uniform_l1
 
 _MAX_NEWTON_STEPS = 60
 _TOLERANCE = 1e-6
 # Golden ratio of 2^32: seeds 0, 1, 2, ... of several runs share none of their restarts.
 SEED_STRIDE = 0x9E3779B1 - 2**32
+#: The norm in which a gradient is measured where changes are measured in the key.
+DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
 
 
 # Steps: from a gradient to a direction of length 1 in the norm.
@@ -75,7 +77,7 @@ def project(
 
 def bounds(images: tf.Tensor, eps: tf.Tensor, norm: str) -> dict[str, tf.Tensor]:
     """What `within` needs of a state: the originals, and for Linf the box of each."""
-    if norm == "l2":
+    if norm != "linf":
         return {"images": images}
     lower, upper = tf.maximum(images - eps, 0.0), tf.minimum(images + eps, 1.0)
     return {"images": images, "lower": lower, "upper": upper}
@@ -85,7 +87,7 @@ def within(
     points: tf.Tensor, state: dict[str, tf.Tensor], eps: tf.Tensor, norm: str
 ) -> tf.Tensor:
     """As `project`, for a state that has `bounds`, which are computed only once."""
-    if norm == "l2":
+    if norm != "linf":
         return project(points, state["images"], eps, norm)
     return tf.minimum(tf.maximum(points, state["lower"]), state["upper"])
 
@@ -140,7 +142,21 @@ def uniform_in_ball(images: tf.Tensor, seed: tf.Tensor, norm: str) -> tf.Tensor:
     Returns:
         Tensor like `images`.
     """
-    draw = _UNIT_BALLS[norm]
+    return _drawn(images, seed, _UNIT_BALLS[norm])
+
+
+def normal_noise(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Standard normal numbers like images; seeds as of `uniform_in_ball`."""
+    return _drawn(images, seed, _normal)
+
+
+def on_sphere(images: tf.Tensor, seeds: tf.Tensor, norm: str) -> tf.Tensor:
+    """As `uniform_in_ball`, scaled to length 1 (as the authors of AutoAttack start)."""
+    noise = uniform_in_ball(images, seeds, norm)
+    return noise / tf.maximum(lengths(noise, norm), 1e-12)
+
+
+def _drawn(images, seed, draw):
     shape = tf.shape(images)
     d = math.prod(images.shape[1:])
     if seed.shape.rank == 1:
@@ -153,10 +169,8 @@ def uniform_in_ball(images: tf.Tensor, seed: tf.Tensor, norm: str) -> tf.Tensor:
     return tf.reshape(points, shape)
 
 
-def on_sphere(images: tf.Tensor, seeds: tf.Tensor, norm: str) -> tf.Tensor:
-    """As `uniform_in_ball`, scaled to length 1 (as the authors of AutoAttack start)."""
-    noise = uniform_in_ball(images, seeds, norm)
-    return noise / tf.maximum(lengths(noise, norm), 1e-12)
+def _normal(shape, seed):
+    return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 def _uniform_linf(shape, seed):
@@ -183,8 +197,9 @@ def to_hyperplane(
     """The smallest changes that bring points to their hyperplanes inside the box.
 
     Every pixel moves against its normal's sign, by as much as the others or until it
-    meets the box: by min(push, room) for Linf and min(push |w|, room) for L2. Where
-    the plane does not meet the box, the change goes to the corner nearest to it.
+    meets the box: by min(push, room) for Linf and min(push |w|, room) for L2. (In L1
+    pixels move one after the other, see `l1.to_hyperplane_l1`.) Where the plane does
+    not meet the box, the change goes to the corner nearest to it.
 
     Croce & Hein (2020, "Minimally distorted adversarial examples", Eq. 4) solve this by
     sorting all pixels. Here the one unknown, the push, is found by Newton's method: the
@@ -195,7 +210,7 @@ def to_hyperplane(
         points: float tensor (batch, d) in [0, 1].
         normals: float tensor (batch, d), the vectors w.
         values: float tensor (batch,): w . point minus the plane's offset.
-        norm: "linf" or "l2", the norm of the change.
+        norm: "linf", "l2" or "l1", the norm of the change.
 
     Returns:
         Float tensor (batch, d): what to add to the points.
@@ -208,6 +223,8 @@ def to_hyperplane(
     normals *= tf.where(values >= 0, 1.0, -1.0)
     room = tf.where(normals > 0, points, 1.0 - points)
     weights = tf.abs(normals)
+    if norm == "l1":
+        return -tf.sign(normals) * to_hyperplane_l1(weights, room, tf.abs(values))
     # Each pixel adds weight * min(push * speed, room) to the value.
     speed = tf.ones_like(weights) if norm == "linf" else weights
     push = _root(weights, speed, room, tf.abs(values))

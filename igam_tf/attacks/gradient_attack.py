@@ -19,8 +19,6 @@ from igam_tf.attacks.losses import LOSSES
 from igam_tf.attacks.restarts import Restarts
 from igam_tf.attacks.targeted import TargetedPGD, checked_targets
 
-NORMS = (*checks.NORMS, "l1")
-
 
 def pgd(
     *,
@@ -122,7 +120,7 @@ class GradientAttack(GraphAttack):
     seed: int
 
     def __post_init__(self):
-        checks.one_of("norm", self.norm, NORMS)
+        checks.one_of("norm", self.norm, checks.ALL_NORMS)
         checks.one_of("loss", self.loss, LOSSES)
         checks.radius("eps", self.eps, self.norm)
         checks.step("step_size", self.step_size, self.norm, self.eps)
@@ -284,7 +282,7 @@ class GradientAttack(GraphAttack):
 
 
 def _default_step(eps, num_steps, norm):
-    checks.one_of("norm", norm, NORMS)
+    checks.one_of("norm", norm, checks.ALL_NORMS)
     checks.radius("eps", eps, norm)
     checks.whole_number("num_steps", num_steps, 1)
     return eps / 4 if norm == "linf" else 2.5 * eps / num_steps

@@ -14,6 +14,8 @@ _MAX_STEPS = 60
 _TOLERANCE = 1e-6
 # Share of an image's values that a step changes.
 _SHARE = 0.05
+# Number of the largest weights that are sorted first; for most planes they are enough.
+_FEW = 256
 
 
 def l1_step(gradient: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
@@ -88,6 +90,44 @@ def project_l1(
     wanted = eps + tf.zeros_like(tf.reduce_sum(size, axis=axes, keepdims=True))
     left = _left(size, room, _threshold(size, room, wanted, axes))
     return tf.clip_by_value(originals + tf.sign(change) * left, 0.0, 1.0)
+
+
+def to_hyperplane_l1(
+    weights: tf.Tensor, room: tf.Tensor, wanted: tf.Tensor
+) -> tf.Tensor:
+    """How far values move so that a hyperplane is reached by the least sum of changes.
+
+    What a change gains is its size times its weight. The value of the largest weight
+    moves as far as its room, then the next one, and the last of them by what is missing
+    (Croce & Hein 2020, "Minimally distorted adversarial examples", Appendix).
+
+    Args:
+        weights: float tensor (batch, d), zero or above.
+        room: float tensor (batch, d), how far each value may move.
+        wanted: float tensor (batch, 1), what all of them are to gain.
+
+    Returns:
+        Float tensor (batch, d), from 0 to `room`; all of it where it is not enough.
+    """
+    d = weights.shape[1]
+
+    def by_largest(count):
+        heaviest, places = tf.math.top_k(weights, count)
+        space = tf.gather(room, places, batch_dims=1)
+        gains = heaviest * space
+        missing = wanted - tf.cumsum(gains, axis=1, exclusive=True)
+        moved = tf.math.divide_no_nan(missing, heaviest)
+        # A weight of zero gains nothing: its value stays.
+        moved = tf.clip_by_value(moved, 0.0, space)
+        rows = tf.broadcast_to(tf.range(tf.shape(places)[0])[:, None], tf.shape(places))
+        return tf.scatter_nd(tf.stack([rows, places], -1), moved, tf.shape(weights))
+
+    if d <= _FEW:
+        return by_largest(d)
+    heaviest, places = tf.math.top_k(weights, _FEW)
+    gains = heaviest * tf.gather(room, places, batch_dims=1)
+    is_enough = tf.reduce_all(tf.reduce_sum(gains, axis=1, keepdims=True) > wanted)
+    return tf.cond(is_enough, lambda: by_largest(_FEW), lambda: by_largest(d))
 
 
 def _left(size, room, threshold):

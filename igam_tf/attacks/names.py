@@ -13,6 +13,8 @@ import inspect
 import re
 import typing
 
+from igam_tf.attacks import radii
+
 if typing.TYPE_CHECKING:
     from igam_tf.attacks.attack import Attack
 
@@ -73,10 +75,12 @@ _ATTACKS = [
         "cw{num_steps}[x{num_restarts}]", "gradient_attack.pgd", {"loss": "cw_margin"}
     ),
     Form("autoattack", "autoattack.AutoAttack"),
+    Form("autoattack-plus", "autoattack.AutoAttack", {"version": "plus"}),
     Form("autoattack-rand", "autoattack.AutoAttack", {"version": "rand"}),
     Form("apgd-ce", "apgd.APGD"),
     Form("apgd-dlr", "apgd.APGD", {"loss": "dlr"}),
     Form("apgd-t", "apgd.APGD", {"loss": "dlr_targeted"}),
+    Form("fab", "fab.FAB", {"num_targets": 0}),
     Form("fab-t", "fab.FAB"),
     Form("square[{num_queries}]", "square.Square"),
     Form("spsa", "spsa.SPSA"),
@@ -87,7 +91,8 @@ _ATTACKS = [
 EXPECTED = (
     ", ".join(repr(form.shown) for form in _ATTACKS)
     + " (K and N are whole numbers, and what is in brackets may be left out: 'pgd20x5' "
-    "is PGD of 20 steps with 5 restarts, 'square500' is Square of 500 queries)"
+    "is PGD of 20 steps with 5 restarts, 'square500' is Square of 500 queries); a "
+    f"radius of its own follows as {radii.SHOWN}"
 )
 
 
@@ -98,13 +103,14 @@ def match(name: str) -> tuple[Form, dict[str, int]]:
         name: see `EXPECTED`.
 
     Returns:
-        Tuple (`Form`, dict from argument to number).
+        Tuple (`Form`, dict from argument to number); a radius is left out of it.
 
     Raises:
         ValueError: if the name has none of the forms.
     """
+    base = radii.split(name)[0] if isinstance(name, str) else ""
     for form in _ATTACKS:
-        found = form.pattern.fullmatch(name) if isinstance(name, str) else None
+        found = form.pattern.fullmatch(base)
         if found:
             given = {key: text for key, text in found.groupdict().items() if text}
             return form, {key: int(text) for key, text in given.items()}
@@ -138,12 +144,17 @@ def parse(
         name: "clean", "fgsm", "pgdK" or "cwK" (PGD of K steps on the cross entropy or
             on the Carlini-Wagner margin), either with "xN" for N restarts: "pgd20x5".
             "pgdK-t" is PGD towards every other class in turn.
-            "autoattack" (standard), "autoattack-rand", or one of its parts: "apgd-ce",
-            "apgd-dlr", "apgd-t", "fab-t", "square", "squareN" for N queries; "spsa";
+            "autoattack" (standard), "autoattack-plus", "autoattack-rand", or one of
+            its parts: "apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square",
+            "squareN" for N queries; "spsa";
             "fmn" or "ddn", or "fmnK" and "ddnK" with K steps.
+            "@4/255" or "@l2:0.5" after any of these is a radius, and a norm, of its
+            own.
         eps: radius of the ball, as a fraction such as 8/255.
-        step_size: length of a step of PGD, or None for the default of `pgd`.
-        norm: "linf" or "l2".
+        step_size: length of a step of PGD, or None for the default of `pgd`. It is in
+            proportion to eps: at a radius of its own it is shorter or longer, and in
+            another norm the default.
+        norm: "linf", "l2", or "l1" if the attack knows it.
         seed: integer, seed of everything random.
 
     Returns:
@@ -155,6 +166,12 @@ def parse(
     form, numbers = match(name)
     if not form.place:
         return None
+    _, own_norm, own_eps = radii.split(name)
+    if own_eps is not None:
+        if step_size is not None:
+            same = own_norm in (None, norm) and eps
+            step_size = step_size * (own_eps / eps) if same else None
+        eps, norm = own_eps, own_norm or norm
     module, factory = form.place.split(".")
     make = getattr(importlib.import_module(f"{__package__}.{module}"), factory)
     takes = inspect.signature(make).parameters

@@ -1,4 +1,4 @@
-"""Numbers of the Square attack that do not depend on images: sizes and L2 patterns."""
+"""Numbers of the Square attack that do not depend on images: sizes and patterns."""
 
 import functools
 
@@ -7,6 +7,9 @@ import numpy as np
 # Queries after which the area of a square is halved (for 10,000 queries in the paper;
 # AutoAttack runs 5,000 on the same schedule).
 _HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+# How fast a bump falls off, and the order of the norm.
+_FALL = {"l2": 2, "l1": 4}
+_ORDERS = {"l2": 2, "l1": 1}
 
 
 def square_sides(
@@ -19,7 +22,7 @@ def square_sides(
         p_init: share of the pixels at the start.
         height: of the images.
         width: of the images.
-        norm: "linf", or "l2" for odd sides of at least 3.
+        norm: "linf", or "l2" and "l1" for odd sides of at least 3.
 
     Returns:
         int32 array (num_queries,).
@@ -36,20 +39,21 @@ def square_sides(
 
 
 @functools.cache
-def l2_pattern(side: int) -> np.ndarray:
-    """Two bumps of opposite sign, one above the other, of L2 norm 1: (side, side).
+def bumps(side: int, norm: str) -> np.ndarray:
+    """Two bumps of opposite sign, one above the other, of norm 1: (side, side).
 
     Each bump falls off from its centre: at Chebyshev distance m it is the sum of
-    1 / (k + 1)^2 over the rings k >= m (Andriushchenko et al. 2020, Section 3.3).
+    1 / (k + 1)^2 over the rings k >= m (Andriushchenko et al. 2020, Section 3.3), and
+    in L1 of 1 / (k + 1)^4 (the code of Croce & Hein 2021).
     """
     half = side // 2
-    parts = [_bump(half, side)] if half else []
-    pattern = np.concatenate([*parts, -_bump(side - half, side)])
-    return (pattern / np.linalg.norm(pattern)).astype(np.float32)
+    parts = [_bump(half, side, norm)] if half else []
+    pattern = np.concatenate([*parts, -_bump(side - half, side, norm)])
+    return (pattern / _length(pattern, norm)).astype(np.float32)
 
 
-def l2_tiles(height: int, width: int) -> tuple[list[tuple[int, int]], int]:
-    """Corners (row, column) and side of the tiles that the L2 start consists of."""
+def tiles(height: int, width: int) -> tuple[list[tuple[int, int]], int]:
+    """Corners (row, column) and side of the tiles that the start in L2 and L1 has."""
     side = max(height // 5, 1)
     first = max((height - 5 * side) // 2, 0)
     rows = [first + i * side for i in range(height // side)]
@@ -63,10 +67,14 @@ def l2_tiles(height: int, width: int) -> tuple[list[tuple[int, int]], int]:
     return corners, side
 
 
-def _bump(height, width):
+def _bump(height, width, norm):
     rings = max(height // 2, width // 2) + 1
-    tails = np.cumsum((1.0 / np.arange(1, rings + 1) ** 2)[::-1])[::-1]
+    tails = np.cumsum((1.0 / np.arange(1, rings + 1) ** _FALL[norm])[::-1])[::-1]
     rows = np.abs(np.arange(height) - height // 2)
     columns = np.abs(np.arange(width) - width // 2)
     bump = tails[np.maximum(rows[:, None], columns[None, :])]
-    return bump / np.linalg.norm(bump)
+    return bump / _length(bump, norm)
+
+
+def _length(values, norm):
+    return np.linalg.norm(values.ravel(), ord=_ORDERS[norm])

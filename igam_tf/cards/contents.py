@@ -5,7 +5,7 @@ import pathlib
 import keras
 
 from igam_tf.data import registry
-from igam_tf.reports.names import public_settings
+from igam_tf.reports.names import HELD_OUT, public_settings
 from igam_tf.reports.transfer import sentences, transfer
 from igam_tf.training.methods import METHODS
 
@@ -40,8 +40,9 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
             "num_parameters";
             "results": the evaluation's threat model and settings, "attacks": a dict
                 from name to {"accuracy", "interval_95", "num_correct",
-                "num_examples", "attack"}, "worst_case", "panel" (which checks warned;
-                None if it was not run) and "warnings", sentences;
+                "num_examples", "attack"}, "held_out_fraction" where they are not of
+                test images (`igam_tf.data.hold_out`), "worst_case", "panel" (which
+                checks warned; None if it was not run) and "warnings", sentences;
             "transfer": what its controls say of a method that learns from a teacher,
                 sentences; "control_of", the row that this one is a control of, or None;
             "training": {"seconds", "train_examples", "teacher_seconds"};
@@ -135,6 +136,7 @@ def _measured(evaluation):
         }
     return {
         **{name: evaluation.get(name) for name in _FROM_EVALUATION},
+        **({HELD_OUT: evaluation[HELD_OUT]} if evaluation.get(HELD_OUT) else {}),
         "attacks": {
             name: {key: value for key, value in entry.items() if key != "seconds"}
             for name, entry in evaluation["attacks"].items()

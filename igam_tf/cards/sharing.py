@@ -14,7 +14,12 @@ from igam_tf.cards.archive import attach_card, read_card
 from igam_tf.cards.contents import make_card
 from igam_tf.cards.text import format_card
 from igam_tf.models.loading import load_keras
-from igam_tf.reports.names import attack_title, public_settings
+from igam_tf.reports.names import (
+    HELD_OUT,
+    attack_title,
+    evaluated_images,
+    public_settings,
+)
 
 #: Name of the model's file, which `igam_tf.load("hf://OWNER/NAME")` looks for.
 MODEL = "student.keras"
@@ -93,9 +98,13 @@ def metadata(card: dict) -> dict[str, Any]:
     """
     task, label = card["task"]["name"], card["method"]["label"]
     kind = {"type": "image-classification", "name": "Image classification"}
+    dataset = {"name": task, "type": task, "split": "test"}
+    if card["results"].get(HELD_OUT):
+        name = f"{task}, {evaluated_images(card['results'])}"
+        dataset |= {"name": name, "split": "train"}
     result = {
         "task": kind,
-        "dataset": {"name": task, "type": task, "split": "test"},
+        "dataset": dataset,
         "metrics": list(_metrics(card["results"])),
     }
     return {
@@ -112,7 +121,9 @@ def _metrics(found: dict) -> Iterator[dict]:
     ball = f"{found['threat_model']}, eps {fraction(found['eps'])}"
     for name, entry in found["attacks"].items():
         low, high = entry["interval_95"]
-        under = "clean" if name == "clean" else f"{attack_title(name)}, {ball}"
+        # An attack with a radius of its own says it.
+        own = name == "clean" or "@" in name
+        under = attack_title(name) if own else f"{attack_title(name)}, {ball}"
         yield {
             "type": "accuracy",
             "name": f"accuracy, {under} (95 % interval {100 * low:.1f} to "

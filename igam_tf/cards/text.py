@@ -5,7 +5,8 @@ import json
 import re
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.names import attack_title
+from igam_tf.data import registry
+from igam_tf.reports.names import HELD_OUT, attack_title, evaluated_images
 
 # Attacks of minutes, which the pasted code runs; AutoAttack takes hours.
 _QUICK = re.compile(r"clean|fgsm|(pgd|cw)\d+")
@@ -26,9 +27,7 @@ import igam_tf
 
 model, card = igam_tf.load("{file}")
 data_dir = None  # or a folder of TFDS-prepared data
-task = igam_tf.data.read(
-    "{task}", data_dir, train_examples=1, test_examples={count}{own}
-)
+{read}
 results = igam_tf.evaluate(
     model,
     igam_tf.data.evaluation_batches(task.test, {batch_size}),
@@ -44,6 +43,15 @@ for name, found in results["attacks"].items():
     on_card = card["results"]["attacks"][name]
     print(name, found["accuracy"], "on the card:", on_card["accuracy"])
 ```"""
+_READ = """\
+task = igam_tf.data.read(
+    "{task}", data_dir, train_examples=1, test_examples={count}{own}
+)"""
+_READ_HELD_OUT = """\
+task = igam_tf.data.read("{task}", data_dir, test_examples=1{own})
+task = igam_tf.data.hold_out(
+    task, {fraction!r}, seed={split_seed}, test_examples={count}
+)"""
 
 
 def format_card(card: dict, file: str = "student.keras") -> str:
@@ -93,7 +101,7 @@ def _what(card):
     yield (
         f"An image classifier of {task['num_classes']} classes with "
         f"{card['num_parameters']:,} parameters: the row {card['method']['name']!r} of "
-        f"the run {task['source']} -> {task['name']}."
+        f"the run {' -> '.join(filter(None, (task['source'], task['name'])))}."
     )
     yield ""
     yield f"- Input: images {shape}, float32 in [0, 1], without preprocessing."
@@ -115,8 +123,8 @@ def _results(found):
     step = "" if step is None else f", step {fraction(step)}"
     yield (
         f"- {found['threat_model']}, eps {fraction(found['eps'])}{step}; "
-        f"{found['num_examples']} test images; seed {found['seed']}; batch norm: "
-        f"{found['batch_norm']}."
+        f"{found['num_examples']} {evaluated_images(found)}; seed {found['seed']}; "
+        f"batch norm: {found['batch_norm']}."
     )
     if found["worst_case"]:
         worst = 100 * found["worst_case"]["accuracy"]
@@ -151,11 +159,16 @@ def _transfer(card):
 def _attack(card, file):
     found, settings = card["results"], card["settings"]
     quick = [name for name in found["attacks"] if _QUICK.fullmatch(name)]
+    read = _READ_HELD_OUT if found.get(HELD_OUT) else _READ
     return _ATTACK.format(
         file=file,
-        task=card["task"]["name"],
-        count=found["num_examples"],
-        own=_own_data(card),
+        read=read.format(
+            task=card["task"]["name"],
+            count=found["num_examples"],
+            own=_own_data(card),
+            fraction=found.get(HELD_OUT),
+            split_seed=settings.get("split_seed", 0),
+        ),
         batch_size=settings.get("eval_batch_size", 100),
         attacks=json.dumps(quick or ["clean"]),
         eps=found["eps"],
@@ -168,6 +181,8 @@ def _attack(card, file):
 
 def _own_data(card):
     """Further arguments of data of one's own, which the reader has to have."""
+    if card["task"]["name"] in registry.DATASETS:
+        return ""
     defaults = {
         "image_size": "",
         "test_fraction": 0.2,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from igam_tf import files
 from igam_tf.attacks.fractions import fraction
 from igam_tf.cli import commands
+from igam_tf.reports.names import evaluated_images
 
 FLAG = "--compare"
 _DESCRIPTION = """\
@@ -104,7 +105,7 @@ def format_comparison(found: dict) -> str:
     captions = [
         f"first: {found['first']}; second: {found['second']}",
         f"{found['threat_model']}, eps {fraction(found['eps'])}; "
-        f"{found['num_examples']} test images, the same ones",
+        f"{found['num_examples']} {evaluated_images(found)}, the same ones",
         "Accuracy in percent; difference: first minus second. Exact McNemar test on "
         "the images that only one gets right; better where p < 0.05, attack by attack.",
         *found["notes"],

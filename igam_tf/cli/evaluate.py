@@ -83,9 +83,9 @@ def _add_attack_arguments(add):
     add("--attacks", default="clean,fgsm,pgd20", type=argument_types.attacks,
         metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
-        "N restarts, pgdK-t towards every class, autoattack, autoattack-rand, "
-        "apgd-ce, apgd-dlr, apgd-t, fab-t, square, spsa, fmn, ddn (default: "
-        "clean,fgsm,pgd20)")  # fmt: skip
+        "N restarts, pgdK-t towards every class, autoattack, autoattack-plus, "
+        "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, spsa, fmn, "
+        "ddn (default: clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=argument_types.fraction,
         help="radius of the ball (default: 8/255)")  # fmt: skip
     add(
@@ -94,7 +94,7 @@ def _add_attack_arguments(add):
         help="step of PGD (default: eps / 4 for Linf)",
     )
     add("--norm", default="linf", choices=("linf", "l2", "l1"),
-        help="l1: fgsm, pgd, cw, fmn, with --nopanel (default: linf)")  # fmt: skip
+        help="l1: all but spsa and ddn, with --nopanel (default: linf)")  # fmt: skip
     add("--batch_size", default=128, type=argument_types.count, metavar="N")
     add(
         "--max_examples",

@@ -15,10 +15,12 @@ COMPOSITION = {
     "table on 2 cores; minutes a row; or a smoke test: paper, medium, small or tiny.",
     "table": "Title of a table.",
     "columns": "Columns of --paper.",
-    "row": "Row of a table: 'label: recipe --flag=value ...'. A value such as 0.25x is "
-    "that part of the recipe's; {epochs} in a label stands for the value.",
+    "row": "Row of a table, whose other flags are those of all its rows: 'label: "
+    "recipe --flag=value ...'. A value such as 0.25x is that part of the recipe's; "
+    "{epochs} in a label stands for the value; --student_checkpoint=row:NAME starts "
+    "from the student of an earlier row.",
     "paper": "One for each --row, in the same order: the paper's numbers, in the order "
-    "of --columns.",
+    "of --columns, with - for one that was not found.",
     "dry_run": "Print the stages of the run, their sizes, and an estimate of time and "
     "memory from one measured step of each; train nothing.",
 }
@@ -98,6 +100,29 @@ def read(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
+    values = _parsed(arguments)
+    settings = {name: values[name].value for name in FIELDS}
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return settings, {name: values[name].value for name in COMPOSITION}
+
+
+def given(arguments: list[str]) -> list[str]:
+    """The settings that arguments and flag files set, as arguments.
+
+    Args:
+        arguments: as of `read`.
+
+    Returns:
+        List such as ["--width=2"], without flags that are no settings.
+
+    Raises:
+        absl.flags.Error: as `read`.
+    """
+    values = _parsed(arguments)
+    return [values[name].serialize() for name in FIELDS if values[name].present]
+
+
+def _parsed(arguments):
     values = flags.FlagValues()
     define(values)
     flags.DEFINE_string("flagfile", "", "File of flags.", flag_values=values)
@@ -106,9 +131,7 @@ def read(arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         raise flags.Error(
             f"Unexpected arguments: {' '.join(rest)}; flags begin with --."
         )
-    settings = {name: values[name].value for name in FIELDS}
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return settings, {name: values[name].value for name in COMPOSITION}
+    return values
 
 
 def differences(recipe: dict[str, Any], settings: dict[str, Any]) -> list[str]:

@@ -5,9 +5,10 @@ import pathlib
 import igam_tf
 from igam_tf.cli import default_recipes, flags, table_text
 from igam_tf.data import registry
+from igam_tf.experiment.checks import have_teacher
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.settings import OWN_DATA
-from igam_tf.experiment.table import Row, Table
+from igam_tf.experiment.table import FROM_ROW, Row, Table
 from igam_tf.settings import naming
 
 #: How the changes of an experiment begin that has no recipe of its own.
@@ -45,8 +46,10 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
     own = [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
     if not recipe:
-        # A teacher that is given needs no data of its own, and has no recipe.
-        is_alone = given["teacher_checkpoint"] and not given["source"]
+        # A teacher that is given needs no data of its own, and has no recipe; nor has
+        # a target without a teacher.
+        without = given["teacher_checkpoint"] or not have_teacher(given["methods"])
+        is_alone = without and not given["source"]
         found = None
         if not is_alone or not given["target"]:
             found = find_recipe(given["source"], given["target"])
@@ -59,8 +62,16 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
             # Other flag files are further flags of its rows.
             own = [*(other for other in recipe if other != flagfile), *own]
             name = pathlib.Path(flagfile.split("=", 1)[1]).stem
-            return _table(name, asked, own, composition["size"], given["run_dir"]), []
-    return _experiment(recipe, own, composition["size"])
+            shared = flags.given([flagfile])
+            options = (own, composition["size"], given["run_dir"])
+            return _table(name, asked, shared, *options), []
+    experiment, changes = _experiment(recipe, own, composition["size"])
+    if experiment.student.checkpoint.startswith(FROM_ROW):
+        raise ValueError(
+            f"--student_checkpoint={experiment.student.checkpoint}: only a row of a "
+            "table can start from another row; expected a file."
+        )
+    return experiment, changes
 
 
 def _default(own, given, size):
@@ -94,19 +105,26 @@ def _experiment(recipe, own, size):
 
 
 def _overlays(recipe, size):
-    """Flag files that cut a recipe to a size: common ones, and those of its tasks."""
+    """Flag files that cut a recipe to a size: its own, or those of its tasks."""
     if size == "paper":
         return []
     settings, _ = flags.read(recipe)
     if settings["source"].startswith("digits"):
         raise ValueError(f"--size={size}: the quickstart has one size; leave it out.")
-    names = ["common", *(f"{role}_{settings[role]}" for role in ("source", "target"))]
+    # Recipes of other papers have sizes of their own.
+    names = [pathlib.Path(recipe[0].split("=", 1)[1]).stem]
+    if not (FLAGS_DIR / "sizes" / size / f"{names[0]}.cfg").exists():
+        tasks = (f"{role}_{settings[role]}" for role in ("source", "target"))
+        names = ["common", *tasks]
     files = [FLAGS_DIR / "sizes" / size / f"{name}.cfg" for name in names]
     return [f"--flagfile={path}" for path in files if path.exists()]
 
 
-def _table(name, asked, own, size, run_dir):
-    """A `Table`, from what its flag file asks for and the flags of the command line."""
+def _table(name, asked, shared, own, size, run_dir):
+    """A `Table`, from what its flag file asks for and the flags of the command line.
+
+    Flags of the file itself are those of all its rows, after their recipes.
+    """
     published = asked["paper"] or [""] * len(asked["row"])
     if len(published) != len(asked["row"]):
         raise ValueError(
@@ -114,11 +132,12 @@ def _table(name, asked, own, size, run_dir):
             "one --paper a row, in their order, or none."
         )
     pairs = zip(asked["row"], published, strict=True)
-    rows = (_row(text, numbers, own, size, asked["columns"]) for text, numbers in pairs)
+    columns = asked["columns"]
+    rows = (_row(text, paper, shared, own, size, columns) for text, paper in pairs)
     return Table(name, asked["table"], tuple(rows), size, run_dir)
 
 
-def _row(text, numbers, own, size, columns):
+def _row(text, numbers, shared, own, size, columns):
     """A `Row`, from the text of its --row and its --paper."""
     label, base, more = table_text.split(text)
     path = FLAGS_DIR / f"{base}.cfg"
@@ -127,8 +146,9 @@ def _row(text, numbers, own, size, columns):
             f"--row={text!r} names no recipe of {FLAGS_DIR}; expected "
             "'label: recipe --flag=value ...'."
         )
-    recipe = [f"--flagfile={path}"]
-    more = table_text.in_parts(more, _experiment(recipe, own, size)[0])
+    recipe = [f"--flagfile={path}", *shared]
+    if table_text.has_parts(more):
+        more = table_text.in_parts(more, _experiment(recipe, own, size)[0])
     experiment, changes = _experiment(recipe, [*more, *own], size)
     label = table_text.label_of(label, experiment)
     return Row(

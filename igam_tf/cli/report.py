@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.cli import commands
-from igam_tf.reports.names import FIGURES, OF_MODELS
+from igam_tf.reports.names import FIGURES, HELD_OUT, OF_MODELS
 
 _DESCRIPTION = """\
 Makes the page, the table and the figures of a run from its results.json, its
@@ -24,6 +24,7 @@ figures:
   alignment         section 6: alignment against measured robustness
   curves            losses by term, accuracy, cosine and time of every training
   robustness        robust accuracy at every eps, of an evaluation by fmn or ddn
+  class_pairs       success of a targeted attack (pgdK-t) for each pair of classes
 
 Without --figures, what cannot be drawn (a student or the images are not here) is left
 out, and the page says why.
@@ -32,6 +33,8 @@ examples:
   igam-tf report runs/cifar10_to_cifar100 --data_dir=DIR --figures=surfaces
   igam-tf report model.results.json
 """
+# Drawn where an attack that measures it was run.
+_MEASURED = ("robustness", "class_pairs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,28 +112,31 @@ def _at_hand(options, results, rows, is_folder):
     from igam_tf import data
     from igam_tf.models.loading import load_keras
 
+    count = max(options.examples, options.alignment_examples, 100)
+    fraction = (results.get("settings") or {}).get(HELD_OUT)
     task = data.read(
         target,
         options.data_dir or place,
-        train_examples=1,
-        test_examples=max(options.examples, options.alignment_examples, 100),
+        train_examples=None if fraction else 1,
+        test_examples=1 if fraction else count,
         download=options.download,
         **own,
     )
+    if fraction:
+        seed = results["settings"].get("split_seed", 0)
+        task = data.hold_out(task, fraction, seed=seed, test_examples=count)
     return {name: load_keras(path) for name, path in students.items()}, task.test
 
 
 def _report_folder(options, results, drawn, models, split, left_out):
     """Table, figures and page of a run folder: their paths."""
     from igam_tf import reports
-    from igam_tf.reports import robustness
 
     folder = options.folder
     figures = options.figures
     if figures is None:
         figures = [name for name in FIGURES if models or name not in OF_MODELS]
-        if not robustness.measured(drawn):
-            figures.remove("robustness")
+        figures = [name for name in figures if _is_measured(name, drawn)]
         if not reports.read_histories(drawn, folder):
             figures.remove("curves")
             left_out.append(f"Curves: no row has its history.csv in {folder}.")
@@ -154,12 +160,10 @@ def _report_folder(options, results, drawn, models, split, left_out):
 def _report_file(options, drawn, models, split, left_out):
     """The page of an evaluation, beside its JSON file; figures are inside only."""
     from igam_tf import reports
-    from igam_tf.reports import robustness
 
-    wanted = options.figures or ("input_gradients", "surfaces", "robustness")
+    wanted = options.figures or ("input_gradients", "surfaces", *_MEASURED)
     figures = [name for name in wanted if name in OF_MODELS] if models else []
-    if "robustness" in wanted and robustness.measured(drawn):
-        figures.append("robustness")
+    figures += [n for n in wanted if n in _MEASURED and _is_measured(n, drawn)]
     with tempfile.TemporaryDirectory() as place:
         if figures:
             reports.write_figures(
@@ -171,6 +175,15 @@ def _report_file(options, drawn, models, split, left_out):
             )  # fmt: skip
         page = options.folder.with_suffix(".html")
         return [_write_page(page, drawn, drawn, models, split, left_out, place)]
+
+
+def _is_measured(figure, results):
+    """Whether the results have what a figure needs that only some attacks measure."""
+    from igam_tf.reports import class_pairs, robustness
+
+    if figure == "robustness":
+        return bool(robustness.measured(results))
+    return figure != "class_pairs" or bool(class_pairs.targeted(results))
 
 
 def _write_page(path, results, drawn, models, split, left_out, folder):

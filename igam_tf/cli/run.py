@@ -1,5 +1,6 @@
 """`igam-tf run`, `run.py`: from the command line to a run folder; see `--help`."""
 
+import gc
 import os
 import sys
 
@@ -48,6 +49,8 @@ def _run(arguments):
     from igam_tf.cli import recipes
     from igam_tf.experiment.dry_run import dry_run
 
+    # Garbage collections need not look at what was imported: half a million objects.
+    gc.freeze()
     experiment, changes = recipes.parse(arguments)
     if changes and changes[0].startswith(recipes.DEFAULT):
         print(

@@ -28,8 +28,18 @@ def split(text: str) -> tuple[str, str, list[str]]:
     return label, recipe, flags
 
 
+_PART = re.compile(r"--(\w+)=(\d+\.?\d*)x")
+
+
+def has_parts(flags: list[str]) -> bool:
+    """Whether `in_parts` may change any of these flags."""
+    return any(_PART.fullmatch(flag) for flag in flags)
+
+
 def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
     """Flags with values such as 0.25x multiplied out by the experiment's own value.
+
+    Whole numbers are rounded, and are at least 1 unless they are none of it.
 
     Args:
         flags: list such as ["--difference_weight=0.25x"].
@@ -40,9 +50,12 @@ def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
     """
     settings, found = experiment.flags(), []
     for flag in flags:
-        part = re.fullmatch(r"--(\w+)=(\d+\.?\d*)x", flag)
+        part = _PART.fullmatch(flag)
         if part and part[1] in settings:
-            flag = f"--{part[1]}={float(part[2]) * settings[part[1]]:g}"
+            value = float(part[2]) * settings[part[1]]
+            if isinstance(settings[part[1]], int):
+                value = max(1, round(value)) if value else 0
+            flag = f"--{part[1]}={value:g}"
         found.append(flag)
     return found
 
@@ -67,18 +80,32 @@ def published(columns: Sequence[str], numbers: str) -> dict[str, float]:
 
     Args:
         columns: list of attacks.
-        numbers: text, percents in the order of the columns; empty for none.
+        numbers: text, in the order of the columns: percents, or the mean of a
+            statistic; "-" for a number that was not found; empty for none at all.
 
     Returns:
-        Dict from attack to percent.
+        Dict from attack or statistic to number.
 
     Raises:
-        ValueError: if there are not as many numbers as columns.
+        ValueError: if there are not as many numbers as columns, or something else.
     """
-    values = [float(number) for number in numbers.split()]
+    values = [_number(text) for text in numbers.split()]
     if values and len(values) != len(columns):
         raise ValueError(
             f"--paper={numbers}: expected {len(columns)} numbers, one for each of "
             f"--columns={','.join(columns)}."
         )
-    return dict(zip(columns, values))
+    found = dict(zip(columns, values))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _number(text):
+    if text == "-":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"--paper: {text!r} is no number; expected one for each column, or - for "
+            "one that was not found."
+        ) from None

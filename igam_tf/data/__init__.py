@@ -20,6 +20,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "class_numbers": "labels",
         "evaluation_batches": "batches",
         "from_dataset": "foreign",
+        "hold_out": "held_out",
         "load": "reading",
         "read": "reading",
         "register": "registry",

@@ -222,6 +222,11 @@ register(
     DatasetInfo("tiny_imagenet", 200, (64, 64, 3), _CROP_AND_FLIP),
     "igam_tf.data.tiny_imagenet:read",
 )
+register(
+    # The toy of PAG: a point of the plane is an image of two pixels.
+    DatasetInfo("points_on_a_line", 2, (1, 2, 1), train_examples=6000),
+    "igam_tf.data.points_on_a_line:read",
+)
 for _name, _classes in (("digits", 10), ("digits_parity", 2)):
     register(
         DatasetInfo(_name, _classes, (8, 8, 1), train_examples=1257),

@@ -58,6 +58,8 @@ class Task:
         train_total: examples of the train split before any cut.
         test_total: examples of the test split before any cut.
         class_names: by label, of data of one's own; () where they are not known.
+        held_out_fraction: part of the data set's training images that `test` is made
+            of, see `igam_tf.data.hold_out`; 0: `test` are its test images.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Task:
     train_total: int
     test_total: int
     class_names: tuple[str, ...] = ()
+    held_out_fraction: float = 0.0
 
 
 def check_images(images: np.ndarray) -> None:

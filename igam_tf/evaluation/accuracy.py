@@ -61,7 +61,8 @@ def evaluate(
         model: Keras model from images (batch, height, width, channels) to logits.
         data: tf.data.Dataset of batches (images, labels), or a pair of arrays. Images
             are in [0, 1], labels are integers.
-        attacks: names as `igam_tf.attacks.parse` takes them, or attacks.
+        attacks: names as `igam_tf.attacks.parse` takes them, or attacks. A name may
+            have a radius of its own ("pgd20@4/255", "autoattack@l2:0.5").
         eps: radius of the ball of allowed perturbations, a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of
             `igam_tf.attacks.pgd`.
@@ -95,8 +96,8 @@ def evaluate(
     Returns:
         Dict, ready for JSON: for each attack accuracy, 95 % interval and seconds
         (compilation included); "worst_case", the images that are robust under all
-        attacks, the panel's among them; the threat model, settings, versions;
-        "outcomes", one bit for each image and attack, which
+        attacks in the ball of radius eps, the panel's among them; the threat model,
+        settings, versions; "outcomes", one bit for each image and attack, which
         `igam_tf.evaluation.compare` takes, and the smallest perturbations that FMN and
         DDN found, which `igam_tf.evaluation.robust_curve` takes; "panel", what
         `masking_panel` returns; "warnings": sentences about signs of gradient masking,
@@ -219,6 +220,7 @@ def _counter(request, known, checkpoint_dir, bar):
         connected,
         training=request.training,
         batch_size=request.batch_size,
+        outside=request.outside,
         misclassified=known,
     )
 

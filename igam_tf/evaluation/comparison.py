@@ -63,6 +63,7 @@ def compare_evaluations(
         "num_examples": first["num_examples"],
         "threat_model": first["threat_model"],
         "eps": first["eps"],
+        **{key: first[key] for key in ("held_out_fraction",) if first.get(key)},
         "confidence": confidence,
         "attacks": compared,
         **({"corruptions": corruptions} if corruptions else {}),

@@ -39,6 +39,8 @@ class Counter:
         training: bool, the mode in which the model is attacked and classifies.
         batch_size: number of images attacked at once; a portion may have more. In
             training mode a portion is one batch.
+        outside: names of attacks in another ball than that of the evaluation; they do
+            not count for the worst case.
         misclassified: `batches.fingerprints` of images that are known to be not robust
             by other means; they count for the worst case only.
 
@@ -53,11 +55,13 @@ class Counter:
         *,
         training: bool,
         batch_size: int,
+        outside: Iterable[str] = (),
         misclassified: Iterable[str] = (),
     ) -> None:
         self.model, self.attacks = model, attacks
         self.training, self.batch_size = training, batch_size
         self.num_examples = 0
+        self._outside = frozenset(outside)
         self._misclassified = frozenset(misclassified)
         self._correct: dict[str, list] = collections.defaultdict(list)
         self._distances: dict[str, list] = collections.defaultdict(list)
@@ -81,7 +85,8 @@ class Counter:
                     adversarial = self._attacked(name, images, labels, clean)
                     what = f"the images of {name}"
                     robust = clean & self._is_correct(adversarial, labels, what)
-            worst = worst & robust
+            if name not in self._outside:
+                worst = worst & robust
             self._correct[name].append(robust)
         self._correct[_CLEAN].append(clean)
         self._correct[_WORST].append(worst)

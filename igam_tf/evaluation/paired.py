@@ -102,6 +102,14 @@ def _mcnemar(first_only, second_only, confidence):
 
 
 def _pair(first, second, attack):
+    held_out = [bool(result.get("held_out_fraction")) for result in (first, second)]
+    if held_out[0] != held_out[1]:
+        names = {True: "held-out training images", False: "test images"}
+        raise ValueError(
+            f"the first result is of {names[held_out[0]]}, the second of "
+            f"{names[held_out[1]]}: expected both of the same images; settings are "
+            "chosen on the former, and what was chosen is reported on the latter."
+        )
     found = []
     for which, result in (("first", first), ("second", second)):
         outcomes, count = _outcomes(result, attack)

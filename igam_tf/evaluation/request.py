@@ -61,6 +61,16 @@ class Request:
         return self.batch_norm == "batch"
 
     @property
+    def outside(self) -> frozenset[str]:
+        """Names of the attacks that may leave the ball of radius `eps` in `norm`."""
+        return frozenset(
+            name
+            for name, attack in self.attacks.items()
+            if attack is not None
+            and (attack.norm != self.norm or attack.eps > self.eps)
+        )
+
+    @property
     def settings(self) -> dict[str, object]:
         """What is recorded with the result."""
         return {

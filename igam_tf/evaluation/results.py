@@ -54,7 +54,7 @@ def assembled(
             attacks=entries,
             worst_case=worst_case,
             eps=float(request.eps),
-            autoattack=_standard_autoattack(attacks),
+            autoattack=_standard_autoattack(request),
             unreliable=bool(ranges or precision or order or found),
         ),
         "versions": _versions(),
@@ -108,11 +108,13 @@ def _percent(entry):
     return f"{100 * entry['accuracy']:.2f}"
 
 
-def _standard_autoattack(attacks):
-    """The name of standard AutoAttack among the attacks, or None."""
-    for name, attack in attacks.items():
+def _standard_autoattack(request):
+    """The name of standard AutoAttack among the attacks in the ball, or None."""
+    ball = request.eps, request.norm
+    for name, attack in request.attacks.items():
         if isinstance(attack, AutoAttack) and attack.version == "standard":
-            return name
+            if (attack.eps, attack.norm) == ball:
+                return name
     return None
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from igam_tf.attacks import names
+from igam_tf.attacks import names, radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
+from igam_tf.evaluation import statistic_names
 from igam_tf.experiment import controls, own_networks
 from igam_tf.training.methods import METHODS
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
 
 _ROLES = ("source", "target")
+# Norms in which rows can be evaluated with all attacks.
+_NORMS = ("linf", "l2")
 
 
 def check(experiment: Experiment) -> None:
@@ -59,8 +63,8 @@ def check(experiment: Experiment) -> None:
 
 
 def check_source(experiment: Experiment) -> None:
-    """Only a teacher that is given needs no data of its own task."""
-    if experiment.data.source:
+    """Only a teacher that is trained here needs data of its own task."""
+    if experiment.data.source or not have_teacher(experiment.methods):
         return
     if not experiment.teacher.checkpoint:
         raise ValueError(
@@ -73,6 +77,12 @@ def check_source(experiment: Experiment) -> None:
             "--controls=natural_teacher trains a teacher on --source, which is not "
             "given: expected a data set, or other controls."
         )
+
+
+def have_teacher(methods: Iterable[str]) -> bool:
+    """Whether any of these methods, by name, learns from a teacher or is one."""
+    known = [METHODS[name] for name in methods if name in METHODS]
+    return any(method.needs_teacher or method.is_teacher for method in known)
 
 
 def check_own_data(experiment: Experiment) -> None:
@@ -145,6 +155,7 @@ def check_attacks(experiment: Experiment) -> None:
             names.check(attack)
         except ValueError as error:
             raise ValueError(f"--attacks: {error}") from None
+        _check_own_radius(experiment, attack)
         if experiment.evaluation.batch_norm == "batch" and attack.startswith(
             "autoattack"
         ):
@@ -155,6 +166,51 @@ def check_attacks(experiment: Experiment) -> None:
                 "on the others; for the authors' mode take pgdK, or the parts one at a "
                 "time (apgd-ce, square)."
             )
+
+    _check_statistics(experiment)
+    if experiment.run.epoch_attack:
+        try:
+            names.check(experiment.run.epoch_attack)
+        except ValueError as error:
+            raise ValueError(f"--epoch_attack: {error}") from None
+        _check_own_radius(experiment, experiment.run.epoch_attack)
+
+
+def _check_statistics(experiment):
+    attacked = any(attack != "clean" for attack in experiment.evaluation.attacks)
+    for name in experiment.evaluation.statistics:
+        try:
+            statistic_names.check(name)
+        except ValueError as error:
+            raise ValueError(f"--statistics: {error}") from None
+        if name in statistic_names.BY_OUTCOME and not attacked:
+            raise ValueError(
+                f"--statistics={name} with --attacks=clean: expected an attack, which "
+                "says what images are robust."
+            )
+
+
+def _check_own_radius(experiment, attack):
+    """A radius in an attack's name is one of the target's images."""
+    _, norm, eps = radii.split(attack)
+    if eps is None:
+        return
+    norm = norm or experiment.attack.norm
+    if norm not in _NORMS:
+        raise ValueError(
+            f"--attacks: {attack!r} is in {radii.NORMS[norm]}; expected a norm of "
+            f"{', '.join(_NORMS)}."
+        )
+    longest = 1.0 if norm == "linf" else math.prod(_target_shape(experiment)) ** 0.5
+    if eps > longest:
+        raise ValueError(
+            f"--attacks: {attack!r}: expected a radius of at most {longest:.4g}, the "
+            f"{radii.NORMS[norm]} distance of black and white images."
+        )
+
+
+def _target_shape(experiment):
+    return experiment.data.info("target").image_shape
 
 
 def check_discriminator(experiment: Experiment) -> None:

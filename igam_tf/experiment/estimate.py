@@ -77,12 +77,16 @@ class Estimate:
         labels = np.arange(count, dtype=np.int32) % info.num_classes
         split = data.Split(noise.astype(np.uint8), labels)
         num_test = self.experiment.evaluation.num_examples
+        train_total, test_total = found.train_total, found.test_total
+        if role == "target" and settings.held_out_fraction:
+            test_total = round(settings.held_out_fraction * train_total)
+            train_total -= test_total
         return dataclasses.replace(
             found,
             train=split,
             test=split,
-            train_total=min(num_train or found.train_total, found.train_total),
-            test_total=min(num_test or found.test_total, found.test_total),
+            train_total=min(num_train or train_total, train_total),
+            test_total=min(num_test or test_total, test_total),
         )
 
     def of(self, stage):

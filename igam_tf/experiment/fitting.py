@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from igam_tf import data, distribution
+from igam_tf import attacks, data, distribution
 from igam_tf.reports import TensorBoardLog
 from igam_tf.training import TrainingMethod, callbacks
 from igam_tf.training.checkpoint import Checkpoint
+from igam_tf.training.under_attack import UnderAttack
 
 if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
@@ -104,6 +105,7 @@ def _callbacks(run, stage, checkpoint, held_out, epochs):
     found = [callbacks.StopOnDivergence()]
     if run.is_chief:
         found += [
+            *_under_attack(run.experiment, held_out),
             callbacks.Progress(stage, epochs=epochs),
             callbacks.History(run.folder.file(stage, "history.csv")),
         ]
@@ -117,6 +119,21 @@ def _callbacks(run, stage, checkpoint, held_out, epochs):
         )
     # Last: an epoch that it has saved is in the history.
     return [*found, checkpoint]
+
+
+def _under_attack(experiment, held_out):
+    """The callback of `--epoch_attack`, before that of the history."""
+    name = experiment.run.epoch_attack
+    ball = experiment.attack
+    attack = name and attacks.parse(
+        name,
+        eps=ball.eps,
+        step_size=ball.step_size,
+        norm=ball.norm,
+        seed=experiment.run.seed,
+    )
+    if attack:
+        yield UnderAttack(name, attack, held_out.images, held_out.labels)
 
 
 def _largest_divisor(number, limit):

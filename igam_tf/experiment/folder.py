@@ -290,5 +290,5 @@ def default_path(experiment: Experiment) -> pathlib.Path:
     }
     fixed = json.dumps(flags, sort_keys=True)
     digest = hashlib.sha256(fixed.encode()).hexdigest()
-    source, target = experiment.source_name, registry.short_name(experiment.data.target)
-    return pathlib.Path("runs") / f"{source}_to_{target}-{digest[:8]}"
+    tasks = experiment.source_name, registry.short_name(experiment.data.target)
+    return pathlib.Path("runs") / f"{'_to_'.join(filter(None, tasks))}-{digest[:8]}"

@@ -23,9 +23,15 @@ def sentence(role: str, task: data.Task) -> str:
         role: "source" or "target".
         task: as read.
     """
+    shape = "x".join(map(str, task.image_shape))
+    if task.held_out_fraction:
+        return (
+            f"{role.capitalize()} {task.name}: {len(task.train):,} training images of "
+            f"{shape}; {len(task.test):,} others, held out of the training images, are "
+            "evaluated on. The test images are not used."
+        )
     names = ", ".join(task.class_names[:_SHOWN])
     more = f" and {task.num_classes - _SHOWN} more" if task.num_classes > _SHOWN else ""
-    shape = "x".join(map(str, task.image_shape))
     said = (
         f"{role.capitalize()} {task.name}: {len(task.train):,} training and "
         f"{len(task.test):,} test images of {shape}; classes {names}{more}."

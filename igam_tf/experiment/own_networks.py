@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 _FLAG = "--student_model"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_RECORDED = "student_network"
+#: Flag that names a file -> key of what `flags.json` says of it, with its SHA-256.
+RECORDED = {
+    "student_model": "student_network",
+    "student_checkpoint": "student_weights",
+    "score_model": "score_model",
+}
 
 
 def is_file(name: str) -> bool:
@@ -163,30 +168,29 @@ def check_row(
 
 def recorded(experiment: Experiment) -> dict[str, Any]:
     """What `flags.json` holds of files a student is made of: names and SHA-256."""
-    found = {}
-    for key, (_, path) in _files(experiment).items():
-        if path:
-            found[key] = {"file": path, "sha256": checkpoints.digest(path)}
-    return found
+    return {
+        RECORDED[flag]: {"file": path, "sha256": checkpoints.digest(path)}
+        for flag, path in _files(experiment).items()
+    }
 
 
 def _files(experiment):
-    """The files a student is made of, by their keys: (flag, path), or "" for none."""
-    name = experiment.student.model
-    return {
-        _RECORDED: (_FLAG, name if is_file(name) else ""),
-        "student_weights": ("--student_checkpoint", experiment.student.checkpoint),
-    }
+    """The files a student is made of: flag -> path, of those that are given."""
+    flags = experiment.flags()
+    found = {flag: flags[flag] for flag in RECORDED}
+    if not is_file(found["student_model"]):
+        del found["student_model"]
+    return {flag: path for flag, path in found.items() if path}
 
 
 def check_recorded(experiment: Experiment, folder: RunFolder) -> None:
     """Raises ValueError if a file is another one than when the run began."""
     before, found = folder.read_flags() or {}, recorded(experiment)
-    for key, (flag, _) in _files(experiment).items():
+    for flag, key in RECORDED.items():
         earlier, now = before.get(key), found.get(key)
         if earlier and now and earlier["sha256"] != now["sha256"]:
             raise ValueError(
-                f"{flag}={now['file']}: the file is not the one that the run of "
+                f"--{flag}={now['file']}: the file is not the one that the run of "
                 f"{folder.path} began with (sha256 {now['sha256'][:12]} now, "
                 f"{earlier['sha256'][:12]} then): put that one back, or pass another "
                 "--run_dir."

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from igam_tf import cards, data, evaluation, models, reports
+from igam_tf import cards, data, evaluation, models, pixels, reports
+from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
 from igam_tf.experiment.settings import LATER, EvaluationSettings
 from igam_tf.reports.names import OF_A_RUN
@@ -39,14 +40,21 @@ def evaluate(run: Run, row: str) -> None:
     """Writes `evaluation.json` of a row, and then removes intermediate results."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
-    student = run.folder.load_model(f"{row}/student.keras", run.local_strategy)
+    student = _in_traced(
+        run, run.folder.load_model(f"{row}/student.keras", run.local_strategy)
+    )
     if settings.batch_norm == "batch":
         # The frozen layers of FT would otherwise use their moving statistics.
         models.freeze(student, batch_norm="batch")
 
     def save(found):
+        if settings.statistics:
+            found["statistics"] = _statistics(run, student, found)
         found["robustbench"]["dataset"] = run.target.name
         written = {**found, "settings": _asked(experiment)}
+        if run.target.held_out_fraction:
+            # What these numbers are of, for whoever reads, or compares, them.
+            written["held_out_fraction"] = run.target.held_out_fraction
         run.folder.write_json(f"{row}/evaluation.json", written)
 
     evaluation.evaluate(
@@ -68,6 +76,26 @@ def evaluate(run: Run, row: str) -> None:
         checkpoint_dir=run.folder.file(row, "evaluation-unfinished"),
         save=save,
     )
+
+
+def _in_traced(run, student):
+    """The student, in the model of an earlier row where that is the same network.
+
+    What attacks compile belongs to a model, and takes seconds; it sees the weights that
+    the model has at the time.
+    """
+    if len(student.variables) > len(student.weights):
+        # Random layers go on from where an earlier row has left them.
+        return student
+    try:
+        network = student.to_json()
+    except (NotImplementedError, TypeError, ValueError):
+        # A class of the user's own, which says nothing of what it computes.
+        return student
+    traced = run.traced.setdefault(network, student)
+    if traced is not student:
+        traced.set_weights(student.get_weights())
+    return traced
 
 
 def transfer_sources(run: Run) -> dict[str, keras.Model]:
@@ -112,7 +140,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
             "evaluation": folder.read_json(f"{row}/evaluation.json"),
         }
     results = {
-        "title": f"{experiment.source_name} -> {run.target.name}",
+        "title": " -> ".join(filter(None, (experiment.source_name, run.target.name))),
         "rows": described,
         "teacher_seconds": {
             stage: _training_seconds(folder, stage)
@@ -186,6 +214,26 @@ def _asked(experiment):
 def _asked_of(settings):
     flags = settings.flags()
     return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
+
+
+def _statistics(run, student, found):
+    """Statistics of a student's input gradients on the images of its evaluation."""
+    experiment, test = run.experiment, run.target.test
+    attacked = [name for name in found["attacks"] if name != "clean"]
+    robust = None
+    if attacked:
+        text = found["outcomes"]["correct"][attacked[0]]
+        robust = outcomes.unpacked(text, found["num_examples"])
+    return evaluation.gradient_statistics(
+        student,
+        pixels.as_float(test.images[: found["num_examples"]]),
+        test.labels[: found["num_examples"]],
+        experiment.evaluation.statistics,
+        eps=min(experiment.attack.eps, 1.0),
+        is_robust=robust,
+        batch_size=experiment.evaluation.batch_size,
+        seed=experiment.run.seed,
+    )
 
 
 def _training_seconds(folder, stage):

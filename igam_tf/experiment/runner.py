@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from igam_tf import data, distribution
 from igam_tf.data import registry
-from igam_tf.experiment import own_data, own_networks, preflight, results
+from igam_tf.experiment import own_data, own_networks, preflight, reading, results
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import RunFolder
 from igam_tf.experiment.plan import plan
@@ -72,6 +72,7 @@ class Run:
         folder: `RunFolder`.
         target: `igam_tf.data.Task` of the target, after `read_target`.
         models: models that stages made in this session, by the names of the stages.
+        traced: models that attacks were compiled for, by their configurations.
     """
 
     target: data.Task
@@ -89,6 +90,7 @@ class Run:
         self.is_chief = distribution.is_chief(self.strategy)
         self.folder = RunFolder(experiment, writes=self.is_chief)
         self.models: dict[str, keras.Model] = {}
+        self.traced: dict[str, keras.Model] = {}
 
     def devices(self) -> str:
         """What it trains on, in a line."""
@@ -100,23 +102,15 @@ class Run:
 
     def read_target(self) -> None:
         """Reads the data of the target task."""
-        self.target = self._read("target", self.experiment.data.train_examples)
+        self.target = self._told("target", reading.read_target(self.experiment))
 
     def read_source(self) -> data.Task:
         """The data of the source task."""
-        return self._read("source", self.experiment.data.source_train_examples)
+        return self._told("source", reading.read_source(self.experiment))
 
-    def _read(self, role, train_examples):
-        settings = self.experiment.data
-        found = data.read(
-            getattr(settings, role),
-            settings.data_dir or None,
-            train_examples=train_examples or None,
-            test_examples=self.experiment.evaluation.num_examples or None,
-            download=settings.download,
-            **settings.own(role),
-        )
-        if registry.is_own(getattr(settings, role)) or found.train.is_streamed:
+    def _told(self, role, found):
+        is_own = registry.is_own(getattr(self.experiment.data, role))
+        if is_own or found.train.is_streamed or found.held_out_fraction:
             self.say(own_data.sentence(role, found))
         return found
 

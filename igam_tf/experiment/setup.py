@@ -70,13 +70,20 @@ class Setup:
             "discriminator_input": matching.discriminator_input,
         }
 
-    def attack(self, num_steps: int) -> GraphAttack:
-        """PGD in the ball of the evaluation."""
+    def attack(
+        self,
+        num_steps: int,
+        *,
+        step_size: float | None = None,
+        random_start: bool = True,
+    ) -> GraphAttack:
+        """PGD in the ball of the evaluation, and with its step for None."""
         return attacks.pgd(
             eps=self.experiment.attack.eps,
-            step_size=self.experiment.attack.step_size,
+            step_size=step_size or self.experiment.attack.step_size,
             num_steps=num_steps,
             norm=self.experiment.attack.norm,
+            random_start=random_start,
         )
 
     def penalty(self, weight: float) -> training.GradientNormPenalty:

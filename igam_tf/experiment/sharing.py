@@ -3,11 +3,27 @@
 import os
 from typing import Any
 
-from igam_tf import files
-from igam_tf.experiment import own_data, stages
+from igam_tf import checkpoints, files
+from igam_tf.experiment import networks, own_data, own_networks, stages
 from igam_tf.experiment.experiment import FIELDS, Experiment
 from igam_tf.experiment.folder import Folder
 from igam_tf.experiment.plan import plan
+from igam_tf.experiment.settings import OWN_DATA
+
+#: File of the score network that a run trains for the row pag.
+SCORE_NETWORK = "score_network.keras"
+#: Settings on which it depends.
+_OF_SCORES = (
+    "target",
+    "train_examples",
+    "held_out_fraction",
+    *OWN_DATA,
+    "score_epochs",
+    "precision",
+    "seed",
+)
+#: Flag that names a file -> what `flags.json` says of the file, with its digest.
+_FILES = {"teacher_checkpoint": "teacher", **own_networks.RECORDED}
 
 
 def deciding_flags(
@@ -41,6 +57,9 @@ def trained_stages(experiment: Experiment) -> list[tuple[stages.Stage, dict[str,
 def share_finished(experiment: Experiment) -> None:
     """Links what other experiments have finished with the same settings.
 
+    A file that a setting names is the same if its contents are; a run that did not
+    record them shares nothing that was made of it.
+
     Args:
         experiment: `Experiment` whose run folder is inside that of a table. Searched
             are the other runs of that table, and those of the tables beside it.
@@ -49,7 +68,7 @@ def share_finished(experiment: Experiment) -> None:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
     """
     own = Folder(experiment.run.run_dir)
-    records = own_data.records(experiment)
+    records, digests = own_data.records(experiment), _digests(experiment)
     table = own.path.parent
     neighbors = [*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]
     for flags in sorted(neighbors):
@@ -62,14 +81,53 @@ def share_finished(experiment: Experiment) -> None:
         theirs = {**defaults, **recorded["settings"]}
         if recorded.get("data", {}) != records:
             continue
+        if experiment.run.epoch_attack not in ("", theirs["epoch_attack"]):
+            # Their history lacks what was asked for.
+            continue
+        _share_score_network(experiment, theirs, other, own)
         for stage, deciding in trained_stages(experiment):
             if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
+                continue
+            if any(
+                (recorded.get(_FILES[flag]) or {}).get("sha256") != digest
+                for flag, digest in digests.items()
+                if flag in deciding
+            ):
                 continue
             if (own.path / stage.output).exists() or not other.is_finished(
                 stage.output
             ):
                 continue
             _link_stage(stage, other, own)
+
+
+def _share_score_network(experiment, theirs, other, own):
+    """The score network of pag, which depends on the data and few settings only."""
+    settings = experiment.settings_of("pag")
+    wanted = "pag" in experiment.methods and settings.targets == "sbg"
+    if not wanted or settings.score_model or (own.path / SCORE_NETWORK).exists():
+        return
+    flags = experiment.flags()
+    if any(_plain(flags[name]) != _plain(theirs[name]) for name in _OF_SCORES):
+        return
+    if other.is_finished(SCORE_NETWORK):
+        if digest := other.digest_of(SCORE_NETWORK):
+            own.record_digest(SCORE_NETWORK, digest)
+        _link(other.path / SCORE_NETWORK, own.file(SCORE_NETWORK))
+
+
+def _digests(experiment):
+    """SHA-256 of the files that settings name, by flag."""
+    recorded = own_networks.recorded(experiment)
+    found = {
+        flag: recorded[key]["sha256"]
+        for flag, key in own_networks.RECORDED.items()
+        if key in recorded
+    }
+    if path := experiment.teacher.checkpoint:
+        with networks.naming_checkpoint(path):
+            found["teacher_checkpoint"] = checkpoints.digest(path)
+    return found
 
 
 def _link_stage(stage, other, own):

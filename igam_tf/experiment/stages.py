@@ -25,7 +25,7 @@ _OF_METHODS: frozenset[str] = frozenset().union(
     *(m.flag_names() for m in METHODS.values())
 )
 _SOURCE = frozenset({"source", "source_train_examples", "source_image_size"})
-_TARGET = frozenset({"target", "train_examples", "image_noise"})
+_TARGET = frozenset({"target", "train_examples", "image_noise", "held_out_fraction"})
 # Groups that say how students are made and trained.
 _OF_STUDENTS = ("student", "training", "augmenting", "matching", "penalty", "attack")
 

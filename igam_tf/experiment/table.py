@@ -6,6 +6,9 @@ import re
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.training.methods import METHODS
 
+#: What a --student_checkpoint begins with that names an earlier row of the table.
+FROM_ROW = "row:"
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -15,7 +18,8 @@ class Row:
         label: its name in the table.
         experiment: `Experiment` with one method.
         changes: texts about where it differs from its recipe.
-        paper: the published percents by attack; empty if there are none.
+        paper: the published percents by attack, and means by statistic; empty if
+            there are none.
     """
 
     label: str
@@ -26,6 +30,12 @@ class Row:
     @property
     def method(self) -> str:
         return self.experiment.methods[0]
+
+    @property
+    def start(self) -> str:
+        """Name of the earlier row whose student this one starts from, or ""."""
+        given = self.experiment.student.checkpoint
+        return given.removeprefix(FROM_ROW) if given.startswith(FROM_ROW) else ""
 
     @property
     def name(self) -> str:
@@ -45,8 +55,8 @@ class Table:
         run_dir: run folder; runs/NAME-SIZE if empty.
 
     Raises:
-        ValueError: if a row has several methods, two rows are the same, or they have
-            different target tasks.
+        ValueError: if a row has several methods, two rows are the same, they have
+            different target tasks, or one starts from a row that is not before it.
     """
 
     name: str
@@ -68,9 +78,22 @@ class Table:
             raise ValueError(
                 f"{self.name}: rows of the targets {sorted(targets)}; expected one."
             )
+        held_out = {row.experiment.data.held_out_fraction for row in self.rows}
+        if len(held_out) != 1:
+            raise ValueError(
+                f"{self.name}: rows of --held_out_fraction {sorted(held_out)}, which "
+                "are evaluated on different images; expected one for all rows."
+            )
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: rows of the same label among {names}.")
+        for number, row in enumerate(self.rows):
+            if row.start and row.start not in names[:number]:
+                raise ValueError(
+                    f"{self.name}: the row {row.label!r} starts from "
+                    f"{FROM_ROW}{row.start}; expected an earlier row, one of "
+                    f"{names[:number]}."
+                )
 
     def runs(self) -> list[tuple[Experiment, tuple[Row, ...]]]:
         """The experiments to run: rows that differ in their method only are one.

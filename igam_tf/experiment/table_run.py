@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from igam_tf import data, distribution
-from igam_tf.experiment import controls, results, runner
+from igam_tf import distribution
+from igam_tf.experiment import controls, reading, results, runner
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
 
 if TYPE_CHECKING:
-    from igam_tf.experiment.table import Table
+    from igam_tf.experiment.experiment import Experiment
+    from igam_tf.experiment.table import Row, Table
 
 #: What the results say of networks from files.
 _OF_FILES = ("teacher", "student_network", "student_weights")
@@ -52,8 +53,9 @@ def run_table(table: Table) -> dict[str, Any]:
     ]
     with folder.in_use():
         target = _read_all(runs)
-        found = []
+        found: list[tuple[Experiment, tuple[Row, ...], dict[str, Any]]] = []
         for experiment, rows in runs:
+            experiment = _started(experiment, rows[0].start, found)
             share_finished(experiment)
             changes = dict.fromkeys(change for row in rows for change in row.changes)
             done = runner.run(experiment, changes=tuple(changes))
@@ -65,22 +67,23 @@ def run_table(table: Table) -> dict[str, Any]:
     return {**together, "run_dir": str(folder.path)}
 
 
+def _started(experiment, start, found):
+    """The experiment, starting from the student of a finished row by its name."""
+    for other, rows, _ in found:
+        for row in rows:
+            if start and row.name == start:
+                student = f"{other.run.run_dir}/{row.method}/student.keras"
+                return experiment.replace(student_checkpoint=student)
+    return experiment
+
+
 def _read_all(runs):
     """Looks for the data of all rows; the target task is returned."""
     for experiment, _ in runs:
         settings = experiment.data
-        options = {"download": settings.download, "train_examples": 1}
-        place = settings.data_dir or None
         if settings.source:
-            source = {**options, **settings.own("source")}
-            data.read(settings.source, place, test_examples=1, **source)
-        target = data.read(
-            settings.target,
-            place,
-            test_examples=experiment.evaluation.num_examples or None,
-            **options,
-            **settings.own("target"),
-        )
+            reading.read_source(experiment, train_examples=1, test_examples=1)
+        target = reading.read_target(experiment, train_examples=1)
     return target
 
 

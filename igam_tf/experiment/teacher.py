@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import keras
@@ -59,6 +60,9 @@ def finetuned(run: Run, stage: Finetuning) -> keras.Model:
         run: the run.
         stage: the `Finetuning` stage.
     """
+    same = _same_training(run, stage)
+    if same is not None:
+        return _taken_over(run, stage, same)
     name, (teacher,) = stage.name, stage.inputs
     teacher = run.model(teacher, f"{teacher}.keras")
     with run.strategy.scope():
@@ -77,6 +81,33 @@ def finetuned(run: Run, stage: Finetuning) -> keras.Model:
     # The row is what is evaluated, and what users load.
     kept = models.in_float32(model) if stage.is_row else model
     run.finish(name, kept, stage.output)
+    return model
+
+
+def _same_training(run, stage):
+    """The finished stage that trained the same under another name, or None.
+
+    The row of the teacher, and the teacher of other rows, differ in epochs only.
+    """
+    other = dataclasses.replace(stage, is_row=not stage.is_row)
+    if stage.control or other.epochs != stage.epochs:
+        return None
+    # Rows are saved in float32; and several workers would have to agree.
+    is_half = run.experiment.run.precision != "float32"
+    if is_half or distribution.is_multiworker(run.strategy):
+        return None
+    return other if other.is_finished(run) else None
+
+
+def _taken_over(run, stage, same):
+    """The model and the history of the same training."""
+    run.record()
+    run.say(f"{stage.name}: as {same.name}, which is the same training")
+    model = run.folder.load_model(same.output, run.strategy)
+    history = run.folder.file(same.name, "history.csv")
+    if history.exists():
+        run.folder.write_text(f"{stage.name}/history.csv", history.read_text())
+    run.finish(stage.name, model, stage.output)
     return model
 
 

@@ -18,6 +18,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "loss_surface": "landscape",
         "plot_alignment": "alignment",
         "plot_bars": "bars",
+        "plot_class_pairs": "class_pairs",
         "plot_curves": "curves",
         "plot_input_gradients": "input_gradients",
         "plot_loss_surface": "surfaces",

@@ -13,6 +13,7 @@ from igam_tf.data.task import Split
 from igam_tf.evaluation.alignment import measure_alignment
 from igam_tf.reports.alignment import plot_alignment
 from igam_tf.reports.bars import plot_bars
+from igam_tf.reports.class_pairs import plot_class_pairs
 from igam_tf.reports.curves import plot_curves
 from igam_tf.reports.histories import read_histories
 from igam_tf.reports.input_gradients import plot_input_gradients
@@ -49,7 +50,7 @@ def write_figures(
         split: `igam_tf.data.Split` of test images, or None where no figure needs them.
         folder: where to write; the run folder, where the histories of `curves` are.
         figures: names among `input_gradients`, `surfaces`, `bars`, `alignment`,
-            `curves`, `robustness`.
+            `curves`, `robustness`, `class_pairs`.
         examples: rows of input gradients.
         alignment_examples: images of the alignment figure.
         seed: integer, of random directions and starts.
@@ -78,6 +79,7 @@ def write_figures(
         "alignment": lambda: _alignment(titled, split, alignment_examples, seed),
         "curves": lambda: plot_curves(read_histories(results, folder)),
         "robustness": lambda: plot_robustness(results),
+        "class_pairs": lambda: plot_class_pairs(results),
     }
     paths = []
     for name in figures:

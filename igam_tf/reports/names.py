@@ -3,13 +3,24 @@
 import pathlib
 import re
 
+from igam_tf.attacks import radii
 from igam_tf.data import registry
 
-FIGURES = ("input_gradients", "surfaces", "bars", "alignment", "curves", "robustness")
+FIGURES = (
+    "input_gradients",
+    "surfaces",
+    "bars",
+    "alignment",
+    "curves",
+    "robustness",
+    "class_pairs",
+)
 #: Those that a run draws at its end.
 OF_A_RUN = ("input_gradients", "surfaces", "bars", "curves")
 #: Those that are drawn from the students and test images.
 OF_MODELS = ("input_gradients", "surfaces", "alignment")
+#: What an evaluation has of images that are not the test images of its data set.
+HELD_OUT = "held_out_fraction"
 # Paths of the machine that trained: nobody else's business, and of no use elsewhere.
 _PRIVATE = ("data_dir", "run_dir")
 # Of these files only the name.
@@ -24,11 +35,13 @@ _DATA = ("source", "target")
 _TITLES = {
     "fgsm": "FGSM",
     "autoattack": "AutoAttack",
+    "autoattack-plus": "AutoAttack+",
     "autoattack-rand": "AutoAttack (rand)",
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
     "apgd-t": "APGD-T",
     "ddn": "DDN",
+    "fab": "FAB",
     "fab-t": "FAB-T",
     "fmn": "FMN",
     "spsa": "SPSA",
@@ -37,7 +50,9 @@ _TITLES = {
 
 
 def attack_title(name: str) -> str:
-    """Column title of an attack: "pgd20x5" becomes "PGD-20 x5"."""
+    """Column title of an attack: "pgd20x5@4/255" becomes "PGD-20 x5, 4/255"."""
+    if "@" in name:
+        return f"{attack_title(radii.split(name)[0])}, {radii.title(name)}"
     form = re.fullmatch(r"([a-z]+?)(\d+)(-t)?(?:x(\d+))?", name)
     if form is None:
         return _TITLES.get(name, name)
@@ -45,6 +60,15 @@ def attack_title(name: str) -> str:
     kind = _TITLES.get(kind, kind.upper())
     title = f"{kind}-{steps}{'-T' if targeted else ''}"
     return title + (f" x{restarts}" if restarts else "")
+
+
+def evaluated_images(found: dict) -> str:
+    """What accuracies are of: test images, or training images that were held out.
+
+    Args:
+        found: the evaluation of a row, or what has its "held_out_fraction".
+    """
+    return "held-out training images" if found.get(HELD_OUT) else "test images"
 
 
 def public_settings(settings: dict) -> dict:

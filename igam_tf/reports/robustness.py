@@ -7,6 +7,7 @@ import typing
 
 import numpy as np
 
+from igam_tf.attacks import radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.evaluation.curve import distances_of
 from igam_tf.reports.names import attack_title
@@ -90,17 +91,23 @@ def measured(results: dict) -> dict[str, dict]:
     return {
         name: row
         for name, row in results["rows"].items()
-        if row["evaluation"].get("outcomes", {}).get("distances")
+        if _measuring(row["evaluation"])
     }
 
 
+def _measuring(evaluation):
+    """The attacks that measured distances, in the norm of the evaluation."""
+    every = evaluation.get("outcomes", {}).get("distances", {})
+    return [attack for attack in every if radii.split(attack)[1] is None]
+
+
 def _smallest(evaluation):
-    every = evaluation["outcomes"]["distances"]
+    every = _measuring(evaluation)
     return np.min([distances_of(evaluation, attack) for attack in every], axis=0)
 
 
 def _attacks(evaluation):
-    return ", ".join(map(attack_title, evaluation["outcomes"]["distances"]))
+    return ", ".join(map(attack_title, _measuring(evaluation)))
 
 
 def _end(every, eps):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from igam_tf.attacks.fractions import fraction
-from igam_tf.reports.names import attack_title
+from igam_tf.evaluation.statistic_names import STATISTICS
+from igam_tf.reports.names import attack_title, evaluated_images
 from igam_tf.reports.transfer import sentences, transfer
 
 _BATCH_NORM = {
@@ -28,8 +29,9 @@ def format_table(results: dict) -> str:
             "paper": dict from row name to {attack: percent} (may be missing).
 
     Returns:
-        Text: title, table of accuracies in percent, settings, warnings, and last, what
-        the controls say of each method that learns from a teacher.
+        Text: title, table of accuracies in percent, and of statistics of input
+        gradients where they were measured, settings, warnings, and last, what the
+        controls say of each method that learns from a teacher.
 
     Raises:
         ValueError: if there are no rows.
@@ -39,6 +41,8 @@ def format_table(results: dict) -> str:
         raise ValueError("results have no rows: expected at least one model.")
     paper = results.get("paper") or {}
     lines = [f"### {results['title']}", "", *_table(rows, paper), ""]
+    if measured := statistics_of(rows):
+        lines += [*_statistics(rows, paper, measured), ""]
     lines += [f"- {line}" for line in captions(rows, paper)]
     lines += [f"- {line}" for line in beside_lines(rows)]
     lines += [f"- {line}" for line in panel_lines(rows)]
@@ -69,11 +73,37 @@ def _table(rows, paper):
         time = row.get("training_seconds")
         duration = _MISSING if time is None else f"{time / seconds:.1f}"
         cells.append([row["label"], *percents, *([duration] if is_timed else [])])
+    return _lines(cells)
+
+
+def _lines(cells):
     widths = [max(map(len, column)) for column in zip(*cells)]
     head, *body = [_line(line, widths) for line in cells]
     rule = [f"{'-' * (width - 1)}:" for width in widths]
     rule[0] = "-" * widths[0]
     return [head, _line(rule, widths), *body]
+
+
+def statistics_of(rows: dict[str, dict]) -> list[str]:
+    """Names of the statistics of input gradients that any row has, in order."""
+    found = (row["evaluation"].get("statistics", {}) for row in rows.values())
+    return list(dict.fromkeys(name for one in found for name in one))
+
+
+def statistic_text(entry: dict | None, published: float | None = None) -> str:
+    """A mean to four digits, with the published one in parentheses."""
+    value = entry and entry["mean"]
+    ours = _MISSING if value is None else f"{value:.4g}"
+    return ours if published is None else f"{ours} ({published:.4g})"
+
+
+def _statistics(rows, paper, names):
+    cells = [["Model", *(STATISTICS.get(name, name) for name in names)]]
+    for key, row in rows.items():
+        found, known = row["evaluation"].get("statistics", {}), paper.get(key, {})
+        texts = [statistic_text(found.get(n), known.get(n)) for n in names]
+        cells.append([row["label"], *texts])
+    return _lines(cells)
 
 
 def _line(cells, widths):
@@ -110,6 +140,11 @@ def captions(rows: dict[str, dict], paper: dict) -> list[str]:
         f"Accuracy in percent (95 % intervals: up to {width:.1f} points on each side)"
         + ("; in parentheses the paper's, and ours minus it." if paper else ".")
     ]
+    if statistics_of(rows):
+        lines.append(
+            "Input gradients g of the loss, per unit of a [0, 1] pixel: means over "
+            "these images" + ("; in parentheses the paper's." if paper else ".")
+        )
     for text, labels in by_text.items():
         lines.append(text if len(by_text) == 1 else f"{', '.join(labels)}: {text}")
     return lines
@@ -233,8 +268,9 @@ def _settings(evaluation):
     if evaluation.get("step_size") is not None:
         size += f", step {fraction(evaluation['step_size'])}"
     return (
-        f"{evaluation['threat_model']}, {size}; {evaluation['num_examples']} test "
-        f"images; seed {evaluation['seed']}; {_BATCH_NORM[evaluation['batch_norm']]}."
+        f"{evaluation['threat_model']}, {size}; {evaluation['num_examples']} "
+        f"{evaluated_images(evaluation)}; seed {evaluation['seed']}; "
+        f"{_BATCH_NORM[evaluation['batch_norm']]}."
     )
 
 

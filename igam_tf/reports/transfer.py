@@ -20,12 +20,17 @@ def transfer(*results: dict) -> list[dict]:
         List of dicts, one for each row of a method that matches a teacher: "row", its
         key; "label"; "best_control" and its "control_label": the control with the
         highest accuracy under the strongest attack, or None without controls;
+        "possible_controls": those that the row can have, names in `--controls`;
         "comparison", what `igam_tf.evaluation.compare_many` returns of the two, or None
         where they cannot be compared; and "num_seeds".
     """
     rows_of_seeds = [result["rows"] for result in results]
+    settings = results[0].get("settings") or {}
     return [
-        _against_controls(rows_of_seeds, key)
+        {
+            **_against_controls(rows_of_seeds, key),
+            "possible_controls": _possible_controls(key, row, settings),
+        }
         for key, row in rows_of_seeds[0].items()
         if _matches_a_teacher(row.get("method", key)) and not row.get("control_of")
     ]
@@ -34,6 +39,15 @@ def transfer(*results: dict) -> list[dict]:
 def _matches_a_teacher(method):
     """Whether a method's rows claim that a teacher's gradients made them robust."""
     return method in METHODS and METHODS[method].has_controls
+
+
+def _possible_controls(key, row, settings):
+    """Names in `--controls` of those that a row can have, with the settings it has."""
+    settings = {**settings, **(row.get("settings") or {})}
+    names = METHODS[row.get("method", key)].from_flags(settings).controls()
+    # It is trained on the source, which a teacher from a file does not need.
+    without_source = settings.get("source") == ""
+    return [n for n in names if not (without_source and n == "natural_teacher")]
 
 
 def sentences(found: Iterable[dict], row: str | None = None) -> Iterator[str]:
@@ -45,8 +59,7 @@ def sentences(found: Iterable[dict], row: str | None = None) -> Iterator[str]:
         if entry["best_control"] is None:
             yield (
                 f"No controls of {label}: nothing here says that its robustness comes "
-                "from the teacher. Add --controls=natural_teacher,random_teacher,zero,"
-                "shuffled."
+                f"from the teacher. Add --controls={','.join(_to_add(entry))}."
             )
         elif numbers is None:
             yield (
@@ -55,6 +68,12 @@ def sentences(found: Iterable[dict], row: str | None = None) -> Iterator[str]:
             )
         else:
             yield _sentence(entry, numbers)
+
+
+def _to_add(entry):
+    # Results of earlier versions do not say which ones their rows can have.
+    every = ("natural_teacher", "random_teacher", "zero", "shuffled")
+    return entry.get("possible_controls", every)
 
 
 def _sentence(entry, numbers):
@@ -90,7 +109,7 @@ def _against_controls(rows_of_seeds, key):
         for name in (key, *controls)
     }
     every = [one for of_row in evaluations.values() for one in of_row]
-    attack = _strongest(
+    attack = strongest(
         name
         for name in attacks_of(every[0])
         if all(name in attacks_of(one) for one in every)
@@ -107,13 +126,13 @@ def _against_controls(rows_of_seeds, key):
     return found
 
 
-def _strongest(attacks):
+def strongest(attacks: Iterable[str]) -> str | None:
     """AutoAttack, else PGD of the most steps, else another attack; None without one."""
 
     def strength(name):
         steps = re.fullmatch(r"pgd(\d+)(?:x(\d+))?", name)
-        if name == "autoattack":
-            return (3, 0)
+        if name in ("autoattack", "autoattack-plus"):
+            return (3, len(name))
         return (2, int(steps[1]) * int(steps[2] or 1)) if steps else (1, 0)
 
     found = [name for name in attacks if name not in ("clean", "worst_case")]

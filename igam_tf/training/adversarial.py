@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 
 from igam_tf.attacks.attack import GraphAttack
+from igam_tf.attacks.fractions import fraction
 from igam_tf.settings import setting
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.standard import StandardTraining
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.setup import Setup
     from igam_tf.training.base import TrainingMethod
 
@@ -43,11 +45,34 @@ class Settings(MethodSettings):
     num_steps: int = setting(
         7, "PGD steps of the row pgd.", flag="adversarial_steps", at_least=1
     )
+    step_size: float = setting(
+        0.0,
+        "Step of the row pgd; 0: that of the evaluation, --step_size.",
+        flag="adversarial_step_size",
+        at_least=0,
+    )
+    random_start: bool = setting(
+        True,
+        "Whether the row pgd starts from a random point of the ball.",
+        flag="adversarial_random_start",
+    )
 
     def label(self) -> str:
         return f"{self.title}{self.num_steps}"
 
+    def check(self, experiment: Experiment) -> None:
+        eps = experiment.attack.eps
+        if eps and self.step_size > 2 * eps * (1 + 1e-6):
+            raise ValueError(
+                f"--adversarial_step_size={self.step_size:g}: expected at most twice "
+                f"--eps={fraction(eps)}, the width of the ball."
+            )
+
     def build(self, setup: Setup) -> TrainingMethod:
-        attack = setup.attack(self.num_steps)
+        attack = setup.attack(
+            self.num_steps,
+            step_size=self.step_size or None,
+            random_start=self.random_start,
+        )
         method = AdversarialTraining(setup.student, attack, **setup.arguments())
         return setup.compiled(method)

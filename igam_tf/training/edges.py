@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from igam_tf import gradients, losses, streams
 from igam_tf.data import check_count
 from igam_tf.derivatives import directions
+from igam_tf.edges import edge_energy
 from igam_tf.settings import setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
@@ -22,8 +21,8 @@ from igam_tf.training.terms import Terms
 if TYPE_CHECKING:
     from igam_tf.experiment.setup import Setup
 
-_BLUR_RADIUS = 3
-_SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+#: Whose gradient is to look like the edges.
+GRADIENTS = ("sampled_logit", "loss", "saliency")
 
 
 class EdgeReg(TrainingMethod):
@@ -34,6 +33,9 @@ class EdgeReg(TrainingMethod):
     g is the input gradient of one logit, whose class is sampled for each image from
     softmax(logits / temperature); E is `edge_energy`. Both are divided by their root
     mean square over the (micro-)batch. Rodriguez-Munoz, Wang, Torralba, ECCV 2024.
+    Their released configurations have two variants: g may be the gradient of the loss,
+    or, as a saliency, the largest magnitude over the channels of the logit's gradient
+    against one channel of edges.
 
     Args:
         student: keras.Model from images to logits.
@@ -41,6 +43,7 @@ class EdgeReg(TrainingMethod):
         total_steps: number of steps of the training, or None for the last weight
             throughout.
         temperature: of the sampled class.
+        gradient_of: "sampled_logit", "loss" or "saliency".
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
             `TrainingMethod`.
     """
@@ -60,9 +63,11 @@ class EdgeReg(TrainingMethod):
         edge_weights: tuple[float, float] = (1.0, 10.0),
         total_steps: int | None = None,
         temperature: float = 0.5,
+        gradient_of: str = "sampled_logit",
         **kwargs: Any,
     ) -> None:
         super().__init__(student, **kwargs)
+        teachers.check_choice("gradient_of", gradient_of, GRADIENTS)
         first, last = edge_weights
         teachers.check_numbers(**{"edge_weights[0]": first, "edge_weights[1]": last})
         if total_steps is not None:
@@ -72,6 +77,7 @@ class EdgeReg(TrainingMethod):
         self.edge_weights = tuple(edge_weights)
         self.total_steps = total_steps
         self.temperature = temperature
+        self.gradient_of = gradient_of
 
     def prepare(
         self, images: tf.Tensor, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
@@ -102,8 +108,15 @@ class EdgeReg(TrainingMethod):
             return tf.gather(logits, tf.argmax(noisy, axis=1), axis=1, batch_dims=1)
 
         gradient, logits = gradients.input_gradient_and_logits(
-            self.student, images, labels, of=sampled_logit, training=True
+            self.student,
+            images,
+            labels,
+            of="loss" if self.gradient_of == "loss" else sampled_logit,
+            training=True,
         )
+        if self.gradient_of == "saliency":
+            gradient = tf.reduce_max(tf.abs(gradient), axis=-1, keepdims=True)
+            edges = edges[..., :1]
         distance = tf.reduce_mean(
             tf.square(_unit_rms(gradient) - _unit_rms(edges)), axis=(1, 2, 3)
         )
@@ -120,41 +133,6 @@ class EdgeReg(TrainingMethod):
         step = tf.convert_to_tensor(self.optimizer.iterations)
         done = tf.cast(step, tf.float32) / max(self.total_steps - 1, 1)
         return first + (last - first) * tf.minimum(done, 1.0)
-
-
-def edge_energy(images: tf.Tensor) -> tf.Tensor:
-    """Edge energy of images: blurred Sobel magnitude over all channels, blurred again.
-
-    Args:
-        images: float tensor (batch, height, width, channels).
-
-    Returns:
-        Tensor like `images`, every channel the same.
-    """
-    channels = images.shape[-1]
-    x = _blurred(images)
-    across, down = _filtered(x, _SOBEL), _filtered(x, _SOBEL.T)
-    energy = tf.sqrt(
-        tf.reduce_sum(tf.square(across) + tf.square(down), axis=-1, keepdims=True)
-    )
-    return tf.repeat(_blurred(energy), channels, axis=-1)
-
-
-def _blurred(images):
-    """Gaussian blur with a standard deviation of one pixel."""
-    line = [math.exp(-(i**2) / 2) for i in range(-_BLUR_RADIUS, _BLUR_RADIUS + 1)]
-    line = np.array(line, np.float32) / sum(line)
-    return _filtered(images, np.outer(line, line))
-
-
-def _filtered(images, kernel):
-    """Each channel correlated with one kernel; borders mirror the image."""
-    radius = len(kernel) // 2
-    border = [radius, radius]
-    padded = tf.pad(images, [[0, 0], border, border, [0, 0]], "REFLECT")
-    stack = np.repeat(kernel[:, :, None, None], images.shape[-1], axis=2)
-    filters = tf.constant(stack, images.dtype)
-    return tf.nn.depthwise_conv2d(padded, filters, [1, 1, 1, 1], "VALID")
 
 
 def _unit_rms(values):
@@ -189,12 +167,24 @@ class Settings(MethodSettings):
         flag="edge_weight",
         at_least=0,
     )
+    gradient_of: str = setting(
+        "sampled_logit",
+        "What is to look like the edges: the gradient of a sampled class' logit, of "
+        "the loss, or the saliency of that logit.",
+        flag="edge_gradient_of",
+        choices=GRADIENTS,
+    )
+
+    def label(self) -> str:
+        plain = self.gradient_of == "sampled_logit"
+        return self.title if plain else f"{self.title}, {self.gradient_of}"
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = EdgeReg(
             setup.student,
             edge_weights=(self.weight_start, self.weight),
             total_steps=setup.total_steps,
+            gradient_of=self.gradient_of,
             **setup.arguments(shapes_gradients=True),
         )
         return setup.compiled(method, clip_norm=setup.experiment.penalty.clip_norm)

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from igam_tf import gradients, losses, models
 from igam_tf.models.normalization import GREY_LEVELS
-from igam_tf.settings import setting
-from igam_tf.training import teachers
+from igam_tf.training import distances, teachers
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.matching import PLAIN, AdversarialMatching
-from igam_tf.training.method_settings import GROUPS, MethodSettings
+from igam_tf.training.rslad import divergence
 from igam_tf.training.teachers import check_choice
 from igam_tf.training.terms import Terms
 
-if TYPE_CHECKING:
-    from igam_tf.experiment.setup import Setup
-    from igam_tf.training.base import TrainingMethod
+#: Distances that L_diff may be.
+DISTANCES = ("squared_l2", *distances.OF_DIRECTIONS)
 
 
 class IGAM(MatchedMethod, AdversarialMatching):
     """A student whose input gradients learn to look like a robust teacher's.
 
         L = L_xent + adversarial_weight * L_adv + difference_weight * L_diff    (14)
+            + distillation_weight * T^2 KL(teacher || student)
 
-    L_adv is minus the discriminator's cross entropy, L_diff the squared L2 distance of
-    the two input gradients. Every `discriminator_every` steps, the discriminator is
-    updated after the student, on the same batch (12). Defaults are the semantics of the
-    authors' code (docs/paper.md, "Where paper and code differ"), but for the teacher's
-    batch norm, the moving variance, and weight decay and schedule, which
-    `training.reference` has.
+    The last term is not in the paper, and 0 by default.
+
+    L_adv is minus the discriminator's cross entropy, L_diff the distance of the two
+    input gradients, squared L2 in the paper. Every `discriminator_every` steps, the
+    discriminator is updated after the student, on the same batch (12). Defaults are the
+    semantics of the authors' code (docs/paper.md, "Where paper and code differ"), but
+    for the teacher's batch norm, the moving variance, and weight decay and schedule,
+    which `training.reference` has.
 
     Args:
         student: keras.Model from target images to logits.
@@ -48,11 +48,18 @@ class IGAM(MatchedMethod, AdversarialMatching):
             grey levels, for which the paper's lambdas were tuned, or 1. A weight w
             for 1 equals 255**2 * w for 255. The discriminator, which is to look at
             directions only, sees gradients per grey level in either case.
+        distance: "squared_l2"; or one of the gradients' directions: "cosine" or
+            "normalized_l2", which do not depend on the pixel range, and which a
+            vanishing gradient is no way to minimise. See `training.distances`.
         input_gradient_of: "probability" of the true class (the authors' code, for
             which the paper's lambdas were tuned) or "loss" (the paper, Eq. 8, 9).
         difference_reduction: "sum" of L_diff over the batch (the authors' code: its
             weight grows with the batch) or "mean" over images. A weight w of sums
             equals batch * w of means.
+        distillation_weight: of the teacher's logits, whose softmax at the temperature T
+            the student's is to be, from the first step of matching on (Hinton et al.
+            2015). Controls distil the same logits, but for those with another teacher.
+        temperature: T.
         teacher_batch_norm: "inference", or "batch" as in the authors' code: batch
             statistics, which also moves the teacher's moving statistics.
         moving_variance: "biased", as Keras averages it, or "unbiased" as in the
@@ -87,22 +94,33 @@ class IGAM(MatchedMethod, AdversarialMatching):
         adversarial_weight: float = 2.0,
         difference_weight: float = 10.0,
         pixel_range: float = 255.0,
+        distance: str = "squared_l2",
         input_gradient_of: str = "probability",
         difference_reduction: str = "sum",
+        distillation_weight: float = 0.0,
+        temperature: float = 1.0,
         teacher_batch_norm: str = "inference",
         moving_variance: str = "biased",
         matched_to: str = "teacher",
         **kwargs: Any,
     ) -> None:
+        # Over forty lines because of its arguments.
+        if distillation_weight:
+            self.reports = (*self.reports, "distillation")
         super().__init__(student, discriminator, **kwargs)
         check_choice("input_gradient_of", input_gradient_of, gradients.OBJECTIVES)
         check_choice("difference_reduction", difference_reduction, ("sum", "mean"))
         check_choice("teacher_batch_norm", teacher_batch_norm, ("inference", "batch"))
         teachers.check_numbers(
-            adversarial_weight=adversarial_weight, difference_weight=difference_weight
+            adversarial_weight=adversarial_weight,
+            difference_weight=difference_weight,
+            distillation_weight=distillation_weight,
         )
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: expected a number above 0.")
         check_choice("moving_variance", moving_variance, ("biased", "unbiased"))
         check_choice("matched_to", matched_to, MATCHED_TO)
+        distances.check(distance, DISTANCES, matched_to)
         teachers.check_networks(student, teacher, discriminator)
         if moving_variance == "unbiased":
             for network in (student, teacher, discriminator):
@@ -111,8 +129,11 @@ class IGAM(MatchedMethod, AdversarialMatching):
         self.adversarial_weight = adversarial_weight
         self.difference_weight = difference_weight
         self.pixel_range = pixel_range
+        self.distance = distance
         self.input_gradient_of = input_gradient_of
         self.difference_reduction = difference_reduction
+        self.distillation_weight = distillation_weight
+        self.temperature = temperature
         self.teacher_batch_norm = teacher_batch_norm
         self.matched_to = matched_to
 
@@ -127,7 +148,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
         if phase == PLAIN:
             return images, ()
-        return images, self.teacher_gradient(images, labels, partners)
+        return images, self._of_teacher(images, labels, partners)
 
     def loss_terms(
         self,
@@ -141,14 +162,12 @@ class IGAM(MatchedMethod, AdversarialMatching):
         if phase == PLAIN:
             logits = self.student(images, training=True)
             return {"cross_entropy": losses.cross_entropy(logits, labels)}, logits, {}
-        teacher_gradient = targets
+        teacher_gradient, teacher_logits = targets
         student_gradient, logits = self.student_gradient(images, labels)
         discriminator_loss, correct = self.discriminate(
             student_gradient, teacher_gradient
         )
-        difference = tf.reduce_sum(
-            tf.square(student_gradient - teacher_gradient), axis=(1, 2, 3)
-        )
+        difference = self.difference(student_gradient, teacher_gradient)
         if self.difference_reduction == "sum":
             difference *= global_batch
         terms = {
@@ -156,6 +175,12 @@ class IGAM(MatchedMethod, AdversarialMatching):
             "adversarial": -self.adversarial_weight * discriminator_loss,
             "difference": self.difference_weight * difference,
         }
+        if self.distillation_weight:
+            distilled = divergence(
+                teacher_logits / self.temperature, logits / self.temperature
+            )
+            weight = self.distillation_weight * self.temperature**2
+            terms["distillation"] = weight * distilled
         report = {
             "discriminator_loss": discriminator_loss,
             "discriminator_accuracy": correct,
@@ -174,13 +199,14 @@ class IGAM(MatchedMethod, AdversarialMatching):
         *,
         student_input: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        teacher_gradient, _ = targets
         if student_input is not None:
-            return student_input, targets
+            return student_input, teacher_gradient
         student_gradient, _ = self.student_gradient(images, labels)
         if self.teacher_batch_norm == "batch" and self.matched_to == "teacher":
             # The authors run the teacher anew, which moves its statistics once more.
-            targets = self.teacher_gradient(images, labels)
-        return student_gradient, targets
+            teacher_gradient = self.teacher_gradient(images, labels)
+        return student_gradient, teacher_gradient
 
     def discriminate(
         self, first: tf.Tensor, second: tf.Tensor
@@ -194,7 +220,15 @@ class IGAM(MatchedMethod, AdversarialMatching):
             first, second = first * factor, second * factor
         return super().discriminate(first, second)
 
-    # Both input gradients.
+    # Both input gradients, and their distance.
+
+    def difference(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """L_diff of each image: tensors like images to (batch,)."""
+        if self.distance == "squared_l2":
+            return tf.reduce_sum(tf.square(first - second), axis=(1, 2, 3))
+        return distances.between_directions(
+            first, second, distance=self.distance, pixel_range=self.pixel_range
+        )
 
     def teacher_gradient(
         self,
@@ -203,7 +237,10 @@ class IGAM(MatchedMethod, AdversarialMatching):
         partners: tuple[tf.Tensor, tf.Tensor] | None = None,
     ) -> tf.Tensor:
         """J_t, through the input transform (Eq. 17), or what a control has for it."""
-        gradient, _ = gradient_to_match(
+        return self._of_teacher(images, labels, partners)[0]
+
+    def _of_teacher(self, images, labels, partners):
+        gradient, logits = gradient_to_match(
             self.matched_to,
             self.teacher,
             images,
@@ -212,7 +249,7 @@ class IGAM(MatchedMethod, AdversarialMatching):
             of=self.input_gradient_of,
             training=self.teacher_batch_norm == "batch",
         )
-        return gradient / self.pixel_range
+        return gradient / self.pixel_range, logits
 
     def student_gradient(
         self, images: tf.Tensor, labels: tf.Tensor
@@ -222,64 +259,3 @@ class IGAM(MatchedMethod, AdversarialMatching):
             self.student, images, labels, of=self.input_gradient_of, training=True
         )
         return gradient / self.pixel_range, logits
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(MethodSettings):
-    """The row igam: matching with the input gradients of the finetuned teacher."""
-
-    name: ClassVar[str] = "igam"
-    title: ClassVar[str] = "IGAM"
-    uses: ClassVar[frozenset[str]] = GROUPS
-    needs_teacher: ClassVar[bool] = True
-    has_controls: ClassVar[bool] = True
-
-    adversarial_weight: float = setting(2.0, "lambda_adv.", at_least=0)
-    difference_weight: float = setting(
-        10.0, "lambda_diff, for gradients per unit of pixel_range.", at_least=0
-    )
-    pixel_range: float = setting(
-        255.0,
-        "Pixel range of the matched gradients: 255 grey levels (the paper's lambdas) "
-        "or 1.",
-        above=0,
-    )
-    input_gradient_of: str = setting(
-        "probability",
-        "What the matched gradient is of: the true class' probability (the authors' "
-        "code) or the loss (the paper).",
-        choices=("probability", "loss"),
-    )
-    difference_reduction: str = setting(
-        "sum",
-        "L_diff summed over the batch (the authors' code) or its mean over images.",
-        choices=("sum", "mean"),
-    )
-    moving_variance: str = setting(
-        "biased",
-        "What batch norm averages while matching: Keras' biased variance, or the "
-        "unbiased one of TensorFlow 1 (the authors' code).",
-        choices=("biased", "unbiased"),
-    )
-    discriminator_every: int = setting(
-        5, "Student steps for each step of the discriminator.", at_least=1
-    )
-
-    def build(self, setup: Setup) -> TrainingMethod:
-        method = IGAM(
-            setup.student,
-            setup.teacher,
-            setup.discriminator(teachers.input_shape(setup.teacher)),
-            adversarial_weight=self.adversarial_weight,
-            difference_weight=self.difference_weight,
-            pixel_range=self.pixel_range,
-            input_gradient_of=self.input_gradient_of,
-            difference_reduction=self.difference_reduction,
-            teacher_batch_norm=setup.experiment.teacher.batch_norm,
-            moving_variance=self.moving_variance,
-            matched_to=setup.matched_to,
-            discriminator_every=self.discriminator_every,
-            **setup.matching_arguments(),
-            **setup.arguments(shapes_gradients=True),
-        )
-        return setup.compiled_with_discriminator(method)

@@ -10,14 +10,18 @@ import tensorflow as tf
 
 from igam_tf import gradients, losses
 from igam_tf.settings import setting
-from igam_tf.training import teachers
+from igam_tf.training import distances, teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.matched import MATCHED_TO, MatchedMethod, gradient_to_match
 from igam_tf.training.method_settings import GROUPS, MethodSettings
 from igam_tf.training.terms import Terms
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.setup import Setup
+
+#: Distances that the gradients' term may have.
+DISTANCES = ("l2", *distances.OF_DIRECTIONS)
 
 
 class KDIGA(MatchedMethod, TrainingMethod):
@@ -36,6 +40,9 @@ class KDIGA(MatchedMethod, TrainingMethod):
         alpha: share of the distillation, 0.5 in the paper.
         temperature: T, 1 in the paper.
         gradient_weight: gamma, 0.5 to 1000 in the paper.
+        distance: "l2", that of the formula; or the mean over images of the distance of
+            their gradients' directions, "cosine" or "normalized_l2", see
+            `training.distances`.
         matched_to: as of `IGAM`: "teacher", or a control's gradient in place of the
             teacher's. The distilled logits are the teacher's all the same.
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
@@ -62,11 +69,13 @@ class KDIGA(MatchedMethod, TrainingMethod):
         alpha: float = 0.5,
         temperature: float = 1.0,
         gradient_weight: float = 10.0,
+        distance: str = "l2",
         matched_to: str = "teacher",
         **kwargs: Any,
     ) -> None:
         super().__init__(student, **kwargs)
         teachers.check_choice("matched_to", matched_to, MATCHED_TO)
+        distances.check(distance, DISTANCES, matched_to)
         if not 0 <= alpha <= 1 or temperature <= 0:
             raise ValueError(
                 f"alpha={alpha}, temperature={temperature}: expected a fraction and a "
@@ -78,6 +87,7 @@ class KDIGA(MatchedMethod, TrainingMethod):
         self.alpha = alpha
         self.temperature = temperature
         self.gradient_weight = gradient_weight
+        self.distance = distance
         self.matched_to = matched_to
 
     @property
@@ -111,15 +121,22 @@ class KDIGA(MatchedMethod, TrainingMethod):
         theirs = tf.nn.log_softmax(teacher_logits / self.temperature)
         divergence = tf.reduce_sum(tf.exp(ours) * (ours - theirs), axis=1)
         loss = losses.cross_entropy(logits, labels)
-        # Every image carries an equal part of the norm of all of them.
-        norm = _norm(gradient - teacher_gradient) / tf.cast(tf.size(loss), loss.dtype)
         terms = {
             "cross_entropy": (1 - self.alpha) * loss,
             "distillation": self.alpha * self.temperature**2 * divergence,
-            "difference": self.gradient_weight * norm * tf.ones_like(loss),
+            "difference": self.gradient_weight
+            * self.difference(gradient, teacher_gradient),
         }
         cosine = gradients.per_image_cosine(gradient, teacher_gradient)
         return terms, logits, {"gradient_cosine": cosine}
+
+    def difference(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """The term of two batches of gradients that each image carries: (batch,)."""
+        if self.distance in distances.OF_DIRECTIONS:
+            return distances.between_directions(first, second, distance=self.distance)
+        ones = tf.ones_like(first[:, 0, 0, 0])
+        # Every image carries an equal part of the norm of all of them.
+        return ones * (_norm(first - second) / tf.cast(tf.size(ones), ones.dtype))
 
 
 def _norm(values):
@@ -151,6 +168,23 @@ class Settings(MethodSettings):
         1.0, "kdiga's temperature.", flag="kdiga_temperature", above=0
     )
 
+    distance: str = setting(
+        "l2",
+        "Distance of the gradients in the row kdiga: l2 of the batch (the paper), or "
+        "of directions: cosine, or normalized_l2.",
+        flag="kdiga_distance",
+        choices=DISTANCES,
+    )
+
+    def label(self) -> str:
+        return f"{self.title}{distances.in_label(self.distance)}"
+
+    def controls(self) -> tuple[str, ...]:
+        return distances.controls(super().controls(), self.distance)
+
+    def check(self, experiment: Experiment) -> None:
+        distances.check_controls(experiment, self, flag="kdiga_distance")
+
     def build(self, setup: Setup) -> TrainingMethod:
         method = KDIGA(
             setup.student,
@@ -158,6 +192,7 @@ class Settings(MethodSettings):
             alpha=self.alpha,
             temperature=self.temperature,
             gradient_weight=self.weight,
+            distance=self.distance,
             matched_to=setup.matched_to,
             **setup.arguments(shapes_gradients=True),
         )

@@ -51,6 +51,13 @@ class MethodSettings(Settings):
     #: Normalisation inside of its students, see `igam_tf.models`.
     student_normalization: ClassVar[str] = "zero_mean_unit_norm"
 
+    def controls(self) -> tuple[str, ...]:
+        """Names in `--controls` that rows of this method can have."""
+        if not self.has_controls:
+            return ()
+        gradients = ("zero", "shuffled") if self.matches_gradients else ()
+        return ("natural_teacher", "random_teacher", *gradients)
+
     def label(self) -> str:
         """Name of the row in tables and figures."""
         return self.title

@@ -9,7 +9,7 @@ from igam_tf.training.method_settings import MethodSettings
 _FILES = (
     "standard",
     "finetune",
-    "igam",
+    "igam_settings",
     "kdiga",
     "rrm",
     "jarn",

@@ -160,7 +160,8 @@ def test_averaged_gradients_see_through_noise():
     "settings, message",
     [
         ({"loss": "hinge"}, "loss is 'hinge'"),
-        ({"norm": "l1"}, "norm is 'l1'"),
+        ({"norm": "l3"}, "norm is 'l3'"),
+        ({"norm": "l1", "num_steps": 2}, "num_steps is 2"),
         ({"eps": 8}, "divide by 255"),
         ({"num_steps": 0}, "num_steps is 0"),
         ({"eot_iter": 0}, "eot_iter is 0"),

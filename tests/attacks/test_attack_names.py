@@ -33,10 +33,12 @@ def test_autoattack_and_its_parts():
     plain = {"eps": 8 / 255, "norm": "l2", "seed": 3}
     for name, attack in {
         "autoattack": attacks.AutoAttack(**plain),
+        "autoattack-plus": attacks.AutoAttack(version="plus", **plain),
         "autoattack-rand": attacks.AutoAttack(version="rand", **plain),
         "apgd-ce": attacks.APGD(**plain),
         "apgd-dlr": attacks.APGD(loss="dlr", **plain),
         "apgd-t": attacks.APGD(loss="dlr_targeted", **plain),
+        "fab": attacks.FAB(num_targets=0, **plain),
         "fab-t": attacks.FAB(**plain),
         "spsa": attacks.SPSA(**plain),
         "square": attacks.Square(**plain),
@@ -64,7 +66,7 @@ def test_check_refuses_numbers_of_zero(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["pgd", "PGD-20", "apgd", "fab", "square-5", "pgd20x", "xpgd20", "", None]
+    "name", ["pgd", "PGD-20", "apgd", "fab-d", "square-5", "pgd20x", "xpgd20", "", None]
 )
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=f"{name!r}.*pgdK.*pgd20x5"):

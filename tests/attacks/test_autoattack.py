@@ -30,7 +30,7 @@ PARTS = (
 
 
 def short(norm="linf", **settings):
-    eps = {"linf": 0.1, "l2": 0.6}[norm]
+    eps = {"linf": 0.1, "l2": 0.6, "l1": 2.5}[norm]
     parts = tuple(dataclasses.replace(part, eps=eps, norm=norm) for part in PARTS)
     return AutoAttack(eps=eps, norm=norm, version=parts, **settings)
 
@@ -66,7 +66,34 @@ def test_standard_is_what_the_paper_says():
     assert len({part.seed for part in attack.attacks.values()}) == 4
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_l1_and_plus_are_what_the_authors_run():
+    """In L1 an attack of 100 steps looks three times besides, in each of its balls."""
+    parts = AutoAttack(eps=12, norm="l1").attacks
+    assert {name: part.image_passes() for name, part in parts.items()} == {
+        "apgd-ce": (5 * 103, 5 * 103),
+        "apgd-t": (5 * 103, 5 * 103),
+        "fab-t": (1800, 900),
+        "square": (5001, 0),
+    }
+    assert parts["apgd-ce"].num_restarts == parts["apgd-t"].num_targets == 5
+    plus = AutoAttack(version="plus").attacks
+    passes = {name: part.for_classes(10).image_passes() for name, part in plus.items()}
+    # FAB without targets: one backward pass for each of ten classes.
+    assert passes == {
+        "apgd-ce": (505, 505),
+        "apgd-dlr": (505, 505),
+        "fab": (1000, 5000),
+        "square": (5001, 0),
+        "apgd-t": (909, 909),
+        "fab-t": (1800, 900),
+    }
+    assert len({part.seed for part in plus.values()}) == 6
+    standard = AutoAttack().attacks
+    for name in ("apgd-t", "fab-t", "square"):
+        assert plus[name] == standard[name]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_results_do_not_depend_on_batches_and_nothing_is_traced_again(norm):
     model, counter = counted_model()
     images, labels = batch()
@@ -284,7 +311,7 @@ def test_refusals(tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"version": "plus"}, "version is 'plus'"),
+        ({"version": "best"}, "version is 'best'"),
         ({"version": ()}, "version is empty"),
         ({"version": (fgsm(eps=0.1),)}, "expected attacks of"),
         ({"version": (APGD(eps=0.2),)}, "expected the ensemble's eps"),

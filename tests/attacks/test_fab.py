@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from small_models import digits, digits_net, linear_model
 
-from igam_tf.attacks import FAB
+from igam_tf.attacks import FAB, l1
+from igam_tf.attacks.fab import nearest_plane
 from igam_tf.attacks.geometry import to_hyperplane
 
 
@@ -27,6 +28,13 @@ def slow_projection(point, normal, value, norm):
     if value < 0:
         normal, value = -normal, -value
     room = np.where(normal > 0, point, 1 - point)
+    if norm == "l1":
+        change = np.zeros_like(point)
+        for pixel in np.argsort(-np.abs(normal)):
+            missing = value - np.abs(normal * change).sum()
+            if missing > 0 and normal[pixel]:
+                change[pixel] = min(room[pixel], missing / np.abs(normal[pixel]))
+        return -np.sign(normal) * change
     speed = 1.0 if norm == "linf" else np.abs(normal) / np.abs(normal).max()
     low, high = 0.0, 1e12
     for _ in range(300):
@@ -36,8 +44,10 @@ def slow_projection(point, normal, value, norm):
     return -np.sign(normal) * np.minimum(high * speed, room)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_projection_onto_a_hyperplane_in_the_box(norm):
+@pytest.mark.parametrize("norm, few", [("linf", 0), ("l2", 0), ("l1", 6), ("l1", 99)])
+def test_projection_onto_a_hyperplane_in_the_box(norm, few, monkeypatch):
+    # In L1 few weights are sorted, or, where they are not enough, all.
+    monkeypatch.setattr(l1, "_FEW", few)
     points, normals, values = planes()
     changes = to_hyperplane(
         *(tf.constant(array, tf.float32) for array in (points, normals, values)), norm
@@ -50,6 +60,40 @@ def test_projection_onto_a_hyperplane_in_the_box(norm):
     # Some planes are reached, and some miss the box.
     missed = np.abs(reached) > 1e-6 * np.abs(normals).sum(axis=1)
     assert 5 < missed.sum() < 100
+
+
+def test_few_weights_are_enough_in_l1(monkeypatch):
+    """They give the same as all, if all images of the batch reach their planes."""
+    points, normals, values = planes(40)
+    near = (points, normals, 0.01 * np.abs(normals).sum(axis=1))
+    arrays = [tf.constant(array, tf.float32) for array in near]
+    every = to_hyperplane(*arrays, "l1").numpy()
+    monkeypatch.setattr(l1, "_FEW", 12)
+    np.testing.assert_array_equal(to_hyperplane(*arrays, "l1"), every)
+    assert (np.count_nonzero(every, axis=1) > 0).all()
+
+
+def test_the_nearest_plane_of_a_linear_model():
+    """Without targets: the class whose boundary is nearest, whatever its lead."""
+    model, weights, _ = linear_model((2, 3, 1), num_classes=4)
+    images = np.random.default_rng(3).random((9, 2, 3, 1), np.float32)
+    labels = np.arange(9, dtype=np.int32) % 4
+    leads = model(images).numpy()
+    leads -= leads[np.arange(9), labels][:, None]
+    normals = weights.T[None] - weights.T[labels][:, None]
+    for norm, dual in (("linf", 1), ("l2", 2), ("l1", np.inf)):
+        sizes = np.linalg.norm(normals, ord=dual, axis=2)
+        distances = np.abs(leads) / np.where(sizes > 0, sizes, 1e-30)
+        distances[np.arange(9), labels] = np.inf
+        chosen = np.arange(9), distances.argmin(axis=1)
+        lead, gradient = nearest_plane(
+            model, tf.constant(images), tf.constant(labels), norm, False
+        )
+        np.testing.assert_allclose(lead, leads[chosen], rtol=1e-4, atol=1e-5)
+        flat = gradient.numpy().reshape(9, -1)
+        np.testing.assert_allclose(flat, normals[chosen], rtol=1e-4, atol=1e-5)
+    assert FAB(eps=0.1, num_targets=0).for_classes(7).passes == (2, 7)
+    assert FAB(eps=0.1, num_targets=0).name == "fab"
 
 
 @pytest.mark.parametrize("norm, order", [("linf", 1), ("l2", 2)])
@@ -128,10 +172,10 @@ def test_a_model_without_gradients_is_left_alone():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"num_targets": 0}, "num_targets is 0"),
+        ({"num_targets": -1}, "num_targets is -1"),
         ({"alpha_max": -1}, "alpha_max is -1"),
         ({"beta": 1.5}, "beta is 1.5"),
-        ({"norm": "l1"}, "norm is 'l1'"),
+        ({"norm": "l3"}, "norm is 'l3'"),
     ],
 )
 def test_bad_settings(settings, message):

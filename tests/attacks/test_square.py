@@ -8,12 +8,12 @@ from small_models import digits, digits_net
 
 from igam_tf.attacks import APGD, Square
 from igam_tf.attacks.geometry import bounds
-from igam_tf.attacks.square import _propose_l2, _propose_linf
 from igam_tf.attacks.square_patterns import (
-    l2_pattern,
-    l2_tiles,
+    bumps,
     square_sides,
+    tiles,
 )
+from igam_tf.attacks.square_proposals import PROPOSALS, first_point
 
 
 def test_sides_follow_the_schedule_of_the_paper():
@@ -42,25 +42,26 @@ def test_sides_follow_the_schedule_of_the_paper():
     assert square_sides(100, 1.0, 3, 9, "l2").max() == 3
 
 
-def test_l2_patterns():
+@pytest.mark.parametrize("norm, order, edge", [("l2", 2, 1 / 5), ("l1", 1, 1 / 17)])
+def test_patterns(norm, order, edge):
     for side in range(1, 12):
-        pattern = l2_pattern(side)
+        pattern = bumps(side, norm)
         assert pattern.shape == (side, side)
-        np.testing.assert_allclose(np.square(pattern).sum(), 1, rtol=1e-5)
+        np.testing.assert_allclose((np.abs(pattern) ** order).sum(), 1, rtol=1e-5)
         assert (pattern[: side // 2] > 0).all() and (pattern[side // 2 :] < 0).all()
-    np.testing.assert_allclose(l2_pattern(3)[0] / l2_pattern(3)[0, 1], [0.2, 1, 0.2])
-    corners, side = l2_tiles(32, 32)
+    pattern = bumps(3, norm)
+    np.testing.assert_allclose(pattern[0] / pattern[0, 1], [edge, 1, edge], rtol=1e-6)
+    corners, side = tiles(32, 32)
     assert (len(corners), side, corners[0]) == (25, 6, (1, 1))
 
 
-@pytest.mark.parametrize(
-    "norm, propose", [("linf", _propose_linf), ("l2", _propose_l2)]
-)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("shape", [(9, 9, 3), (9, 7, 1)])
-def test_a_proposal_changes_squares_within_the_ball(norm, propose, shape):
+def test_a_proposal_changes_squares_within_the_ball(norm, shape):
     generator = np.random.default_rng(0)
     images = tf.constant(generator.uniform(0.4, 0.6, (20, *shape)), tf.float32)
-    size = 0.1 if norm == "linf" else 0.04 * float(np.sqrt(np.prod(shape)))
+    count = float(np.prod(shape))
+    size = {"linf": 0.1, "l2": 0.04 * count**0.5, "l1": 0.04 * count}[norm]
     # A point inside the ball: half as far as allowed.
     change = generator.choice([-0.02, 0.02], (20, *shape))
     state = {
@@ -69,12 +70,17 @@ def test_a_proposal_changes_squares_within_the_ball(norm, propose, shape):
     }
     draw = tf.constant(generator.random((20, 5 + shape[-1])), tf.float32)
     pattern = np.zeros(shape[:2], np.float32)
-    pattern[:3, :3] = l2_pattern(3)
+    pattern[:3, :3] = bumps(3, "l1" if norm == "l1" else "l2")
     square = tf.constant(3), tf.constant(pattern)
-    new = propose(state, draw, square, size).numpy()
+    new = PROPOSALS[norm](state, draw, square, size).numpy()
     distance = np.abs(new - images).reshape(20, -1)
-    if norm == "l2":
-        np.testing.assert_allclose(np.linalg.norm(distance, axis=1), size, rtol=1e-5)
+    if norm != "linf":
+        order = {"l2": 2, "l1": 1}[norm]
+        sizes = np.linalg.norm(distance, axis=1, ord=order)
+        assert sizes.max() <= size * (1 + 1e-5)
+        # What the box takes away in L1 is lost, unless the ball is left.
+        assert sizes.min() >= size * (1 - 1e-5 if norm == "l2" else 0.9)
+        assert new.min() >= 0 and new.max() <= 1
         return
     assert distance.max() <= size + 1e-6
     changed = np.abs(new - state["adversarial"]) > 1e-6
@@ -86,7 +92,24 @@ def test_a_proposal_changes_squares_within_the_ball(norm, propose, shape):
         assert image.sum() == 9 * shape[-1]
 
 
-@pytest.mark.parametrize("norm, eps", [("linf", 0.12), ("l2", 0.8)])
+def test_a_proposal_in_l1_by_hand():
+    """On a 3x3 image a square is all of it: the pattern's signs, and the projection."""
+    images = tf.fill([1, 3, 3, 1], 0.5)
+    state = {"images": images, "adversarial": images}
+    pattern = np.float32([[0, 0.25, 0], [0, -0.5, 0], [0, -0.25, 0]])
+    # No flip, and a sign of -1.
+    draw = tf.constant([[0.0, 0, 0, 0, 0, 0.2]])
+    square = tf.constant(3), tf.constant(pattern)
+    new = PROPOSALS["l1"](state, draw, square, tf.constant(2.0)).numpy()[0, ..., 0]
+    # 2 in all: -0.5, 1 and 0.5, of which the box takes a half from the second.
+    expected = np.full((3, 3), 0.5)
+    expected[:, 1] = [0.0, 1.0, 1.0]
+    np.testing.assert_allclose(new, expected, atol=1e-6)
+    start = first_point(images, tf.constant([[1, 2]]), tf.constant(0.4), "l1").numpy()
+    np.testing.assert_allclose(np.abs(start - 0.5).sum(), 0.4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm, eps", [("linf", 0.12), ("l2", 0.8), ("l1", 4.0)])
 def test_breaks_a_model_that_hides_its_gradients(norm, eps):
     images, labels = digits()
     images, labels = images[1200:1240], labels[1200:1240]
@@ -97,7 +120,7 @@ def test_breaks_a_model_that_hides_its_gradients(norm, eps):
     def standing(attack):
         adversarial = attack(hidden, images, labels)
         change = (adversarial - images).reshape(40, -1)
-        order = np.inf if norm == "linf" else 2
+        order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
         assert np.linalg.norm(change, axis=1, ord=order).max() <= eps + 1e-5
         assert adversarial.min() >= 0 and adversarial.max() <= 1
         return (hidden(adversarial).numpy().argmax(axis=1) == labels).sum()

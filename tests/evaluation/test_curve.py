@@ -101,7 +101,7 @@ def test_distances_are_kept_when_it_goes_on():
     [
         ({"batch_norm": "batch", "attacks": "fmn"}, "expected batch_norm='inference'"),
         ({"norm": "l1", "attacks": "fmn"}, "with the masking panel.*--nopanel"),
-        ({"norm": "l1", "attacks": "square", "panel": False}, "norm is 'l1'"),
+        ({"norm": "l1", "attacks": "spsa", "panel": False}, "norm is 'l1'"),
         ({"norm": "linf", "attacks": "ddn"}, "for which DDN is defined"),
     ],
 )
@@ -116,13 +116,15 @@ def test_an_evaluation_in_l1():
     result = igam_tf.evaluate(
         model,
         (IMAGES, labels),
-        attacks=["clean", "fmn"],
+        attacks=["clean", "fmn", "square20"],
         eps=0.1,
         norm="l1",
         panel=False,
         progress=False,
     )
     assert result["threat_model"] == "L1"
+    clean, square = (result["attacks"][name] for name in ("clean", "square20"))
+    assert square["num_correct"] <= clean["num_correct"]
     # A change of one pixel, of the largest weight, is enough: distances are known.
     weights = model.get_weights()[0]
     steepest = np.abs(weights[:, 0] - weights[:, 1]).max()

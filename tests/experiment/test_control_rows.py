@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import small_models
 from small_models import set_seed
 
 from igam_tf import experiment as experiments
@@ -16,14 +17,15 @@ EVERY = ("natural_teacher", "random_teacher", "zero", "same_class", "other_class
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, no_figures):
     experiment = Experiment(
         **{**SMALL, "epochs": 1, "teacher_epochs": 1, "finetune_epochs": 1},
         methods=("igam", "kdiga"),
         controls=tuple(CONTROLS),
         run_dir=str(tmp_path_factory.mktemp("controls")),
     )
-    return experiment, experiments.run(experiment)
+    with no_figures(), small_models.eagerly():
+        return experiment, experiments.run(experiment)
 
 
 def weights(folder, stage):

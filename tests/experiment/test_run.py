@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -17,7 +18,9 @@ from small_models import shifted
 
 import igam_tf
 from igam_tf import experiment as experiments
-from igam_tf.experiment import Experiment
+from igam_tf.cli import recipes
+from igam_tf.experiment import Experiment, teacher
+from igam_tf.experiment import results as run_results
 from igam_tf.training import callbacks
 from igam_tf.training.methods import METHODS
 
@@ -127,11 +130,31 @@ def test_results_are_those_of_the_saved_student(finished):
     folder, results = finished
     from igam_tf import data
 
-    task = data.read("digits_parity", test_examples=40)
-    student = keras.models.load_model(folder / "igam" / "student.keras", compile=False)
-    right = student.predict(task.test.images, verbose=0).argmax(1) == task.test.labels
-    found = results["rows"]["igam"]["evaluation"]["attacks"]["clean"]
-    assert (found["num_correct"], found["num_examples"]) == (right.sum(), 40)
+    test = data.read("digits_parity", test_examples=40).test
+    for row, described in results["rows"].items():
+        path = folder / row / "student.keras"
+        student = keras.models.load_model(path, compile=False)
+        right = student(test.images).numpy().argmax(1) == test.labels
+        found = described["evaluation"]["attacks"]["clean"]
+        assert (found["num_correct"], found["num_examples"]) == (right.sum(), 40)
+
+
+def test_rows_of_one_network_are_evaluated_in_one_model():
+    def network(*layers, units=3):
+        images = keras.Input((2,), name="images")
+        logits = keras.layers.Dense(units, name="logits")
+        return keras.Sequential([images, *layers, logits], name="network")
+
+    run = types.SimpleNamespace(traced={})
+    models = [network(), network()]
+    expected = models[1].get_weights()
+    assert all(run_results._in_traced(run, model) is models[0] for model in models)
+    for a, b in zip(models[0].get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Another network, and random layers, whose state would be that of an earlier row.
+    dropout = [keras.layers.Dropout(0.5, name="dropout")]
+    for model in (network(units=4), network(*dropout), network(*dropout)):
+        assert run_results._in_traced(run, model) is model
 
 
 def test_a_finished_run_is_not_repeated(finished):
@@ -201,7 +224,7 @@ def test_every_other_method_adds_its_row(copied):
     assert losses[0] < float(list(csv.DictReader(start))[0]["cross_entropy"])
 
 
-def test_targets_of_scores_are_made_once(tmp_path, without_figures):
+def test_targets_of_scores_are_made_once(tmp_path, without_figures, eagerly):
     settings = {**SMALL, "methods": ("pag",), "attacks": ("clean",), "epochs": 1}
     settings.update(pag_targets="sbg", score_epochs=1, run_dir=str(tmp_path))
     results = experiments.run(Experiment(**settings))
@@ -216,13 +239,42 @@ def test_targets_of_scores_are_made_once(tmp_path, without_figures):
     assert before == [path.stat().st_mtime_ns for path in kept]
 
 
+def test_a_finetuning_that_is_the_same_is_run_once(
+    tmp_path, without_figures, eagerly, monkeypatch
+):
+    trained, fit = [], teacher.fit
+    monkeypatch.setattr(
+        teacher, "fit", lambda run, stage, *a, **k: trained.append(stage) or
+        fit(run, stage, *a, **k),
+    )  # fmt: skip
+    settings = {**SMALL, "teacher_epochs": 1, "epochs": 1, "attacks": ("clean",)}
+    settings.update(finetune_epochs=2, baseline_finetune_epochs=2)
+    for folder, methods in (("a", ("finetune", "igam")), ("b", ("igam",))):
+        given = {**settings, "methods": methods, "run_dir": str(tmp_path / folder)}
+        experiments.run(Experiment(**given))
+    assert trained == ["teacher", "finetune", "teacher", "finetuned"]
+    expected = _weights(tmp_path / "b" / "finetuned.keras")
+    for name in ("finetuned.keras", "finetune/student.keras"):
+        for a, b in zip(_weights(tmp_path / "a" / name), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len((tmp_path / "a/finetuned/history.csv").read_text().splitlines()) == 3
+    for a, b in zip(
+        _weights(tmp_path / "a" / "igam" / "student.keras"),
+        _weights(tmp_path / "b" / "igam" / "student.keras"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("network, depth", [("preact_resnet", 10), ("vit", 1)])
-def test_other_networks_are_teacher_and_student(tmp_path, network, depth):
+def test_other_networks_are_teacher_and_student(tmp_path, network, depth, request):
     settings = {**SMALL, "methods": ("igam",), "attacks": ("clean",), "epochs": 1}
     settings.update(student_model=network, teacher_model=network)
     settings.update(depth=depth, teacher_depth=depth, teacher_epochs=1)
     if network == "vit":
         settings.update(panel_examples=8, attacks=("clean", "fgsm"))
+    else:
+        request.getfixturevalue("without_figures")
     results = experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
     assert list(results["rows"]) == ["igam"]
     panel = results["rows"]["igam"]["evaluation"].get("panel")
@@ -322,21 +374,18 @@ def test_divergence_names_the_step(tmp_path):
         experiments.run(Experiment(**settings, run_dir=str(tmp_path)))
 
 
-def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
+def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path, eagerly):
     """The recipe of the paper at a small size: transform, window, table, picture."""
     small = {
         "data_dir": tfds_dir, "run_dir": tmp_path, "source_train_examples": 128,
         "train_examples": 64, "eval_examples": 32, "teacher_epochs": 1,
         "teacher_steps": 2, "teacher_step_size": 0.15, "finetune_epochs": 1,
         "baseline_finetune_epochs": 1, "depth": 8, "width": 1, "epochs": 2,
-        "matching_start": 0.5, "attacks": "clean,pgd5", "panel_examples": 8,
+        "matching_start": 0.5, "attacks": "clean,pgd5", "panel_examples": 0,
     }  # fmt: skip
     flags = [f"--{name}={value}" for name, value in small.items()]
-    done = subprocess.run(
-        _command("--source=mnist", "--target=cifar10", *flags),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    given, changes = recipes.parse(["--source=mnist", "--target=cifar10", *flags])
+    experiments.run(given, changes=tuple(changes))
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results["rows"]) == ["standard", "finetune", "igam", "pgd"]
     assert "train_examples 64 (recipe: all)" in results["changes"]
@@ -348,7 +397,7 @@ def test_mnist_to_cifar10_on_real_images(tfds_dir, tmp_path):
 
 
 def test_a_madrylab_checkpoint_is_a_teacher(
-    shared_dir, tfds_dir, tmp_path, without_figures
+    shared_dir, tfds_dir, tmp_path, without_figures, eagerly
 ):
     """A TF1 folder as it was written: loaded, finetuned, matched."""
     checkpoint = shared_dir / "golden" / "cifar_madry_narrow"

@@ -5,6 +5,7 @@ import json
 
 import keras
 import pytest
+import small_models
 from small_models import shifted
 
 from igam_tf import experiment as experiments
@@ -50,7 +51,8 @@ def finished(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("tables") / "table9-small"
     table = Table("table9", "Table 9", rows, "small", str(folder))
-    return table, folder, experiments.run_table(table)
+    with small_models.eagerly():
+        return table, folder, experiments.run_table(table)
 
 
 def _inode(folder, name, run):
@@ -87,7 +89,7 @@ def test_experiments_share_what_is_equal(finished):
     assert len(list(folder.glob("*/standard/student.keras"))) == 1
 
 
-def test_a_table_beside_it_trains_only_what_is_new(finished, without_figures):
+def test_a_table_beside_it_trains_only_what_is_new(finished, without_figures, eagerly):
     table, folder, results = finished
     rows = (_row("Standard", "standard", kdiga_weight=1.0), *table.rows[:1])
     rows = (rows[0], dataclasses.replace(rows[1], label="Again"), table.rows[2])
@@ -102,7 +104,7 @@ def test_a_table_beside_it_trains_only_what_is_new(finished, without_figures):
         assert linked.stat().st_ino == trained.with_name("history.csv").stat().st_ino
 
 
-def test_a_finished_table_is_not_repeated(finished, without_figures):
+def test_a_finished_table_is_not_repeated(finished, without_figures, eagerly):
     table, folder, results = finished
     histories = {p: p.stat().st_mtime_ns for p in folder.rglob("history.csv")}
     assert experiments.run_table(table)["rows"] == results["rows"]

@@ -14,6 +14,8 @@ import pytest
 from small_models import shifted
 
 from igam_tf import distribution
+from igam_tf import experiment as experiments
+from igam_tf.cli import recipes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Without batch norm, and with an optimizer that does not amplify rounding.
@@ -79,7 +81,7 @@ def cluster(tmp_path):
     cluster.stop()
 
 
-def test_a_killed_worker_comes_back(cluster, tmp_path):
+def test_a_killed_worker_comes_back(cluster, tmp_path, monkeypatch, without_figures):
     for index in (0, 1):
         cluster.start(index)
     folder = cluster.folder / "standard" / "checkpoints"
@@ -93,8 +95,9 @@ def test_a_killed_worker_comes_back(cluster, tmp_path):
     first, second = cluster.wait()
     assert "A worker was lost" in first and "going on after epoch" in first
     # One process alone: the same batches, every image once an epoch.
-    alone = [sys.executable, "run.py", *SETTINGS, f"--run_dir={tmp_path / 'alone'}"]
-    subprocess.run(alone, cwd=ROOT, check=True, capture_output=True)
+    monkeypatch.chdir(ROOT)
+    alone, _ = recipes.parse([*SETTINGS, f"--run_dir={tmp_path / 'alone'}"])
+    experiments.run(alone)
     found, expected = (
         keras.models.load_model(folder / "standard" / "student.keras").get_weights()
         for folder in (cluster.folder, tmp_path / "alone")

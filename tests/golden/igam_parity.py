@@ -176,7 +176,8 @@ def step0(found, name, folder, golden, gradients, **arguments):
     }
     sizes = {"phase": "matching", "global_batch": tf.constant(float(BATCH))}
     with tf.GradientTape(persistent=True) as tape:
-        terms, _, _ = method.loss_terms(images, labels, teacher_gradient, **sizes)
+        targets = (teacher_gradient, None)
+        terms, _, _ = method.loss_terms(images, labels, targets, **sizes)
         means = {key: tf.reduce_mean(term) for key, term in terms.items()}
     for term, theirs in (
         ("cross_entropy", "term_mean_xent"),
@@ -234,7 +235,7 @@ def discriminator_transition(found, folder, run, steps, gradients, after):
     run.method.discriminator_inputs = inputs
     images, labels = tf.constant(run.images[0]), tf.constant(run.labels[0])
     # With the authors' teacher the third is not used.
-    prepared = (images, labels, tf.zeros_like(images), {})
+    prepared = (images, labels, (tf.zeros_like(images), None), {})
     run.method.second_update(prepared, tf.constant(0, tf.int64))
     total = subset(gradients, "dstep_total/")
     slots = run.slots("discriminator")

@@ -1,11 +1,9 @@
 """Sizes of the originals, legal sizes, and models that load without this package."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
+from network_checks import check_loads_without_package
 
 from igam_tf import models
 
@@ -117,16 +115,5 @@ def test_given_kernels_of_another_shape():
 
 
 def test_a_saved_student_loads_without_this_package(tmp_path):
-    images = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
     model = models.wide_resnet(depth=8, width=1)
-    model.save(tmp_path / "student.keras")
-    np.save(tmp_path / "images.npy", images)
-    program = (
-        "import keras, numpy, sys; model = keras.models.load_model('student.keras');"
-        "numpy.save('logits.npy', model(numpy.load('images.npy')));"
-        "assert not any(name.startswith('igam_tf') for name in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    np.testing.assert_allclose(
-        np.load(tmp_path / "logits.npy"), model(images), atol=1e-6
-    )
+    check_loads_without_package(model, tmp_path, atol=1e-6)

@@ -114,3 +114,18 @@ def test_titles_of_columns(name, title):
 def test_no_rows():
     with pytest.raises(ValueError, match="no rows"):
         format_table({"title": "nothing", "rows": {}})
+
+
+def test_statistics_have_a_table_of_their_own(results):
+    results["paper"] = {"igam": {"curvature": 2.165}}
+    results["rows"]["igam"]["evaluation"]["statistics"] = {
+        "gradient_l1": {"mean": 37.4213, "sd": 1.0, "num_images": 1000},
+        "curvature": {"mean": None, "sd": None, "num_images": 0},
+    }
+    lines = [line for line in format_table(results).splitlines() if "|" in line]
+    assert lines[4:] == [
+        "| Model        | grad L1 | curvature |",
+        "| ------------ | ------: | --------: |",
+        "| Standard     |       - |         - |",
+        "| IGAM-CIFAR10 |   37.42 | - (2.165) |",
+    ]

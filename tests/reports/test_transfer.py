@@ -103,6 +103,31 @@ def test_every_method_that_matches_a_teacher_is_asked(method):
     assert "No controls of X" in format_table(results)
 
 
+@pytest.mark.parametrize("method, settings, names", [
+    ("igam", {"source": "mnist"}, "natural_teacher,random_teacher,zero,shuffled"),
+    ("igam", {"source": "mnist", "matching_distance": "cosine"},
+     "natural_teacher,random_teacher,shuffled"),
+    ("kdiga", {"source": ""}, "random_teacher,zero,shuffled"),
+    ("rrm", {"source": "mnist"}, "natural_teacher,random_teacher"),
+    ("rslad", {"source": "mnist", "kdiga_distance": "cosine"},
+     "natural_teacher,random_teacher"),
+])  # fmt: skip
+def test_the_controls_that_it_names_are_those_the_row_has(method, settings, names):
+    rows = {"x": row("X", HALF, method=method)}
+    results = {"title": "a -> b", "rows": rows, "settings": settings}
+    (text,) = sentences(transfer(results))
+    assert text.endswith(f"Add --controls={names}.")
+    # Settings of its own, in a table of several runs, count.
+    rows["x"]["settings"] = {"matching_distance": "cosine"}
+    if method == "igam":
+        (text,) = sentences(transfer(results))
+        assert "zero" not in text
+    # Seeds that were recorded before say what they said.
+    (entry,) = transfer(results)
+    del entry["possible_controls"]
+    assert "zero,shuffled" in next(sentences([entry]))
+
+
 def test_seeds_are_compared_together():
     # Four of forty images are not enough for one seed; eight of eighty are.
     some = [1] * 24 + [0] * 16

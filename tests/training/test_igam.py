@@ -73,6 +73,30 @@ def test_gradient_of_the_loss_differs_from_that_of_the_probability(digits, make_
     assert (of_loss["difference"] != of_probability["difference"]).all()
 
 
+def test_distillation_by_hand(digits, make_igam):
+    images, labels = _batch(digits)
+    method = make_igam(distillation_weight=0.3, temperature=2.0)
+    theirs, ours = (
+        keras.ops.softmax(network(images) / 2).numpy()
+        for network in (method.teacher, method.student)
+    )
+    found = _terms(method, images, labels)
+    wanted = 0.3 * 4 * (theirs * np.log(theirs / ours)).sum(axis=1)
+    np.testing.assert_allclose(found["distillation"], wanted, rtol=1e-3, atol=1e-6)
+    assert wanted.max() > 1e-3
+    # It is logged where it is asked for, and changes nothing else.
+    assert "distillation" in [mean.name for mean in method.means]
+    plain = make_igam()
+    assert "distillation" not in [mean.name for mean in plain.means]
+    others = _terms(plain, images, labels)
+    assert found.keys() - others.keys() == {"distillation"}
+    for name in ("cross_entropy", "difference", "adversarial"):
+        np.testing.assert_array_equal(found[name], others[name])
+    with pytest.raises(ValueError, match="temperature=0"):
+        make_igam(temperature=0)
+
+
+@pytest.mark.usefixtures("eagerly")
 def test_weight_decay_is_half_the_squared_norm_of_kernels(digits, make_igam):
     logs = []
     for decay in (0.0, 0.1):
@@ -110,6 +134,7 @@ def test_discriminator_steps_once_in_k_steps_and_only_while_matching(digits, mak
     assert stepped == [6, 9]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_discriminator_input_before_or_after_the_students_update(digits, make_igam):
     def discriminator(learning_rate, **kwargs):
         method = make_igam(discriminator_every=1, **kwargs)
@@ -126,6 +151,7 @@ def test_discriminator_input_before_or_after_the_students_update(digits, make_ig
     assert np.abs(discriminator(1.0) - discriminator(1.0, **before)).max() > 1e-4
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_before_matching_it_is_standard_training(digits, make_igam):
     method = make_igam(matching_start=100)
     plain = training.StandardTraining(keras.models.clone_model(method.student))
@@ -154,6 +180,7 @@ def test_matching_aligns_the_input_gradients(digits, make_igam):
     assert cosine() > before + 0.2
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_teacher_batch_norm_batch_moves_its_statistics_only(digits):
     shape = {"depth": 8, "width": 1, "image_shape": (8, 8, 1)}
     teacher = training.with_new_logits(

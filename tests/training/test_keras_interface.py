@@ -54,6 +54,24 @@ def equal(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.fixture(scope="module", name="traced")
+def _traced():
+    """An IGAM that is traced once, its variables, and what they begin with."""
+    method = compiled("igam")
+    optimizers = method.optimizer, method.discriminator_optimizer
+    variables = [v for part in (method, *optimizers) for v in part.variables]
+    return method, variables, [v.numpy() for v in variables]
+
+
+@pytest.fixture
+def igam(traced):
+    """IGAM as `compiled` returns it, for tests of what callbacks make of a `fit`."""
+    method, variables, values = traced
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return method
+
+
 # fit's kin.
 
 
@@ -151,7 +169,7 @@ def test_validation_split_and_initial_epoch():
 # Callbacks.
 
 
-def test_early_stopping_restores_the_best_weights():
+def test_early_stopping_restores_the_best_weights(igam):
     kept = {}
     best = keras.callbacks.EarlyStopping(
         "grad_norm", mode="min", patience=2, restore_best_weights=True,
@@ -162,15 +180,15 @@ def test_early_stopping_restores_the_best_weights():
             epoch, (logs["grad_norm"], method.get_weights())
         )
     )
-    method = compiled("igam")
+    method = igam
     fit(method, epochs=4, callbacks=[best, keep])
     _, weights = min(kept.values(), key=lambda pair: pair[0])
     for a, b in zip(method.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_model_checkpoint_saves_the_student(tmp_path):
-    method = compiled("igam")
+def test_model_checkpoint_saves_the_student(tmp_path, igam):
+    method = igam
     fit(method, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "x.keras")])
     loaded = keras.models.load_model(tmp_path / "x.keras")
     equal(loaded, method.student)
@@ -224,14 +242,14 @@ def test_a_method_has_no_config(tmp_path):
         keras.saving.save_model(compiled(), tmp_path / "z.keras")
 
 
-def test_schedulers_of_the_learning_rate():
+def test_schedulers_of_the_learning_rate(igam):
     rates = []
     keep = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: rates.append(
             float(method.optimizer.learning_rate)
         )
     )
-    method = compiled("igam")
+    method = igam
     scheduler = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     fit(method, epochs=2, callbacks=[scheduler, keep])
     np.testing.assert_allclose(rates, [0.025, 0.0125])
@@ -243,10 +261,8 @@ def test_schedulers_of_the_learning_rate():
     assert float(method.optimizer.learning_rate) == pytest.approx(0.00125)
 
 
-def test_csv_logger(tmp_path):
-    history = fit(
-        compiled("igam"), callbacks=[keras.callbacks.CSVLogger(tmp_path / "l")]
-    )
+def test_csv_logger(tmp_path, igam):
+    history = fit(igam, callbacks=[keras.callbacks.CSVLogger(tmp_path / "l")])
     with open(tmp_path / "l", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == history.history["loss"]

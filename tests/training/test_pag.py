@@ -248,6 +248,7 @@ def test_augmentation_runs_in_every_setting(digits, setting):
     assert all(np.isfinite(values).all() for values in history.values())
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_batch_statistics_see_a_batch_once(digits):
     student = models.preact_resnet(depth=10, width=2, image_shape=(8, 8, 1))
     layer = student.get_layer("unit_1_0_1_norm")

@@ -1,4 +1,4 @@
-"""Replicas, XLA and the loop: all of them train to the same weights."""
+"""Replicas, XLA and the loop: all train to the same weights, and trace a step once."""
 
 import keras
 import numpy as np
@@ -29,34 +29,50 @@ def _trained(make_igam, digits, strategy, **compile_args):
             weight_decay=1e-3,
             compile_args=compile_args,
         )
+    traces, original = [], method.loss_terms
+    method.loss_terms = lambda *args, **kwargs: (
+        traces.append(kwargs["phase"]) or original(*args, **kwargs)
+    )
     # 24 images a batch of 64: the last one is partial.
     batches = data.evaluation_batches(digits.train, 24)
     history = method.fit(batches, epochs=2, verbose=0, validation_data=batches).history
-    return method.student.get_weights(), history
+    weights = method.student.get_weights()
+    # Nothing is traced again, not even for the last batch of an epoch.
+    traced = sorted(traces)
+    method.fit(batches, epochs=1, verbose=0)
+    assert sorted(traces) == traced
+    return weights, history, traced
 
 
 @pytest.fixture(scope="module")
 def plain(make_igam, digits):
     """Weights and history of the training that all others are compared with."""
-    return _trained(make_igam, digits, PLAIN())
+    *found, traced = _trained(make_igam, digits, PLAIN())
+    assert traced == ["matching", "plain"]
+    return found
 
 
 @pytest.mark.parametrize(
-    "strategy, compile_args, tolerance",
+    "strategy, compile_args, tolerance, traces_each",
     [
-        (PLAIN, {"steps_per_execution": 3}, 0),
-        (PLAIN, {"jit_compile": True}, 1e-5),
-        (_one_mirrored, {}, 1e-5),
-        (_two, {}, 1e-5),
-        (_two, {"jit_compile": True}, 1e-5),
+        # The loop over steps holds the step a second time.
+        (PLAIN, {"steps_per_execution": 3}, 0, 2),
+        (PLAIN, {"jit_compile": True}, 1e-5, 1),
+        (_one_mirrored, {}, 1e-5, 1),
+        # One graph a replica.
+        (_two, {}, 1e-5, 2),
+        (_two, {"jit_compile": True}, 1e-5, 2),
     ],
     ids=["executions", "xla", "mirrored", "two", "two-xla"],
 )
 def test_equals_plain_training(
-    make_igam, digits, plain, strategy, compile_args, tolerance
+    make_igam, digits, plain, strategy, compile_args, tolerance, traces_each
 ):
     expected, history = plain
-    found, found_history = _trained(make_igam, digits, strategy(), **compile_args)
+    found, found_history, traced = _trained(
+        make_igam, digits, strategy(), **compile_args
+    )
+    assert traced == ["matching"] * traces_each + ["plain"] * traces_each
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, atol=tolerance)
     for name in ("loss", "cross_entropy", "difference", "accuracy", "gradient_cosine",
@@ -95,37 +111,6 @@ def test_adversarial_training(digits, strategy, jit_compile):
     (attacked,) = method.fit(batches, epochs=1, verbose=0).history["loss"]
     clean = natural.evaluate(batches, verbose=0, return_dict=True)["loss"]
     assert attacked > clean + 1e-3
-
-
-@pytest.mark.parametrize(
-    "strategy, compile_args, traces_each",
-    [
-        (PLAIN, {}, 1),
-        (PLAIN, {"jit_compile": True}, 1),
-        # The loop over steps holds the step a second time.
-        (PLAIN, {"steps_per_execution": 3}, 2),
-        # One graph a replica.
-        (_two, {}, 2),
-    ],
-    ids=["one", "xla", "executions", "two"],
-)
-def test_nothing_is_traced_twice(
-    make_igam, digits, strategy, compile_args, traces_each
-):
-    """Not even for the last batch of an epoch, which is smaller."""
-    with strategy().scope():
-        method = make_igam(matching_start=1, compile_args=compile_args)
-    traces = []
-    original = method.loss_terms
-    method.loss_terms = lambda *args, **kwargs: (
-        traces.append(kwargs["phase"]) or original(*args, **kwargs)
-    )
-    batches = data.evaluation_batches(digits.train, 24)
-    method.fit(batches, epochs=1, verbose=0)
-    after_one_epoch = len(traces)
-    method.fit(batches, epochs=2, verbose=0)
-    assert len(traces) == after_one_epoch
-    assert sorted(traces) == ["matching"] * traces_each + ["plain"] * traces_each
 
 
 @pytest.mark.fast

@@ -81,6 +81,8 @@ def _ordered_pairs(attacks):
         for strong, b in attacks.items():
             if a is None or b is None or a.family is None or a.family != b.family:
                 continue
+            if (a.eps, a.norm) != (b.eps, b.norm):
+                continue
             no_less = all(x <= y for x, y in zip(a.effort, b.effort, strict=True))
             if no_less and a.effort != b.effort and b.covers_ball:
                 yield weak, strong

@@ -1,8 +1,9 @@
-"""How the rows of a run are evaluated: attacks, images, common corruptions."""
+"""How rows are evaluated: attacks, images, gradient statistics, common corruptions."""
 
 import dataclasses
 
 from igam_tf.evaluation.corruptions.names import SEVERITIES, Corruptions
+from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.settings import Settings, setting
 
 
@@ -13,8 +14,10 @@ class EvaluationSettings(Settings):
     attacks: tuple = setting(
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
-        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab-t, square, squareN (N "
-        "queries), spsa, fmn, ddn, autoattack, autoattack-rand.",
+        "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, squareN "
+        "(N queries), spsa, fmn, ddn, autoattack, autoattack-plus, autoattack-rand; "
+        "any of these with a radius of its own, @EPS or @NORM:EPS: pgd20@4/255, "
+        "autoattack@l2:0.5.",
         resumable=True,
         affects_results=True,
     )
@@ -40,6 +43,15 @@ class EvaluationSettings(Settings):
         resumable=True,
         affects_results=True,
         at_least=0,
+    )
+    statistics: tuple = setting(
+        (),
+        "What is told of each row's input gradients, separated by commas: "
+        f"{', '.join(STATISTICS)}; robust are images that withstand the first attack "
+        "of --attacks.",
+        resumable=True,
+        affects_results=True,
+        may_be_empty=True,
     )
     batch_norm: str = setting(
         "inference",

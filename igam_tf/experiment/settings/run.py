@@ -71,6 +71,14 @@ class DataSettings(Settings):
     train_examples: int = setting(
         0, "Training images of the target task; 0 for all.", at_least=0
     )
+    held_out_fraction: float = setting(
+        0.0,
+        "Part of each class of the target's training images, such as 0.1, that is not "
+        "trained on but evaluated on in place of the test images, to choose settings; "
+        "0: none, and the test images.",
+        at_least=0,
+        below=1,
+    )
     source_train_examples: int = setting(
         0, "Training images of the source task; 0 for all.", at_least=0
     )
@@ -91,7 +99,7 @@ class DataSettings(Settings):
     )
     split_seed: int = setting(
         0,
-        "Chooses those test images; --seed does not.",
+        "Chooses those test images, and those of --held_out_fraction; --seed does not.",
         at_least=0,
     )
     skip_unreadable: bool = setting(
@@ -193,6 +201,12 @@ class RunSettings(Settings):
         "Whether to write losses, cosine, validation and pictures of input gradients "
         "for TensorBoard, into STAGE/tensorboard of the run folder (pip install "
         "'igam_tf[tensorboard]').",
+        resumable=True,
+    )
+    epoch_attack: str = setting(
+        "",
+        "Attack that every row is tried with at the end of each epoch, on the first "
+        "1,000 test images at most, such as pgd10: a column of history.csv, a curve.",
         resumable=True,
     )
     seed: int = setting(0, "Seed of everything random.", at_least=0, at_most=2**31 - 1)

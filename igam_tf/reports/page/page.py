@@ -156,6 +156,7 @@ def _results(results):
     kept = (note for note in notes if not note.startswith("Masking panel"))
     return [
         tables.accuracies(results),
+        tables.statistics(results),
         element("ul", (element("li", note) for note in kept), class_="notes"),
     ]
 

@@ -34,6 +34,11 @@ FIGURES = {
         "The share of the test images whose smallest adversarial perturbation that was "
         "found is larger than eps. The dotted line is the eps of the evaluation.",
     ),
+    "class_pairs": (
+        "Success by class pair",
+        "How many percent of the images of each class, right when clean, a targeted "
+        "attack led to each other class.",
+    ),
 }
 # Larger images are stored as JPEG: as PNG, a table's would be tens of megabytes.
 _SMALL = 64

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
+from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.reports.names import attack_title, public_settings
 from igam_tf.reports.page.html import Child, element
-from igam_tf.reports.table import beside_attacks, time_unit
+from igam_tf.reports.table import (
+    beside_attacks,
+    statistic_text,
+    statistics_of,
+    time_unit,
+)
 
 _MISSING = "–"
 
@@ -42,13 +48,30 @@ def accuracies(results: dict) -> Element:
         )
         for name, row in rows.items()
     ]
-    table = element(
-        "table",
-        element("thead", element("tr", (_head(text) for text in head))),
-        element("tbody", body),
-        class_="accuracies",
-    )
-    return element("div", table, class_="scroll", tabindex="0")
+    return _scrolled(head, body)
+
+
+def statistics(results: dict) -> Iterator[Child]:
+    """The table of statistics of input gradients, if they were measured.
+
+    Args:
+        results: dict as of `results.json`.
+    """
+    rows, paper = results["rows"], results.get("paper") or {}
+    if not (names := statistics_of(rows)):
+        return
+    head = ["Model", *(STATISTICS.get(name, name) for name in names)]
+    body = []
+    for key, row in rows.items():
+        found, known = row["evaluation"].get("statistics", {}), paper.get(key, {})
+        cells = (
+            element("td", statistic_text(found.get(name), known.get(name)))
+            for name in names
+        )
+        body.append(
+            element("tr", element("th", row["label"], scope="row"), list(cells))
+        )
+    yield _scrolled(head, body)
 
 
 def corruptions(rows: Mapping[str, dict]) -> Iterator[Child]:
@@ -86,13 +109,17 @@ def corruptions(rows: Mapping[str, dict]) -> Iterator[Child]:
         for entry in found.values()
     ]
     body.append(element("tr", element("th", "mean error", scope="row"), errors))
+    yield _scrolled(head, body)
+
+
+def _scrolled(head, body):
     table = element(
         "table",
         element("thead", element("tr", (_head(text) for text in head))),
         element("tbody", body),
         class_="accuracies",
     )
-    yield element("div", table, class_="scroll", tabindex="0")
+    return element("div", table, class_="scroll", tabindex="0")
 
 
 def _corrupted(entry):
