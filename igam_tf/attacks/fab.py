@@ -255,8 +255,10 @@ def nearest_plane(
         new = _gradient_of_one(tape, leads, points, number)
         steepness = flat_lengths(new, DUAL[norm]) + _TINY
         away = tf.abs(leads[:, number]) / steepness
-        # Not "nearer": NaN is taken as well, and stays, so that it shows.
-        take = (labels != number) & ~(away >= distance) & ~tf.math.is_nan(distance)
+        # NaN is taken as well, and stays, so that it shows. (Graphs make "nearer" of
+        # "not farther", which NaN is not.)
+        nearer = (away < distance) | tf.math.is_nan(away)
+        take = (labels != number) & nearer & ~tf.math.is_nan(distance)
         distance = tf.where(take, away, distance)
         lead = tf.where(take, leads[:, number], lead)
         return number + 1, distance, lead, where(take, new, gradient)

@@ -165,8 +165,10 @@ def worse_of(worst, new):
     """Image by image the worse of two results (images, are they wrong, loss)."""
     _, was_wrong, old_loss = worst
     _, now_wrong, new_loss = new
-    # Not "new > old": a loss of NaN is taken as well, so that it shows.
-    take = ~was_wrong & (now_wrong | ~(new_loss <= old_loss))
+    # A loss of NaN is taken as well, so that it shows. (Graphs make "larger" of "not
+    # smaller", which NaN is not.)
+    larger = (new_loss > old_loss) | tf.math.is_nan(new_loss)
+    take = ~was_wrong & (now_wrong | larger)
     return tuple(
         tf.where(per_image(take, b), b, a) for a, b in zip(worst, new, strict=True)
     )

@@ -134,11 +134,25 @@ def test_fab_without_targets_finds_the_nearest_image_of_a_linear_model():
     assert (model(found).numpy().argmax(axis=1) != labels).all()
 
 
-def test_nan_does_not_pass_for_robustness():
-    root = keras.layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.square(0 * x)))
+def broken_at_zero(distance):
+    """A model whose input gradient is NaN where a distance of its images is 0."""
+    root = keras.layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.square(distance(x))))
     flat = [keras.layers.Flatten(), keras.layers.Dense(3)]
-    broken = keras.Sequential([keras.Input((2, 2, 1)), root, *flat])
+    return keras.Sequential([keras.Input((2, 2, 1)), root, *flat])
+
+
+@pytest.mark.parametrize(
+    "attack, distance",
+    [
+        # It starts at a random point.
+        (APGD(eps=1.0, norm="l1", num_steps=5), lambda x: 0 * x),
+        (FAB(eps=1.0, norm="l1", num_targets=0, num_steps=5), lambda x: x - 0.5),
+    ],
+    ids=["apgd", "fab"],
+)
+def test_nan_does_not_pass_for_robustness(attack, distance):
+    broken = broken_at_zero(distance)
     images = np.full((4, 2, 2, 1), 0.5, np.float32)
     labels = broken(images).numpy().argmax(axis=1)
-    with pytest.raises(ValueError, match="met NaN"):
-        APGD(eps=1.0, norm="l1", num_steps=5)(broken, images, labels)
+    with pytest.raises(ValueError, match="met NaN at 4 of 4 images"):
+        attack(broken, images, labels)

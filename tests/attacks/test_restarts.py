@@ -1,10 +1,13 @@
 """Restarts keep the worst case of each image, and equal separate runs combined."""
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from small_models import assert_same_images, digits, digits_net
 
 from igam_tf import attacks
+from igam_tf.attacks import restarts
 
 # Weak on purpose: restarts must have something to add.
 WEAK = {"eps": 0.12, "num_steps": 2, "step_size": 0.01}
@@ -62,6 +65,17 @@ def test_restarts_are_monotone(loss):
 def test_wrapper_by_hand_equals_the_argument():
     by_hand = attacks.Restarts(attacks.pgd(**WEAK), 3)
     assert by_hand == attacks.pgd(**WEAK, num_restarts=3)
+
+
+@pytest.mark.parametrize("in_a_graph", [False, True])
+def test_a_loss_of_nan_is_the_worst(in_a_graph):
+    def result(image, losses):
+        images = tf.fill([len(losses), 1, 1, 1], image)
+        return images, tf.constant([False, True, False, False]), tf.constant(losses)
+
+    worse_of = tf.function(restarts.worse_of) if in_a_graph else restarts.worse_of
+    one, two = result(1.0, [1.0, 1.0, 1.0, 1.0]), result(2.0, [np.nan, 2.0, 2.0, 0.5])
+    assert worse_of(one, two)[0].numpy().ravel().tolist() == [2, 1, 2, 1]
 
 
 def test_seeds_of_restarts_do_not_overlap():
