@@ -63,7 +63,8 @@ def step_operations(method, images, labels, *, phase, num_steps=1):
 
 def discriminator_operations(method, images, labels):
     """Convolutions of one discriminator step of IGAM, with the teacher's gradient."""
-    batch = images, labels, images, {"student_input": images}
+    targets = (images, ())
+    batch = images, labels, targets, {"student_input": images}
     return _traced(method, "_discriminator_gradients", batch, 1)
 
 
