@@ -27,7 +27,10 @@ def _run(path, said):
     return types.SimpleNamespace(
         experiment=types.SimpleNamespace(
             run=types.SimpleNamespace(
-                steps_per_execution=1, checkpoint_steps=2, tensorboard=False
+                steps_per_execution=1,
+                checkpoint_steps=2,
+                tensorboard=False,
+                epoch_attack="",
             )
         ),
         folder=_Folder(path),
