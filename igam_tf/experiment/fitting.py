@@ -123,9 +123,10 @@ def _callbacks(run, stage, checkpoint, held_out, epochs):
 
 def _under_attack(experiment, held_out):
     """The callback of `--epoch_attack`, before that of the history."""
-    name = experiment.run.epoch_attack
+    if not (name := experiment.run.epoch_attack):
+        return
     ball = experiment.attack
-    attack = name and attacks.parse(
+    attack = attacks.parse(
         name,
         eps=ball.eps,
         step_size=ball.step_size,
