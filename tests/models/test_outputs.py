@@ -16,9 +16,18 @@ def body(*last):
     return keras.Sequential([*layers, keras.layers.Flatten(), *last])
 
 
-def functional(network, function):
+def functional(network, function, first=lambda x: x):
     images = keras.Input((6, 6, 1))
-    return keras.Model(images, function(network(images)))
+    return keras.Model(images, function(network(first(images))))
+
+
+def augmented(network):
+    """Its layer moves images, unless it is told that this is no training."""
+    moved = keras.layers.RandomTranslation(0.5, 0.5, seed=0)
+    model = functional(network, lambda x: x, moved)
+    # As after a training: the layer's random numbers are not those of a copy.
+    model(IMAGES, training=True)
+    return model
 
 
 def dense(units, activation=None):
@@ -31,11 +40,13 @@ SOFTMAX = {
     "layer": lambda: body(dense(3), keras.layers.Softmax()),
     "operation": lambda: functional(body(dense(3)), keras.ops.softmax),
     "inside": lambda: functional(body(dense(3, "softmax")), lambda x: x),
+    "augmented": lambda: augmented(body(dense(3, "softmax"))),
 }
 SIGMOID = {
     "argument": lambda: body(dense(1, "sigmoid")),
     "activation": lambda: body(dense(1), keras.layers.Activation("sigmoid")),
     "operation": lambda: functional(body(dense(1)), keras.ops.sigmoid),
+    "augmented": lambda: augmented(body(dense(1, "sigmoid"))),
 }
 
 
