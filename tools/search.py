@@ -189,15 +189,7 @@ def checked(job):
 
 def parse(arguments):
     """(arguments, flags for run.py) of a command line."""
-    own, rest = list(arguments), []
-    if "--" in own:
-        index = own.index("--")
-        own, rest = own[:index], own[index + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser, own, rest = seeds.parser_and_parts(__doc__, arguments)
     add = parser.add_argument
     add("--runs", type=pathlib.Path, required=True, help="folder of the run folders")
     add("--json", type=pathlib.Path, required=True, help="written file")

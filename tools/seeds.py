@@ -208,17 +208,23 @@ def _log(job):
     return job.folder / "output.log"
 
 
-def parse(arguments):
-    """(arguments, flags for run.py) of a command line."""
+def parser_and_parts(description, arguments):
+    """A parser, the arguments that are its own, and those after "--", run.py's."""
     own, rest = list(arguments), []
     if "--" in own:
         index = own.index("--")
         own, rest = own[:index], own[index + 1 :]
     parser = argparse.ArgumentParser(
-        description=__doc__,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    return parser, own, rest
+
+
+def parse(arguments):
+    """(arguments, flags for run.py) of a command line."""
+    parser, own, rest = parser_and_parts(__doc__, arguments)
     parser.add_argument("--flagfile", help="recipe, as run.py takes it")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to SEEDS - 1")
     parser.add_argument("--runs", type=pathlib.Path, required=True, help="their folder")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from igam_tf import files
 from igam_tf.attacks.fractions import fraction
 from igam_tf.cli import commands
+from igam_tf.reports.markdown import table_lines
 from igam_tf.reports.names import evaluated_images
 
 FLAG = "--compare"
@@ -87,21 +88,9 @@ def format_comparison(found: dict) -> str:
             "second only", "p", "better"]  # fmt: skip
     lines = [head]
     for name, entry in found["attacks"].items():
-        low, high = (100 * end for end in entry["interval"])
-        lines.append(
-            [
-                name,
-                f"{100 * entry['first']:.1f}",
-                f"{100 * entry['second']:.1f}",
-                f"{100 * entry['difference']:+.1f}",
-                f"{low:+.1f} to {high:+.1f}",
-                str(entry["first_only"]),
-                str(entry["second_only"]),
-                f"{entry['p_value']:.2g}",
-                _VERDICTS[entry["decided"]],
-            ]
-        )
-    rows = _aligned(lines)
+        only = [str(entry["first_only"]), str(entry["second_only"])]
+        lines.append([name, *_percents(entry), *only, *_verdict(entry)])
+    rows = table_lines(lines)
     captions = [
         f"first: {found['first']}; second: {found['second']}",
         f"{found['threat_model']}, eps {fraction(found['eps'])}; "
@@ -124,31 +113,22 @@ def _corruptions(compared):
     lines = [["corruption", "first", "second", "difference", "95 % interval", "p",
               "better"]]  # fmt: skip
     for name, entry in compared.items():
-        low, high = (100 * end for end in entry["interval"])
-        lines.append(
-            [
-                name,
-                f"{100 * entry['first']:.1f}",
-                f"{100 * entry['second']:.1f}",
-                f"{100 * entry['difference']:+.1f}",
-                f"{low:+.1f} to {high:+.1f}",
-                f"{entry['p_value']:.2g}",
-                _VERDICTS[entry["decided"]],
-            ]
-        )
-    return _aligned(lines)
+        lines.append([name, *_percents(entry), *_verdict(entry)])
+    return table_lines(lines)
 
 
-def _aligned(lines):
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
-    return [_line(line, widths) for line in (lines[0], rule, *lines[1:])]
+def _percents(entry):
+    low, high = (100 * end for end in entry["interval"])
+    return [
+        f"{100 * entry['first']:.1f}",
+        f"{100 * entry['second']:.1f}",
+        f"{100 * entry['difference']:+.1f}",
+        f"{low:+.1f} to {high:+.1f}",
+    ]
 
 
-def _line(cells, widths):
-    first, *rest = cells
-    aligned = [first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]
-    return f"| {' | '.join(aligned)} |"
+def _verdict(entry):
+    return [f"{entry['p_value']:.2g}", _VERDICTS[entry["decided"]]]
 
 
 def _find(text):

@@ -23,7 +23,7 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "measure_alignment": "alignment",
         "measured_robustness": "distance",
         "optimality": "best_known",
-        "relative_corruption_error": "corruptions.counting",
+        "relative_corruption_error": "corruptions.relative",
         "robust_curve": "curve",
         "success_rates": "class_pairs",
         "verify": "verified.counting",

@@ -1,9 +1,12 @@
 """The table of a run: one line a model, one column an attack."""
 
+import contextlib
 from collections.abc import Iterator
 
 from igam_tf.attacks.fractions import fraction
+from igam_tf.evaluation.corruptions.relative import relative_corruption_error
 from igam_tf.evaluation.statistic_names import STATISTICS
+from igam_tf.reports.markdown import table_lines
 from igam_tf.reports.names import attack_title, evaluated_images
 from igam_tf.reports.transfer import sentences, transfer
 
@@ -73,15 +76,7 @@ def _table(rows, paper):
         time = row.get("training_seconds")
         duration = _MISSING if time is None else f"{time / seconds:.1f}"
         cells.append([row["label"], *percents, *([duration] if is_timed else [])])
-    return _lines(cells)
-
-
-def _lines(cells):
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    head, *body = [_line(line, widths) for line in cells]
-    rule = [f"{'-' * (width - 1)}:" for width in widths]
-    rule[0] = "-" * widths[0]
-    return [head, _line(rule, widths), *body]
+    return table_lines(cells)
 
 
 def statistics_of(rows: dict[str, dict]) -> list[str]:
@@ -103,13 +98,7 @@ def _statistics(rows, paper, names):
         found, known = row["evaluation"].get("statistics", {}), paper.get(key, {})
         texts = [statistic_text(found.get(n), known.get(n)) for n in names]
         cells.append([row["label"], *texts])
-    return _lines(cells)
-
-
-def _line(cells, widths):
-    first, *rest = (cell.replace("|", "\\|") for cell in cells)
-    aligned = [first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]
-    return f"| {' | '.join(aligned)} |"
+    return table_lines(cells)
 
 
 def _percent(entry, published):
@@ -187,8 +176,11 @@ def beside_lines(rows: dict[str, dict]) -> Iterator[str]:
         return
     errors = []
     for name, corruptions in found.items():
-        error = _relative_error(corruptions, base)
-        if name != "standard" and error is not None:
+        if name == "standard":
+            continue
+        # None of others than Standard's, or where Standard makes no error.
+        with contextlib.suppress(ValueError):
+            error = relative_corruption_error(corruptions, base)
             errors.append(f"{rows[name]['label']} {100 * error:.1f}")
     if errors:
         yield f"mCE in percent of the errors of Standard: {', '.join(errors)}."
@@ -206,21 +198,6 @@ def _corruptions(found):
         f"mean of {len(found['kinds'])} kinds at {told}, {found['num_examples']} "
         f"images of each; {found['source']}{without}."
     )
-
-
-def _relative_error(found, base):
-    """mCE as `igam_tf.evaluation.relative_corruption_error` has it, or None."""
-    if found["severities"] != base["severities"] or set(found["kinds"]) != set(
-        base["kinds"]
-    ):
-        return None
-    errors = [
-        (1 - entry["accuracy"], 1 - base["kinds"][kind]["accuracy"])
-        for kind, entry in found["kinds"].items()
-    ]
-    if any(error <= 0 for _, error in errors):
-        return None
-    return sum(error / other for error, other in errors) / len(errors)
 
 
 def panel_lines(rows: dict[str, dict]) -> Iterator[str]:

@@ -16,6 +16,6 @@ __all__, __getattr__, __dir__ = lazy.exports(
         "compare_corruptions": "comparison",
         "corrupted": "making",
         "evaluate_corruptions": "counting",
-        "relative_corruption_error": "counting",
+        "relative_corruption_error": "relative",
     },
 )
