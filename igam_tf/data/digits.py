@@ -21,13 +21,16 @@ def read(
     download: bool,
     progress: bool,
 ) -> task.Task:
-    """Reads the 1,797 8x8 digits: `digits` (ten classes) or `digits_parity` (two).
+    """Reads the 1,797 8x8 digits, as one of three tasks.
 
-    Both names share one 70/30 split, stratified by digit, that never changes: a model
-    of one task has not seen the test images of the other.
+    `digits` has ten classes, `digits_parity` two: even (0) and odd (1). `digits_0_to_7`
+    has the images of eight digits only, 1,009 to train on and 434 to test on.
+
+    All share one 70/30 split, stratified by digit, that never changes: a model of one
+    task has not seen the test images of another.
 
     Args:
-        info: `DatasetInfo`; one with two classes gets labels 0 (even) and 1 (odd).
+        info: `DatasetInfo` of one of the three.
         data_dir: not used, the images come with scikit-learn.
         train_examples: the first so many training images; None for all.
         test_examples: the first so many test images; None for all.
@@ -55,6 +58,7 @@ def read(
     )
     if info.num_classes == 2:
         labels = labels % 2
+    train, test = (part[labels[part] < info.num_classes] for part in (train, test))
 
     def cut(indices, examples):
         return task.Split(images[indices[:examples]], labels[indices[:examples]])

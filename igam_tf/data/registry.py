@@ -227,8 +227,12 @@ register(
     DatasetInfo("points_on_a_line", 2, (1, 2, 1), train_examples=6000),
     "igam_tf.data.points_on_a_line:read",
 )
-for _name, _classes in (("digits", 10), ("digits_parity", 2)):
+for _name, _classes, _train_examples in (
+    ("digits", 10, 1257),
+    ("digits_parity", 2, 1257),
+    ("digits_0_to_7", 8, 1009),
+):
     register(
-        DatasetInfo(_name, _classes, (8, 8, 1), train_examples=1257),
+        DatasetInfo(_name, _classes, (8, 8, 1), train_examples=_train_examples),
         "igam_tf.data.digits:read",
     )

@@ -269,6 +269,11 @@ def test_digits_are_one_fixed_stratified_split(no_network):
     assert sorted(i.tobytes() for i in everything.astype("float64")) == sorted(
         i.tobytes() for i in original
     )
+    eight = data.read("digits_0_to_7")
+    assert (eight.num_classes, eight.train_total, eight.test_total) == (8, 1009, 434)
+    for part, whole in ((eight.train, digits.train), (eight.test, digits.test)):
+        np.testing.assert_array_equal(part.images, whole.images[whole.labels < 8])
+        np.testing.assert_array_equal(part.labels, whole.labels[whole.labels < 8])
     # The split must never change: runs of different days are compared.
     assert digits.test.labels[:12].tolist() == [1, 4, 5, 6, 9, 1, 2, 2, 2, 0, 7, 5]
     cut = data.read("digits_parity", train_examples=100, test_examples=9)

@@ -68,6 +68,7 @@ def test_known_data_sets():
         "tiny_imagenet": (200, (64, 64, 3)),
         "digits": (10, (8, 8, 1)),
         "digits_parity": (2, (8, 8, 1)),
+        "digits_0_to_7": (8, (8, 8, 1)),
         "points_on_a_line": (2, (1, 2, 1)),
     }
     for name in ("cifar10", "cifar100", "tiny_imagenet"):
