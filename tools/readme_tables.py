@@ -18,7 +18,8 @@ counts:
 
     <!-- generated from results/NAME.json, in short -->
 
-`results/panel_false_alarms.json` becomes the table of `tools.panel_table`. All
+`results/panel_false_alarms.json` becomes the table of `tools.panel_table`, and
+`optimality.json` and `verified_digits.json` those of files of these names here. All
 tables of a size give the paper's claims (`tools.claims`):
 
     <!-- generated from results/*_small.json -->
@@ -34,7 +35,13 @@ import textwrap
 
 from igam_tf.reports.names import evaluated_images
 from igam_tf.reports.table import attack_title, format_table
-from tools import claims, panel_table, seeds_summary
+from tools import (
+    claims,
+    optimality_table,
+    panel_table,
+    seeds_summary,
+    verified_table,
+)
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 FILES = [
@@ -42,7 +49,12 @@ FILES = [
     REPOSITORY / "results" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
-PANEL = "results/panel_false_alarms.json"
+#: Files of a form of their own -> what makes Markdown of one.
+OWN_FORMS = {
+    "results/panel_false_alarms.json": panel_table.table,
+    "results/optimality.json": optimality_table.table,
+    "results/verified_digits.json": verified_table.table,
+}
 WIDTH = 88
 IN_SHORT = ", in short"
 #: What accuracies are of, the threat model, and which columns saw fewer images.
@@ -103,8 +115,8 @@ def block_text(files, root=REPOSITORY):
     if "*" in files:
         size = re.fullmatch(r"results/\*_(\w+)\.json", files)[1]
         return f"\n{claims.markdown(size)}\n"
-    if files == PANEL:
-        made = panel_table.table(json.loads((root / files).read_text()))
+    if files in OWN_FORMS:
+        made = OWN_FORMS[files](json.loads((root / files).read_text()))
         return "\n".join(["", *map(_wrapped, made.splitlines()), "", ""])
     names = [name.strip() for name in files.removesuffix(IN_SHORT).split(" + ")]
     contents = [_read(root / name) for name in names]

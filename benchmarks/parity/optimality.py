@@ -1,14 +1,19 @@
 """Attacks against the best known point of each image: AttackBench's optimality.
 
-    python -m benchmarks.parity.optimality --case=NAME,model.keras,images.npz
+    python -m benchmarks.parity.optimality --case=digits_parity_igam,digits_parity
+    python -m benchmarks.parity.optimality --data_dir=DIR \\
+      --case=teachers/mnist_cnn_madry_eps03.keras,mnist --norms linf l2
 
-Each attack looks for the smallest perturbation of the same images; the best of all of
-them is what each is held against. The images are those of `autoattack_models.py`. PGD
-and the parts of AutoAttack know an eps: PGD is bisected (Linf and L2 only). Results are
-added to the JSON file, a case that is there already is replaced.
+Each attack looks for the smallest perturbation of the same images, the first ones of
+the test set; the best of all of them is what each is held against. FMN, DDN and FAB
+look for it themselves. APGD and PGD know an eps, which is searched image by image.
+MODEL is a name of `igam-tf zoo` or a file. What is measured is added to the JSON file
+attack by attack: killed, the same command goes on where it was. `python -m
+tools.readme_tables` makes the tables of docs/evaluation.md of it.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import time
@@ -17,14 +22,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+import igam_tf
 from benchmarks.parity.autoattack_reference import save
+from benchmarks.processor import processor
 from igam_tf import attacks, evaluation
+from tools import optimality_table
 
 NORMS = ("linf", "l2", "l1")
 # Only the random starts of FAB, of which the first run has none, would need it.
 _ANY_EPS = 0.1
 BISECTIONS, PGD_STEPS = 12, 20
+# Of the eps that APGD is run at: equal ratios, the smallest 1/4096 of the largest.
+OCTAVES, HALVINGS = 12, 12
 
 
 def searches(norm):
@@ -41,74 +52,147 @@ def searches(norm):
     return found
 
 
-def measure(model, images, labels, norm):
-    """Dict from attack to distances (n,), passes of an image, and seconds."""
-    found = {}
-    for name, attack in searches(norm).items():
-        start = time.perf_counter()
-        _, distances = attack.nearest(model, images, labels)
-        passes = attack.for_classes(model.output_shape[-1]).image_passes()
-        found[name] = distances, list(passes), time.perf_counter() - start
-        print(f"{norm} {name}: {found[name][2]:.0f} s", flush=True)
+def measurements(norm):
+    """Dict from an attack's name to a function of a model, images and labels.
+
+    Each returns distances (n,), and the passes of an image that is right when clean:
+    forward, backward.
+    """
+
+    def by_itself(attack):
+        def measure(model, images, labels):
+            _, distances = attack.nearest(model, images, labels)
+            return distances, attack.for_classes(model.output_shape[-1]).image_passes()
+
+        return measure
+
+    def at_each_eps(**settings):
+        def measure(model, images, labels):
+            def attack(eps, images, labels):
+                part = attacks.APGD(eps=eps, norm=norm, **settings)
+                ensemble = igam_tf.AutoAttack(eps=eps, norm=norm, version=(part,))
+                outcome = ensemble.outcome(model, images, labels)
+                counts = outcome.forward_passes, outcome.backward_passes
+                passes = [count[part.name] for count in counts]
+                return outcome.adversarial, ~outcome.robust[part.name], passes
+
+            wrong = model.predict(images, verbose=0).argmax(axis=1) != labels
+            return nearest_eps(attack, images, labels, wrong, norm)
+
+        return measure
+
+    found = {name: by_itself(attack) for name, attack in searches(norm).items()}
+    found["APGD-CE, each eps"] = at_each_eps()
+    found["APGD-T, each eps"] = at_each_eps(loss="dlr_targeted")
     if norm != "l1":
-        start = time.perf_counter()
-        distances = evaluation.measured_robustness(
-            model,
-            images,
-            labels,
-            norm=norm,
-            num_steps=PGD_STEPS,
-            num_bisections=BISECTIONS,
-        )
-        passes = [BISECTIONS * (PGD_STEPS + 1), BISECTIONS * PGD_STEPS]
-        seconds = time.perf_counter() - start
-        found[f"PGD-{PGD_STEPS}, bisected"] = distances, passes, seconds
+        found[f"PGD-{PGD_STEPS}, each eps"] = lambda model, images, labels: (
+            evaluation.measured_robustness(
+                model, images, labels,
+                norm=norm, num_steps=PGD_STEPS, num_bisections=BISECTIONS,
+            ),
+            (BISECTIONS * (PGD_STEPS + 1), BISECTIONS * PGD_STEPS),
+        )  # fmt: skip
     return found
 
 
-def compared(found):
-    """Rows of a table, the best attack first, and the median of the best distances."""
-    best = evaluation.best_distances({name: part[0] for name, part in found.items()})
-    rows = [
-        {
-            "attack": name,
-            "optimality": round(evaluation.optimality(distances, best), 4),
-            "median_distance": _median(distances),
-            "num_best": int((distances[best > 0] <= 1.001 * best[best > 0]).sum()),
-            "num_found": int(np.isfinite(distances[best > 0]).sum()),
-            "passes_an_image": passes,
+def nearest_eps(attack, images, labels, wrong, norm):
+    """Distances at which an attack that knows its eps succeeds, by halving.
+
+    The eps of all images are of one series of equal ratios, so that images which have
+    come to the same one are attacked as one batch.
+
+    Args:
+        attack: takes eps, images (m, ...) and labels (m,), and returns adversarial
+            images, bool (m,), which of them mislead, and the passes of all of them,
+            forward and backward.
+        images: float32 array (n, height, width, channels) in [0, 1].
+        labels: integers (n,).
+        wrong: bool (n,), misclassified as they are.
+        norm: of the distances.
+
+    Returns:
+        Float array (n,): 0 where `wrong`, infinity where nothing was found; and the
+        mean passes of the other images, forward and backward.
+    """
+    largest = length(np.ones_like(images[:1]), norm)[0]
+    exponents = OCTAVES * (np.arange(2**HALVINGS + 1) / 2**HALVINGS - 1)
+    series = largest * 2.0**exponents
+    # Places in the series: of the last eps that failed, and of the first that did not.
+    failed = np.zeros(len(images), int)
+    reached = np.full(len(images), 2**HALVINGS)
+    distances = np.where(wrong, 0.0, np.inf)
+    passes = np.zeros(2)
+    while (searched := ~wrong & (reached - failed > 1)).any():
+        middle = (failed + reached) // 2
+        for place in np.unique(middle[searched]):
+            rows = np.flatnonzero(searched & (middle == place))
+            found, misled, cost = attack(series[place], images[rows], labels[rows])
+            passes += cost
+            sizes = np.where(misled, length(found - images[rows], norm), np.inf)
+            distances[rows] = np.minimum(distances[rows], sizes)
+            failed[rows[~misled]] = place
+            reached[rows[misled]] = place
+    return distances, (passes / max(1, (~wrong).sum())).round().astype(int)
+
+
+def length(differences, norm):
+    """Norms (n,) of differences of images."""
+    flat = np.abs(differences.reshape(len(differences), -1).astype(np.float64))
+    order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
+    return np.linalg.norm(flat, ord=order, axis=1)
+
+
+def load(case, data_dir, num_images):
+    """Name, model, images and labels of MODEL,DATASET."""
+    model, dataset = case.split(",")
+    if model in igam_tf.zoo.list():
+        name, model = model, igam_tf.zoo.load(model)
+    else:
+        name = pathlib.Path(model).stem
+        model = keras.saving.load_model(model, compile=False)
+    test = igam_tf.data.read(
+        dataset, data_dir, train_examples=1, test_examples=num_images, download=False
+    ).test
+    batches = igam_tf.data.evaluation_batches(test, num_images)
+    images, labels = next(iter(batches.as_numpy_iterator()))
+    return name, model, images, labels
+
+
+def run_case(case, norm, args):
+    """Measures what the file does not have yet, prints and saves it."""
+    name, model, images, labels = load(case, args.data_dir, args.num_images)
+    key = f"{name}_{norm}"
+    entry = {
+        "network": name,
+        "dataset": case.split(",")[1],
+        "norm": norm,
+        "num_images": len(images),
+        "num_classes": model.output_shape[-1],
+        "num_parameters": model.count_params(),
+        "processor": processor(),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "attacks": {},
+    }
+    before = json.loads(args.out.read_text()) if args.out.exists() else {}
+    if before.get(key, {}).get("num_images") == len(images):
+        entry["attacks"] = before[key]["attacks"]
+    for attack, measure in measurements(norm).items():
+        if attack in entry["attacks"]:
+            continue
+        start = time.perf_counter()
+        distances, passes = measure(model, images, labels)
+        seconds = time.perf_counter() - start
+        entry["attacks"][attack] = {
+            # No infinity in JSON.
+            "distances": [
+                float(f"{d:.6g}") if np.isfinite(d) else None for d in distances
+            ],
+            "passes_an_image": [int(count) for count in passes],
             "seconds": round(seconds, 1),
         }
-        for name, (distances, passes, seconds) in found.items()
-    ]
-    rows.sort(key=lambda row: -row["optimality"])
-    return {
-        "num_correct": int((best > 0).sum()),
-        "median_of_best": _median(best),
-        "rows": rows,
-    }
-
-
-def _median(distances):
-    median = float(np.median(distances[distances > 0]))
-    return round(median, 5) if np.isfinite(median) else None
-
-
-def table(name, norm, result):
-    """One case as Markdown."""
-    lines = [
-        f"{name}, {norm}, {result['num_correct']} images that are right when clean; "
-        f"median of the best distances {result['median_of_best']}",
-        "",
-        "| attack | optimality | median distance | best or within 0.1 % | passes |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {row['attack']} | {row['optimality']:.3f} | {row['median_distance']} "
-        f"| {row['num_best']} | {' + '.join(map(str, row['passes_an_image']))} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+        save(args.out, key, entry)
+        print(f"{key} {attack}: {seconds:.0f} s", flush=True)
+    print(f"\n{optimality_table.of_one(entry)}\n", flush=True)
 
 
 def main():
@@ -116,23 +200,24 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--case", action="append", required=True, metavar="NAME,MODEL,IMAGES",
+        "--case", action="append", required=True, metavar="MODEL,DATASET",
         help="may be given several times",
     )  # fmt: skip
-    parser.add_argument("--norms", nargs="+", choices=NORMS, default=NORMS)
-    parser.add_argument("--num_images", type=int, default=100)
-    parser.add_argument("--out", default="results/optimality.json")
+    parser.add_argument(
+        "--data_dir", help="folder of prepared data; TFDS' own if left out"
+    )
+    parser.add_argument("--norms", nargs="+", choices=NORMS, default=NORMS[:2])
+    parser.add_argument("--num_images", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=pathlib.Path("results/optimality.json")
+    )
     args = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     for case in args.case:
-        name, model_path, data_path = case.split(",")
-        model = keras.saving.load_model(model_path, compile=False)
-        data = np.load(data_path)
-        images, labels = (data[key][: args.num_images] for key in ("images", "labels"))
         for norm in args.norms:
-            result = compared(measure(model, images, labels, norm))
-            print(f"\n{table(name, norm, result)}\n", flush=True)
-            entry = {"network": name, "norm": norm, "num_images": len(images), **result}
-            save(pathlib.Path(args.out), f"{name}_{norm}", entry)
+            run_case(case, norm, args)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,24 @@ from igam_tf.models.freezing import leaves
 CYCLE = 5
 WEIGHT_DECAY = 2e-4
 LEARNING_RATE, MOMENTUM = 1e-3, 0.9
-IMAGE_SHAPE = (32, 32, 3)
+
+
+def image_shape(args):
+    """Shape of an image: 32 x 32 x 3 unless the arguments have another side."""
+    side = getattr(args, "side", 32)
+    return (side, side, 3)
 
 
 def network(args):
-    return models.wide_resnet(depth=args.depth, width=args.width)
+    return models.wide_resnet(
+        depth=args.depth, width=args.width, image_shape=image_shape(args)
+    )
 
 
 def random_batch(args, seed=0):
     """Images and labels as NumPy arrays."""
     rng = np.random.default_rng(seed)
-    images = rng.random((args.batch_size, *IMAGE_SHAPE)).astype("float32")
+    images = rng.random((args.batch_size, *image_shape(args))).astype("float32")
     return images, rng.integers(0, 10, args.batch_size).astype("int32")
 
 
@@ -47,11 +54,11 @@ def pgd(args, *, num_steps=7, **kwargs):
 
 def igam(args, **kwargs):
     """IGAM with a teacher of the student's size, matching from the first step."""
-    teacher = training.with_new_logits(
-        network(args), num_classes=10, image_shape=IMAGE_SHAPE
-    )
+    shape = image_shape(args)
+    teacher = training.with_new_logits(network(args), num_classes=10, image_shape=shape)
+    discriminator = models.discriminator(gradient_shape=shape)
     settings = {"weight_decay": WEIGHT_DECAY, "discriminator_every": CYCLE, **kwargs}
-    return training.IGAM(network(args), teacher, models.discriminator(), **settings)
+    return training.IGAM(network(args), teacher, discriminator, **settings)
 
 
 def gradient_norm(args, **kwargs):

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 
+from benchmarks.processor import processor
 from tools.tables import print_table
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -106,7 +107,8 @@ def print_setting(args, **more):
     values = {**{k: v for k, v in vars(args).items() if v is not None}, **more}
     text = ", ".join(f"{k}={v}" for k, v in values.items())
     load = os.getloadavg()[0]
-    print(f"{text}; {os.cpu_count()} cores, load {load:.1f} at the start\n", flush=True)
+    machine = f"{processor()}, {os.cpu_count()} cores"
+    print(f"{text}; {machine}, load {load:.1f} at the start\n", flush=True)
 
 
 def parser(description, *, depth=14, width=4, batch_size=32, rounds=5):

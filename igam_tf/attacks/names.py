@@ -32,11 +32,13 @@ class Form:
         place: file of this folder, and name in it of the class or function that makes
             the attack, as in "square.Square"; empty for clean images.
         settings: further arguments.
+        norms: those that the attack knows.
     """
 
     text: str
     place: str
     settings: dict[str, object] = dataclasses.field(default_factory=dict)
+    norms: tuple[str, ...] = tuple(radii.NORMS)
 
     @functools.cached_property
     def pattern(self) -> re.Pattern:
@@ -83,9 +85,9 @@ _ATTACKS = [
     Form("fab", "fab.FAB", {"num_targets": 0}),
     Form("fab-t", "fab.FAB"),
     Form("square[{num_queries}]", "square.Square"),
-    Form("spsa", "spsa.SPSA"),
+    Form("spsa", "spsa.SPSA", norms=("linf", "l2")),
     Form("fmn[{num_steps}]", "fmn.FMN"),
-    Form("ddn[{num_steps}]", "ddn.DDN"),
+    Form("ddn[{num_steps}]", "ddn.DDN", norms=("l2",)),
 ]
 
 EXPECTED = (
@@ -117,9 +119,23 @@ def match(name: str) -> tuple[Form, dict[str, int]]:
     raise ValueError(f"attack {name!r}: expected {EXPECTED}.")
 
 
-def check(name: str) -> None:
-    """Raises ValueError unless `name` is an attack's name, with numbers in range."""
-    for argument, value in match(name)[1].items():
+def check(name: str, norm: str | None = None) -> None:
+    """Raises ValueError unless `name` is an attack's name, with numbers in range.
+
+    Args:
+        name: see `EXPECTED`.
+        norm: "linf", "l2" or "l1", of the evaluation; the attack must know it, or that
+            in its name. None looks at the name alone.
+    """
+    form, numbers = match(name)
+    norm = radii.split(name)[1] or norm
+    if norm is not None and norm not in form.norms:
+        known = " and ".join(radii.NORMS[one] for one in form.norms)
+        raise ValueError(
+            f"attack {name!r} in {radii.NORMS[norm]}: expected a norm that it knows "
+            f"({known}), or another attack."
+        )
+    for argument, value in numbers.items():
         if value < 1:
             raise ValueError(
                 f"attack {name!r}: {argument} is {value}, expected at least 1."

@@ -18,7 +18,7 @@ import tensorflow as tf
 from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.engine.batching import Numbers, Tensors
 from igam_tf.attacks.engine.cost import Passes
-from igam_tf.attacks.engine.runner import AttackRunner
+from igam_tf.attacks.engine.runner import AttackRunner, Outcome
 
 
 class Run(NamedTuple):
@@ -157,6 +157,21 @@ class StepwiseAttack(Attack):
         With `training=True` the images are one batch to the end, because the result of
         each depends on its neighbours: nothing is dropped.
         """
+        outcome = self.outcome(
+            model, images, labels, training=training, first_index=first_index
+        )
+        return outcome.adversarial
+
+    def outcome(
+        self,
+        model: keras.Model,
+        images: np.ndarray | tf.Tensor,
+        labels: np.ndarray | tf.Tensor,
+        *,
+        training: bool = False,
+        first_index: int = 0,
+    ) -> Outcome:
+        """As the call, with what it cost: an `igam_tf.attacks.autoattack.Outcome`."""
         runner = AttackRunner(
             model,
             {self.name: self},
@@ -165,4 +180,4 @@ class StepwiseAttack(Attack):
             training=training,
             first_index=first_index,
         )
-        return runner.run().adversarial
+        return runner.run()

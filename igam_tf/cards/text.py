@@ -37,7 +37,7 @@ results = igam_tf.evaluate(
     norm="{norm}",
     batch_size={batch_size},
     batch_norm="{batch_norm}",
-    seed={seed},
+    seed={seed},{panel}
 )
 for name, found in results["attacks"].items():
     on_card = card["results"]["attacks"][name]
@@ -176,6 +176,8 @@ def _attack(card, file):
         norm=found["threat_model"].lower(),
         batch_norm=found["batch_norm"],
         seed=found["seed"],
+        # In L1 there is none, and `evaluate` refuses one.
+        panel="\n    panel=False," if found["threat_model"] == "L1" else "",
     )
 
 

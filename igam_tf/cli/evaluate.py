@@ -84,27 +84,26 @@ def _add_attack_arguments(add):
         metavar="LIST",
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
         "N restarts, pgdK-t towards every class, autoattack, autoattack-plus, "
-        "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, spsa, fmn, "
-        "ddn (default: clean,fgsm,pgd20)")  # fmt: skip
+        "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square or squareN of "
+        "N queries, spsa, fmn or fmnK, ddn or ddnK (L2 only); any of these with a "
+        "radius of its own: pgd20@4/255, autoattack@l2:0.5 (default: "
+        "clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=argument_types.fraction,
-        help="radius of the ball (default: 8/255)")  # fmt: skip
-    add(
-        "--step_size",
-        type=argument_types.fraction,
-        help="step of PGD (default: eps / 4 for Linf)",
-    )
+        help="radius of the ball in the norm, of images in [0, 1] (default: 8/255, "
+        "which is one of Linf: in L2 0.5 is usual for CIFAR-10, in L1 12)")  # fmt: skip
+    add("--step_size", type=argument_types.fraction,
+        help="step of PGD (default: eps / 4 in linf, 2.5 eps / steps in l2 and "
+        "l1)")  # fmt: skip
     add("--norm", default="linf", choices=("linf", "l2", "l1"),
         help="l1: all but spsa and ddn, with --nopanel (default: linf)")  # fmt: skip
-    add("--batch_size", default=128, type=argument_types.count, metavar="N")
-    add(
-        "--max_examples",
-        type=argument_types.count,
-        metavar="N",
-        help="test images; all if left out",
-    )
+    add("--batch_size", default=128, type=argument_types.count, metavar="N",
+        help="images at once (default: 128)")  # fmt: skip
+    add("--max_examples", type=argument_types.count, metavar="N",
+        help="the first N test images (default: all)")  # fmt: skip
     add("--batch_norm", default="inference", choices=("inference", "batch"),
         help="batch: statistics of each batch (default: inference)")  # fmt: skip
-    add("--seed", default=0, type=int)
+    add("--seed", default=0, type=int,
+        help="of random starts, and of corruptions made here (default: 0)")  # fmt: skip
     add("--corruptions", type=argument_types.names_list, metavar="LIST",
         help="common corruptions to evaluate on as well: all, names separated by "
         "commas (gaussian_noise, fog ...; made of the test images), or the folder of "
@@ -235,6 +234,11 @@ def _check_radii(options):
 
     with_step = {} if options.step_size is None else {"step_size": options.step_size}
     checks.radius("--eps", options.eps, options.norm)
+    if options.norm != "linf" and options.eps == argument_types.fraction("8/255"):
+        print(
+            f"Warning: --norm={options.norm} with --eps=8/255, a radius of Linf: next "
+            "to nothing moves in that ball; pass --eps, such as 0.5 in L2 or 12 in L1."
+        )
     for name, step in with_step.items():
         checks.step(f"--{name}", step, options.norm, options.eps)
     checks.seed(options.seed)

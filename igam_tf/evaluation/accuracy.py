@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -17,17 +18,20 @@ from igam_tf.evaluation.batches import (
     fingerprints,
     num_images,
 )
+from igam_tf.evaluation.corruptions import cost
 from igam_tf.evaluation.corruptions.counting import evaluate_corruptions
 from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import Counter
 from igam_tf.evaluation.masking import look
-from igam_tf.evaluation.progress import Progress, tell
+from igam_tf.evaluation.progress import Progress, corruptions_sentence, tell
 from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.verified.counting import contradictions, verify
 
 # Images given to AutoAttack at once: of 128, few would be left at the end.
 PORTION = 1024
+# Images that are corrupted to see how long it takes.
+_FEW = 8
 
 
 def evaluate(
@@ -66,7 +70,7 @@ def evaluate(
         eps: radius of the ball of allowed perturbations, a fraction such as 8/255.
         step_size: length of a step of PGD, or None for the default of
             `igam_tf.attacks.pgd`.
-        norm: "linf" or "l2"; "l1" for FGSM, PGD and FMN, without the panel.
+        norm: "linf", "l2", or "l1", in which there is no panel, SPSA or DDN.
         batch_size: number of images attacked at once.
         batch_norm: "inference", or "batch" to attack and classify in training mode
             with the statistics of each batch, as the paper's authors did (batches of
@@ -139,6 +143,7 @@ def evaluate(
         found, known = _panel(request, kept) if request.panel else (None, ())
         if progress:
             tell(ranges, found)
+            _tell_corruptions(request)
         bar = Progress(num_images(data, max_examples), list(request.attacks), progress)
         counter = _counter(request, known, checkpoint_dir, bar)
         _count(counter, request, kept, bar)
@@ -176,6 +181,26 @@ def _panel(request, kept):
         kept.panel = {"found": found, "broken": misclassified, "images": images}
         kept.save()
     return kept.panel["found"], kept.panel["broken"]
+
+
+def _tell_corruptions(request):
+    """Says what corruptions will take, where that is long: they come last."""
+    asked, data = request.corruptions, request.data
+    if asked is None:
+        return
+    total = num_images(data, request.max_examples)
+    if asked.folder is not None:
+        total = request.max_examples or sys.maxsize
+    if not total:
+        # Nobody knows, or there is nothing: evaluating says so.
+        return
+    images, _ = next(iter(batches(data, request.batch_size, max_examples=_FEW)))
+    seconds = cost.seconds_an_image(
+        request.model, asked, images, batch_size=request.batch_size
+    )
+    sentence = corruptions_sentence(seconds, cost.num_corrupted(asked, total), asked)
+    if sentence:
+        print(sentence, flush=True)
 
 
 def _corruptions(request, kept, progress):

@@ -17,6 +17,7 @@ from igam_tf.attacks import (
 )
 from igam_tf.attacks.classifier import num_classes, takes_any_batch
 from igam_tf.attacks.engine.batching import padded, parts
+from igam_tf.attacks.stepwise import StepwiseAttack
 from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import by_batch, fingerprints, finite_logits
 from igam_tf.evaluation.class_pairs import added, class_pairs
@@ -170,14 +171,14 @@ class Counter:
             self._keep_details(name, outcome)
             return outcome.adversarial
 
-        def call(start, images, labels):
-            return attack(
-                self.model,
-                images,
-                labels,
-                training=self.training,
-                first_index=self.num_examples + start,
-            )
+        def call(start, *some):
+            place = {"first_index": self.num_examples + start}
+            if not isinstance(attack, StepwiseAttack):
+                return attack(self.model, *some, training=self.training, **place)
+            outcome = attack.outcome(self.model, *some, training=self.training, **place)
+            counts = outcome.forward_passes, outcome.backward_passes
+            self._add_passes(name, *(sum(count.values()) for count in counts))
+            return outcome.adversarial
 
         return self._by_batch(call, images, labels)
 
@@ -225,13 +226,13 @@ class Counter:
         self._distances[name].append(distances)
         forward, backward = attack.image_passes()
         attacked = int((distances > 0).sum())
-        kept = self._details.setdefault(name, {})
-        for kind, count in (
-            ("forward_passes", len(images) + attacked * forward),
-            ("backward_passes", attacked * backward),
-        ):
-            kept[kind] = kept.get(kind, 0) + count
+        self._add_passes(name, len(images) + attacked * forward, attacked * backward)
         return distances > np.float32(attack.eps)
+
+    def _add_passes(self, name, forward, backward):
+        kept = self._details.setdefault(name, {})
+        for kind, count in (("forward_passes", forward), ("backward_passes", backward)):
+            kept[kind] = kept.get(kind, 0) + count
 
     def _curve(self, name):
         if name not in self._distances:

@@ -5,6 +5,7 @@ import sys
 import keras
 
 from igam_tf.attacks import autoattack
+from igam_tf.evaluation.corruptions.names import Corruptions
 
 # Within a portion: images that are robust so far, minutes until it is done.
 _PART = ("robust", "minutes")
@@ -97,6 +98,28 @@ class Estimate:
             f"{fewer} (--max_examples={fewer}; --eval_examples={fewer} of `run`): "
             f"{_duration(an_image * fewer)}."
         )
+
+
+def corruptions_sentence(
+    seconds_an_image: float, num_images: int, asked: Corruptions
+) -> str:
+    """What an evaluation on corruptions will take; "" for less than some minutes.
+
+    Args:
+        seconds_an_image: of one image in all its corrupted forms.
+        num_images: number of images.
+        asked: the corruptions.
+    """
+    seconds = seconds_an_image * num_images
+    if seconds < 60 * _WORTH_SAYING:
+        return ""
+    fewer = min(_MANY, max(1, num_images // 10))
+    return (
+        f"Common corruptions: about {_duration(seconds)} on this machine, after the "
+        f"attacks, for {len(asked.chosen)} corruptions at {len(asked.severities)} "
+        f"severities of {num_images:,} images; for {fewer:,} (--max_examples={fewer}; "
+        f"--eval_examples={fewer} of `run`): {_duration(seconds_an_image * fewer)}."
+    )
 
 
 def _duration(seconds):

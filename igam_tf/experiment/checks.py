@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
 
 _ROLES = ("source", "target")
-# Norms in which rows can be evaluated with all attacks.
-_NORMS = ("linf", "l2")
+# A step of PGD in L1 that is shorter than this share of the radius leads nowhere.
+_LEAST_STEP_L1 = 1 / 100
 
 
 def check(experiment: Experiment) -> None:
@@ -47,6 +47,7 @@ def check(experiment: Experiment) -> None:
     controls.check(experiment.table.controls)
     check_radii(experiment)
     check_steps(experiment)
+    check_l1(experiment)
     check_attacks(experiment)
     experiment.evaluation.asked_corruptions()
     check_discriminator(experiment)
@@ -122,11 +123,12 @@ def check_radii(experiment: Experiment) -> None:
             "levels are 8/255."
         )
     target = experiment.data.info("target")
-    longest = math.prod(target.image_shape) ** 0.5
+    longest = _longest(experiment, "l1" if norm == "l1" else "l2")
     if eps > longest:
         raise ValueError(
-            f"--eps={eps}: expected at most {longest:.4g}, the L2 distance of black "
-            f"and white images of {target.name}; for grey levels divide by 255."
+            f"--eps={eps}: expected at most {longest:.4g}, the "
+            f"{'L1' if norm == 'l1' else 'L2'} distance of black and white images of "
+            f"{target.name}; for grey levels divide by 255."
         )
 
 
@@ -148,32 +150,58 @@ def check_steps(experiment: Experiment) -> None:
             )
 
 
+def check_l1(experiment: Experiment) -> None:
+    """In L1 there is no panel, and no step that was meant for Linf."""
+    ball, count = experiment.attack, experiment.evaluation.panel_examples
+    if ball.norm != "l1":
+        return
+    if count:
+        raise ValueError(
+            f"--norm=l1 with --panel_examples={count}: expected --panel_examples=0, "
+            "because the attacks of the masking panel are of Linf and L2."
+        )
+    if ball.step_size < _LEAST_STEP_L1 * ball.eps:
+        raise ValueError(
+            f"--norm=l1 with --eps={fraction(ball.eps)} and --step_size="
+            f"{fraction(ball.step_size)}: 100 steps of PGD would not reach the ball's "
+            f"rim; expected a longer step, such as --step_size={ball.eps / 8:.3g}, an "
+            "eighth of the radius."
+        )
+
+
 def check_attacks(experiment: Experiment) -> None:
-    """Attacks have names that are known, and suit the mode of the evaluation."""
+    """Attacks have names that are known, and suit norm and mode of the evaluation."""
     for attack in experiment.evaluation.attacks:
-        try:
-            names.check(attack)
-        except ValueError as error:
-            raise ValueError(f"--attacks: {error}") from None
-        _check_own_radius(experiment, attack)
+        _check_attack(experiment, attack, "--attacks")
         if experiment.evaluation.batch_norm == "batch" and attack.startswith(
-            "autoattack"
+            ("autoattack", "fmn", "ddn")
         ):
             raise ValueError(
                 f"--batch_norm=batch with --attacks={attack}: expected "
-                "--batch_norm=inference, because AutoAttack's parts run on the images "
-                "that are still robust, and with batch statistics each result depends "
-                "on the others; for the authors' mode take pgdK, or the parts one at a "
-                "time (apgd-ce, square)."
+                "--batch_norm=inference, because this attack drops images or comes "
+                "back to them one by one, and with batch statistics each result "
+                "depends on the others; for the authors' mode take pgdK, or the parts "
+                "of AutoAttack one at a time (apgd-ce, square)."
             )
 
     _check_statistics(experiment)
     if experiment.run.epoch_attack:
-        try:
-            names.check(experiment.run.epoch_attack)
-        except ValueError as error:
-            raise ValueError(f"--epoch_attack: {error}") from None
-        _check_own_radius(experiment, experiment.run.epoch_attack)
+        _check_attack(experiment, experiment.run.epoch_attack, "--epoch_attack")
+
+
+def _check_attack(experiment, attack, flag):
+    """A name, with a norm and a radius that fit it and the target's images."""
+    try:
+        names.check(attack, experiment.attack.norm)
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from None
+    _, norm, eps = radii.split(attack)
+    norm = norm or experiment.attack.norm
+    if eps is not None and eps > (longest := _longest(experiment, norm)):
+        raise ValueError(
+            f"{flag}: {attack!r}: expected a radius of at most {longest:.4g}, the "
+            f"{radii.NORMS[norm]} distance of black and white images."
+        )
 
 
 def _check_statistics(experiment):
@@ -190,27 +218,10 @@ def _check_statistics(experiment):
             )
 
 
-def _check_own_radius(experiment, attack):
-    """A radius in an attack's name is one of the target's images."""
-    _, norm, eps = radii.split(attack)
-    if eps is None:
-        return
-    norm = norm or experiment.attack.norm
-    if norm not in _NORMS:
-        raise ValueError(
-            f"--attacks: {attack!r} is in {radii.NORMS[norm]}; expected a norm of "
-            f"{', '.join(_NORMS)}."
-        )
-    longest = 1.0 if norm == "linf" else math.prod(_target_shape(experiment)) ** 0.5
-    if eps > longest:
-        raise ValueError(
-            f"--attacks: {attack!r}: expected a radius of at most {longest:.4g}, the "
-            f"{radii.NORMS[norm]} distance of black and white images."
-        )
-
-
-def _target_shape(experiment):
-    return experiment.data.info("target").image_shape
+def _longest(experiment, norm):
+    """Distance of black and white images of the target."""
+    size = math.prod(experiment.data.info("target").image_shape)
+    return {"linf": 1.0, "l2": size**0.5, "l1": float(size)}[norm]
 
 
 def check_discriminator(experiment: Experiment) -> None:

@@ -18,7 +18,7 @@ def dry_run(experiment: Experiment | Table) -> str:
 
     One training step of every stage is compiled and measured on noise, with the
     settings' batch size. Times add up over all epochs; evaluations count attacks by
-    gradient steps only, on images that withstand them.
+    gradient steps only, on images that withstand them, and common corruptions.
 
     Args:
         experiment: settings of a run, or a table.
@@ -56,7 +56,7 @@ def _of_run(experiment, seen, place=""):
                 continue
             seen[key] = place
             found = estimate.of(stage)
-            total += found.steps * found.seconds
+            total += found.total
             rows.append(_shown(stage, found))
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     lines = [
@@ -75,8 +75,7 @@ def _shown(stage: Stage, found: Measured) -> tuple[str, ...]:
         f"{found.parameters:,}",
         f"{found.steps:,}",
         f"{1000 * found.seconds:.1f}",
-        _duration(found.steps * found.seconds)
-        + (f" ({found.remark})" if found.remark else ""),
+        _duration(found.total) + (f" ({found.remark})" if found.remark else ""),
         f"{found.memory / 2**30:.1f} GiB",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import resource
+import sys
 import time
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 
 from igam_tf import attacks, data, distribution, pixels
 from igam_tf.attacks import names
+from igam_tf.evaluation.corruptions import cost
 from igam_tf.experiment import controls, networks, rows, teacher
 from igam_tf.experiment import stages as stage_kinds
 from igam_tf.experiment.experiment import Experiment
@@ -19,6 +21,8 @@ from igam_tf.experiment.setup import Setup
 from igam_tf.training.matched import WITH_PARTNERS
 
 _TIMED_STEPS = 3
+# Images that are corrupted to see how long it takes.
+_CORRUPTED = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Measured:
         seconds: of one of them, after compilation.
         memory: peak of this process so far, in bytes.
         remark: what the estimate leaves out.
+        seconds_besides: of what is not done in steps: common corruptions.
     """
 
     parameters: int = 0
@@ -38,6 +43,12 @@ class Measured:
     seconds: float = 0.0
     memory: int = 0
     remark: str = ""
+    seconds_besides: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole stage."""
+        return self.steps * self.seconds + self.seconds_besides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +195,21 @@ class Estimate:
             seconds=seconds,
             memory=_peak_memory(),
             remark=f"without {', '.join(others)}" if others else "",
+            seconds_besides=self._corruptions(model, images[:_CORRUPTED]),
+        )
+
+    def _corruptions(self, model, images):
+        """Seconds of the evaluation on common corruptions."""
+        settings = self.experiment.evaluation
+        asked = settings.asked_corruptions()
+        if asked is None:
+            return 0.0
+        total = (
+            self.target.test_total if asked.folder is None else settings.num_examples
+        )
+        count = cost.num_corrupted(asked, total or sys.maxsize)
+        return count * cost.seconds_an_image(
+            model, asked, images, batch_size=settings.batch_size
         )
 
 

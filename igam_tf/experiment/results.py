@@ -57,6 +57,9 @@ def evaluate(run: Run, row: str) -> None:
             written["held_out_fraction"] = run.target.held_out_fraction
         run.folder.write_json(f"{row}/evaluation.json", written)
 
+    corruptions = settings.asked_corruptions()
+    is_of_files = corruptions is not None and corruptions.folder is not None
+    of_files = settings.num_examples or None if is_of_files else None
     evaluation.evaluate(
         student,
         data.evaluation_batches(run.target.test, settings.batch_size),
@@ -67,7 +70,9 @@ def evaluate(run: Run, row: str) -> None:
         batch_size=settings.batch_size,
         batch_norm=settings.batch_norm,
         seed=experiment.run.seed,
-        corruptions=settings.asked_corruptions(),
+        corruptions=corruptions,
+        # The test images are so many already; the published files of corruptions not.
+        max_examples=of_files,
         panel=bool(settings.panel_examples),
         panel_examples=settings.panel_examples or 1,
         transfer_from={

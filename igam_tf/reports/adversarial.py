@@ -63,7 +63,7 @@ def adversarial_examples(
         models: dict from title to Keras model (images to logits).
         split: `igam_tf.data.Split` of test images.
         eps: radius of the ball, as a fraction of the pixel range.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         step_size: of the attack; that of `igam_tf.attacks.pgd` if left out.
         seed: integer, of the random start.
         count: images, at most.

@@ -8,6 +8,7 @@ from igam_tf.attacks import checks
 from igam_tf.attacks.attack import Attack
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.attacks.engine.compilation import compiled_logits
+from igam_tf.attacks.l1 import l1_step
 from igam_tf.data import check_images, check_labels
 from igam_tf.evaluation.batches import by_batch
 from igam_tf.gradients import input_gradient
@@ -39,7 +40,8 @@ def loss_surface(
         eps: length of both directions in the norm.
         norm: "linf": the sign of the loss gradient, and random signs (Rademacher).
             "l2": both divided by their L2 length, the second one orthogonal to the
-            first.
+            first. "l1": the few largest values of the gradient, a step of PGD in that
+            norm, and random signs of the other pixels, both divided by their L1 length.
         extent: a and b go from -extent to extent.
         num_points: points on each side of the grid.
         attack: attack of `igam_tf.attacks` whose perturbation, in place of the
@@ -58,7 +60,7 @@ def loss_surface(
     """
     # Over forty lines because of its arguments.
     image = _checked_image(model, image, label)
-    checks.one_of("norm", norm, checks.NORMS)
+    checks.one_of("norm", norm, checks.ALL_NORMS)
     checks.radius("eps", eps, norm)
     for name, value in {"num_points": num_points, "batch_size": batch_size}.items():
         checks.whole_number(name, value, 2 if name == "num_points" else 1)
@@ -115,8 +117,21 @@ def _directions(model, image, label, norm, attack, seed):
             raise ValueError(
                 f"the input gradient of model {model.name!r} is not finite."
             )
-        adversarial = np.sign(gradient) if norm == "linf" else _unit(gradient)
+        adversarial = {
+            "linf": np.sign,
+            "l2": _unit,
+            "l1": lambda g: l1_step(tf.constant(g[None]), batch).numpy()[0],
+        }[norm](gradient)
     random = np.random.default_rng(seed).choice([-1.0, 1.0], image.shape)
+    if norm == "l1":
+        # No pixel in common: the lengths of both add up.
+        random = random * (adversarial == 0)
+        if not random.any():
+            raise ValueError(
+                f"{attack} changes every pixel: expected one that leaves some for the "
+                "other direction of the plane; leave attack out."
+            )
+        random /= np.abs(random).sum()
     if norm == "l2":
         unit = _unit(adversarial)
         random = _unit(random - np.sum(random * unit) * unit)

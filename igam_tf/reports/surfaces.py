@@ -59,7 +59,7 @@ def plot_loss_surface(
         path: where to write the figure: PNG and PDF if it has no suffix, else that
             format. None writes nothing.
         eps: the unit of both axes, a fraction such as 8/255.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         class_names: list of names of classes, or None to show their numbers.
         **surface: further arguments of `loss_surface`: extent, num_points, attack,
             batch_size, seed.
@@ -146,8 +146,9 @@ def _draw_classes(axis, surface, colours):
 
 def _frame(axis, surface, norm, is_first, is_last):
     """Axes in eps, the image in the middle, and the ball around it."""
-    if norm == "linf":
-        # Signs of both directions agree in some pixel: |a| + |b| is what counts.
+    if norm != "l2":
+        # Signs of both directions agree in some pixel, or they have none in common in
+        # L1: |a| + |b| is what counts.
         x, y = [1, 0, -1, 0, 1], [0, 1, 0, -1, 0]
     else:
         angles = np.linspace(0, 2 * np.pi, 100)

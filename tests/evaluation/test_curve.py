@@ -125,6 +125,9 @@ def test_an_evaluation_in_l1():
     assert result["threat_model"] == "L1"
     clean, square = (result["attacks"][name] for name in ("clean", "square20"))
     assert square["num_correct"] <= clean["num_correct"]
+    # A look at each, the start and 20 queries of 21 images at most, in a batch of 22.
+    assert 24 + 21 <= square["forward_passes"] <= 24 + 22 * 21
+    assert square["backward_passes"] == 0
     # A change of one pixel, of the largest weight, is enough: distances are known.
     weights = model.get_weights()[0]
     steepest = np.abs(weights[:, 0] - weights[:, 1]).max()

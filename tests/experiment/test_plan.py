@@ -2,6 +2,7 @@
 
 import pytest
 
+from igam_tf.evaluation.corruptions import cost
 from igam_tf.experiment import Experiment, controls
 from igam_tf.experiment.dry_run import dry_run
 from igam_tf.experiment.plan import plan
@@ -126,9 +127,15 @@ def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    # An hour for every image on which a row is evaluated, in all its corrupted forms.
+    monkeypatch.setattr(cost, "seconds_an_image", lambda *args, **kwargs: 3600.0)
     methods = ("finetune", "igam", "pgd")
     experiment = Experiment(
-        **DIGITS, methods=methods, epochs=3, natural_finetune_epochs=2
+        **DIGITS,
+        methods=methods,
+        epochs=3,
+        natural_finetune_epochs=2,
+        corruptions=("contrast",),
     )
     lines = dry_run(experiment).splitlines()
     rows = {line.split("  ")[0]: line.split() for line in lines}
@@ -138,4 +145,6 @@ def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(
     # 540 test images: one step of FGSM, three of PGD, twice.
     assert "3,780" in rows["evaluation of pgd"]
     assert "square10" in rows["evaluation of pgd"][-3]
+    assert "540.0 h" in " ".join(rows["evaluation of pgd"])
+    assert lines[-1].startswith("Together about 1620.0 h")
     assert not list(tmp_path.iterdir())

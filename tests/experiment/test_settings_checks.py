@@ -26,6 +26,29 @@ def _parse(*arguments):
         (["--teacher_step_size=2"], "--teacher_step_size=2"),
         (["--eps=8"], "--eps=8"),
         (["--norm=l2", "--eps=128"], "--eps=128.*divide by 255"),
+        (["--norm=l1", "--eps=12"], "--norm=l1 with --panel_examples=.*Linf and L2"),
+        (
+            ["--norm=l1", "--panel_examples=0", "--eps=65"],
+            "--eps=65.* at most 64, the L1 distance",
+        ),
+        (
+            ["--norm=l1", "--panel_examples=0", "--eps=12", "--step_size=0.1"],
+            "--step_size=0.1: 100 steps of PGD.*--step_size=1.5",
+        ),
+        (
+            [
+                "--norm=l1",
+                "--panel_examples=0",
+                "--step_size=1",
+                "--eps=4",
+                "--attacks=clean,spsa",
+            ],
+            "--attacks: attack 'spsa' in L1: expected a norm .*Linf and L2",
+        ),
+        (["--attacks=clean,ddn"], "--attacks: attack 'ddn' in Linf: .*L2"),
+        (["--epoch_attack=ddn@l1:3"], "--epoch_attack: attack 'ddn@l1:3' in L1"),
+        (["--attacks=pgd20@l1:65"], "--attacks: 'pgd20@l1:65': .*at most 64, the L1"),
+        (["--batch_norm=batch", "--attacks=fmn"], "--batch_norm=batch"),
         (["--pag_classes=99"], "--pag_classes=99: digits_parity has 2 classes"),
         (
             ["--score_model=/nope.keras", "--pag_targets=sbg"],
@@ -90,3 +113,6 @@ def test_what_is_right_is_taken():
     Experiment(**{**BASE, "eps": 0.0})
     Experiment(**BASE, teacher_checkpoint="x.keras", teacher_step_size=1.0)
     Experiment(**BASE, batch_norm="batch", attacks=("clean", "apgd-ce"))
+    Experiment(**BASE, attacks=("clean", "ddn@l2:0.5", "autoattack@l1:4"))
+    in_l1 = {**BASE, "eps": 4.0, "step_size": 0.5, "norm": "l1", "panel_examples": 0}
+    Experiment(**in_l1, attacks=("clean", "pgd20", "fmn", "autoattack", "spsa@l2:0.1"))

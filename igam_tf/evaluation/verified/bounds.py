@@ -59,6 +59,27 @@ def margins(
     General Activation Functions" (CROWN), NeurIPS 2018; Linf boxes cut to [0, 1].
     """
     ball = Ball(np.asarray(image, np.float64).reshape(-1), eps, norm)
+    arguments = argument_bounds(network, ball)
+    matrix, offset = network.layers[-1]
+    others = np.arange(len(offset)) != label
+    return _least(
+        network,
+        len(network.layers) - 1,
+        matrix[label] - matrix[others],
+        offset[label] - offset[others],
+        arguments,
+        ball,
+    )
+
+
+def argument_bounds(
+    network: PiecewiseLinear, ball: Ball
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Least and largest values that the arguments of each layer's ReLUs may have.
+
+    Returns:
+        List of tuples of two float64 arrays (units,), one a layer of ReLUs.
+    """
     arguments: list[tuple[np.ndarray, np.ndarray]] = []
     for depth, (matrix, offset) in enumerate(network.layers[:-1]):
         low = _least(network, depth, matrix, offset, arguments, ball)
@@ -70,16 +91,7 @@ def margins(
             low = np.maximum(low, positive @ below + negative @ above + offset)
             high = np.minimum(high, positive @ above + negative @ below + offset)
         arguments.append((low, high))
-    matrix, offset = network.layers[-1]
-    others = np.arange(len(offset)) != label
-    return _least(
-        network,
-        len(network.layers) - 1,
-        matrix[label] - matrix[others],
-        offset[label] - offset[others],
-        arguments,
-        ball,
-    )
+    return arguments
 
 
 def _least(network, depth, rows, constants, arguments, ball):

@@ -215,4 +215,8 @@ class AttackSettings(Settings):
         8 / 255, "Radius of the attacks and of the row pgd, in the norm.", at_least=0
     )
     step_size: float = setting(2 / 255, "Step of PGD.", above=0)
-    norm: str = setting("linf", "Norm of the attacks.", choices=("linf", "l2"))
+    norm: str = setting(
+        "linf",
+        "Norm of the attacks; l1 with --panel_examples=0.",
+        choices=("linf", "l2", "l1"),
+    )
