@@ -8,7 +8,8 @@ killed, the same command goes on. What follows " -- " goes to run.py as it stand
 --parallel=2 runs two at once with one thread each, as small networks use one core best;
 their output is in RUNS/seed-N/output.log.
 
-Variants are sets of extra flags. Each has its folders in RUNS/NAME/seed-N, and its rows
+The recipe may be a table of several rows (flags/gradnorm_table4.cfg). Variants are sets
+of extra flags. Each has its folders in RUNS/NAME/seed-N, and its rows
 are "GradNorm, GELU" and so on:
 
     ... --variant ReLU=--activation=relu --variant GELU=--activation=gelu,--epochs=9
@@ -38,6 +39,7 @@ import time
 from absl import flags as absl_flags
 
 from igam_tf.cli import recipes
+from igam_tf.experiment.table import FROM_ROW, Table
 from tools import seeds_summary
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -86,28 +88,51 @@ class Job:
             ValueError: if a flag is wrong, or the folder holds another run.
             absl.flags.Error: if a flag is unknown.
         """
-        experiment, _ = recipes.parse([*self.flags, f"--seed={self.seed}"])
+        wanted, _ = recipes.parse([*self.flags, f"--seed={self.seed}"])
         results = self.results()
         if results is None:
             return False
-        asked = json.loads(json.dumps(experiment.flags()))
-        before = results["settings"]
-        fixed = experiment.fixed_flags()
-        other = [n for n in fixed if n in before and before[n] != asked[n]]
+        rows = results["rows"]
+        if not isinstance(wanted, Table):
+            self._check(wanted, results["settings"])
+            evaluated = all(_is_evaluated(wanted, row) for row in rows.values())
+            return evaluated and set(wanted.rows) <= set(rows)
+        for row in wanted.rows:
+            # A table keeps with each row what not all of them share.
+            own = rows.get(row.name, {}).get("settings", {})
+            self._check(row.experiment, {**results["settings"], **own})
+        return all(
+            row.name in rows and _is_evaluated(row.experiment, rows[row.name])
+            for row in wanted.rows
+        )
+
+    def _check(self, experiment, before):
+        """Raises ValueError unless a run of these settings goes on in the folder."""
+        asked = _flags(experiment)
+        fixed = set(experiment.fixed_flags())
+        if experiment.student.checkpoint.startswith(FROM_ROW):
+            # The file of that row, wherever the run has it.
+            fixed -= {"student_checkpoint"}
+        other = [n for n in asked if n in fixed & set(before) and before[n] != asked[n]]
         if other:
             changes = [f"--{n}: {before[n]!r} there, {asked[n]!r} now" for n in other]
             raise ValueError(
                 f"{self.folder} holds a run of other settings ({', '.join(changes)}); "
                 "pass the same flags to go on with it, or another --runs."
             )
-        rows = results["rows"]
-        # Settings that a folder's version did not have yet are not asked of it.
-        evaluated = all(
-            asked.get(name, value) == value
-            for row in rows.values()
-            for name, value in row["evaluation"].get("settings", {}).items()
-        )
-        return evaluated and set(experiment.rows) <= set(rows)
+
+
+def _flags(experiment):
+    """The settings of an experiment, as JSON gives them back."""
+    return json.loads(json.dumps(experiment.flags()))
+
+
+def _is_evaluated(experiment, row):
+    """Whether a row was evaluated as the experiment asks."""
+    asked = _flags(experiment)
+    # Settings that a folder's version did not have yet are not asked of it.
+    recorded = row["evaluation"].get("settings", {})
+    return all(asked.get(name, value) == value for name, value in recorded.items())
 
 
 def parse_variant(text):

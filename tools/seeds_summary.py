@@ -1,6 +1,7 @@
 """Mean and spread of runs that differ in their seed: the record, and its table."""
 
 import csv
+import pathlib
 import statistics
 
 from igam_tf.attacks.fractions import fraction
@@ -83,7 +84,8 @@ def summarise_row(entries, folders, method, variant, references):
         (their names).
     """
     evaluations = [entry["evaluation"] for entry in entries]
-    seconds = [epoch_seconds(folder, method) for folder in folders]
+    pairs = zip(folders, entries, strict=True)
+    seconds = [epoch_seconds(folder, _stage(entry, method)) for folder, entry in pairs]
     ratios = None
     if references and all(references) and all(seconds):
         ratios = [a / b for a, b in zip(seconds, references, strict=True)]
@@ -106,6 +108,12 @@ def summarise_row(entries, folders, method, variant, references):
     }
 
 
+def _stage(entry, method):
+    """Folder of a row's history: below the run's in a table of several runs."""
+    student = entry.get("student") or f"{method}/student.keras"
+    return pathlib.PurePosixPath(student).parent
+
+
 def summary(values, digits):
     """Mean, sample standard deviation and values, rounded; None if one is unknown.
 
@@ -124,7 +132,7 @@ def epoch_seconds(folder, method):
 
     Args:
         folder: run folder.
-        method: name of the row, whose folder in it holds history.csv.
+        method: the row's folder inside of it, which holds history.csv.
     """
     path = folder / method / "history.csv"
     if not path.exists():
@@ -205,7 +213,10 @@ def _references(runs, variant):
     if not have:
         return None
     name = variant if len(have) == len(runs) else have[0]
-    return [epoch_seconds(folder, REFERENCE) for folder, _ in runs[name]]
+    return [
+        epoch_seconds(folder, _stage(result["rows"][REFERENCE], REFERENCE))
+        for folder, result in runs[name]
+    ]
 
 
 def _percents(entries):

@@ -19,13 +19,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import losses
+from igam_tf import losses, pixels
 from igam_tf.attacks import checks
 from igam_tf.attacks.engine.compilation import compiled
 from igam_tf.attacks.geometry import image_seeds, uniform_in_ball
-from igam_tf.data import check_labels
+from igam_tf.data import check_images, check_labels
 from igam_tf.edges import edge_energy
-from igam_tf.evaluation.distance import checked_images, in_batches
+from igam_tf.evaluation.batches import padded
+from igam_tf.evaluation.distance import checked_images
 from igam_tf.evaluation.statistic_names import BY_OUTCOME, STATISTICS, check
 from igam_tf.gradients import input_gradient, input_gradient_and_logits
 
@@ -33,6 +34,8 @@ _ITERATIONS = 20
 _SMALLEST_NORM = 1e-6
 #: Below it neither gradients nor edges have a logarithm that means something.
 _SMALLEST_ENERGY = 1e-3
+# Images that tell the shape, and what the model makes of it.
+_LOOKED_AT = 16
 #: Sides that the edges of an image need.
 _SMALLEST_SIDE = 4
 #: Columns of `_first_order`, `_second_order` and `_along_edges`.
@@ -56,7 +59,9 @@ def gradient_statistics(
 
     Args:
         model: Keras model from images to logits, called in inference mode.
-        images: float32 array (n, height, width, channels) in [0, 1].
+        images: float32 array (n, height, width, channels) in [0, 1], or uint8 in
+            0..255; or `igam_tf.data.streamed.StreamedImages`. No more than a batch of
+            them is decoded, or made floats, at once.
         labels: integer array (n,).
         statistics: names of `igam_tf.evaluation.statistic_names.STATISTICS`.
         eps: Linf radius of "linearity_error".
@@ -73,25 +78,28 @@ def gradient_statistics(
         ValueError: if a name is unknown, images and labels do not fit, or `is_robust`
             is missing where it is needed.
     """
-    images, labels = _checked(model, images, labels, statistics, is_robust, batch_size)
+    labels = _checked(model, images, labels, statistics, is_robust, batch_size)
     checks.radius("eps", eps, "linf")
-    seeds = image_seeds(seed, 0, len(images))
-    values: dict[str, np.ndarray] = {}
     wanted = {"gradient_l1" if name in BY_OUTCOME else name for name in statistics}
-    for names, function in (
-        (_FIRST, _first_order),
-        (_SECOND, _second_order),
-        (_EDGES, _along_edges),
-    ):
-        if wanted.isdisjoint(names):
-            continue
-        graph = compiled(model, function.__name__, function)
-
-        def call(_, *batch, graph=graph):
-            return graph(*map(tf.constant, batch), tf.constant(eps, tf.float32)).numpy()
-
-        columns = in_batches(call, (images, labels, seeds), batch_size).T
-        values |= zip(names, columns, strict=True)
+    functions = [
+        (names, compiled(model, function.__name__, function))
+        for names, function in _FUNCTIONS
+        if not wanted.isdisjoint(names)
+    ]
+    rows: dict[str, list[np.ndarray]] = {}
+    size = min(batch_size, len(images))
+    for start in range(0, len(images), size):
+        batch = pixels.as_float(images[start : start + size])
+        check_images(batch)
+        seeds = image_seeds(seed, start, len(batch))
+        # One size for all, so that nothing is traced anew for the last batch.
+        arrays = padded([batch, labels[start : start + size], seeds], size)
+        tensors = [*map(tf.constant, arrays), tf.constant(eps, tf.float32)]
+        for names, function in functions:
+            columns = function(*tensors).numpy()[: len(batch)].T
+            for name, column in zip(names, columns, strict=True):
+                rows.setdefault(name, []).append(column)
+    values = {name: np.concatenate(columns) for name, columns in rows.items()}
     found = {}
     for name in statistics:
         if name in BY_OUTCOME:
@@ -110,7 +118,7 @@ def _checked(model, images, labels, statistics, is_robust, batch_size):
                 f"{name} ({STATISTICS[name]}) without is_robust: expected the images "
                 "that withstand an attack; evaluate one, too."
             )
-    images = checked_images(model, images, "linf", batch_size)
+    checked_images(model, pixels.as_float(images[:_LOOKED_AT]), "linf", batch_size)
     if "edge_correlation" in statistics and min(images.shape[1:3]) < _SMALLEST_SIDE:
         raise ValueError(
             f"edge_correlation of images of {images.shape[1]}x{images.shape[2]} "
@@ -123,7 +131,7 @@ def _checked(model, images, labels, statistics, is_robust, batch_size):
             raise ValueError(
                 f"{len(images)} images and {len(array)} {what}: expected one each."
             )
-    return images, labels
+    return labels
 
 
 def _summary(values):
@@ -188,3 +196,10 @@ def _second_order(model, images, labels, seeds, eps):
         parallel_iterations=1,
     )
     return tf.stack([size, size / (length(g) + _SMALLEST_NORM)], axis=1)
+
+
+_FUNCTIONS = (
+    (_FIRST, _first_order),
+    (_SECOND, _second_order),
+    (_EDGES, _along_edges),
+)

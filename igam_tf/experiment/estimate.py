@@ -7,6 +7,7 @@ import functools
 import resource
 import sys
 import time
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -56,6 +57,8 @@ class Estimate:
     """Measures the stages of one experiment; to a method's `prepare` it is the run."""
 
     experiment: Experiment
+    #: Nothing is written, and nothing found.
+    folder: ClassVar[None] = None
 
     @functools.cached_property
     def strategy(self):
@@ -149,8 +152,6 @@ class Estimate:
 
     def _row(self, stage):
         settings = self.experiment.training
-        if stage.settings.trains_first():
-            return Measured(remark="not estimated: trains a network of its own first")
         targets, batches = stage.settings.prepare(self)
         matched_to = controls.matched_to(controls.split(stage.row)[1])
         setup = Setup(
@@ -168,9 +169,12 @@ class Estimate:
         method = stage.settings.build(setup)
         steps = settings.epochs * _batches(self.target.train_total, settings.batch_size)
         partners = matched_to if matched_to in WITH_PARTNERS else None
-        return _measured(
+        found = _measured(
             method, self.target, settings.batch_size, steps, batches, partners
         )
+        if not stage.settings.trains_first():
+            return found
+        return dataclasses.replace(found, remark="without a network trained first")
 
     def _evaluation(self, stage):
         settings, experiment = self.experiment.evaluation, self.experiment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from igam_tf import cards, data, evaluation, models, pixels, reports
+from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
 from igam_tf.experiment.settings import LATER, EvaluationSettings
@@ -231,8 +231,9 @@ def _statistics(run, student, found):
         robust = outcomes.unpacked(text, found["num_examples"])
     return evaluation.gradient_statistics(
         student,
-        pixels.as_float(test.images[: found["num_examples"]]),
-        test.labels[: found["num_examples"]],
+        # As they are: floats, or streamed images decoded, of one batch at a time.
+        test.images,
+        test.labels,
         experiment.evaluation.statistics,
         eps=min(experiment.attack.eps, 1.0),
         is_robust=robust,

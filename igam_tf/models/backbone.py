@@ -13,6 +13,7 @@ def with_backbone(
     num_classes: int,
     image_shape: tuple[int, int, int],
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+    pooling: str = "mean",
     name: str = "backbone_classifier",
 ) -> keras.Model:
     """A backbone behind its preprocessing, with a new logit layer.
@@ -27,12 +28,15 @@ def with_backbone(
 
     Args:
         backbone: functional keras.Model from preprocessed images to features:
-            (batch, units), or (batch, height, width, units), which are averaged.
+            (batch, units); or (batch, height, width, units) or (batch, tokens, units),
+            which are pooled.
         num_classes: number of logits.
         image_shape: (height, width, channels) of the images; they are resized
             (bilinearly) and one channel is repeated where the backbone takes others.
         preprocess: function of symbolic tensors from grey levels (0 to 255) to the
             backbone's input; None for a backbone that takes grey levels itself.
+        pooling: "mean", over places or tokens; or "first", a class token such as that
+            of Keras Hub's ViT.
         name: the model's name.
 
     Returns:
@@ -40,24 +44,40 @@ def with_backbone(
         (batch, num_classes).
 
     Raises:
-        ValueError: if the backbone takes other channels or gives no features.
+        ValueError: if the backbone takes other channels or gives no features, or there
+            is no such pooling.
     """
     images = keras.Input(image_shape, name="images")
     x = _fitted(images, tuple(backbone.input_shape[1:])) * GREY_LEVELS
     if preprocess is not None:
         x = preprocess(x)
-    features = backbone(x)
-    if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D(name="features")(features)
-    if len(features.shape) != 2:
-        raise ValueError(
-            f"backbone {backbone.name!r} gives {tuple(features.shape)}; expected "
-            "features (batch, units) or (batch, height, width, units)."
-        )
+    features = _pooled(backbone(x), pooling, backbone.name)
     logits = keras.layers.Dense(num_classes, dtype=keras.config.floatx(), name="logit")(
         features
     )
     return keras.Model(images, logits, name=name)
+
+
+def _pooled(features, pooling, name):
+    """Features (batch, units) of a backbone."""
+    rank = len(features.shape)
+    if pooling not in ("mean", "first") or (pooling == "first" and rank != 3):
+        raise ValueError(
+            f"pooling={pooling!r} of features {tuple(features.shape)}: expected "
+            "'mean', or 'first' of (batch, tokens, units)."
+        )
+    if pooling == "first":
+        return features[:, 0]
+    if rank == 4:
+        return keras.layers.GlobalAveragePooling2D(name="features")(features)
+    if rank == 3:
+        return keras.layers.GlobalAveragePooling1D(name="features")(features)
+    if rank != 2:
+        raise ValueError(
+            f"backbone {name!r} gives {tuple(features.shape)}; expected features "
+            "(batch, units), (batch, tokens, units) or (batch, height, width, units)."
+        )
+    return features
 
 
 def _fitted(images, shape):

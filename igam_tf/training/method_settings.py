@@ -88,6 +88,7 @@ class MethodSettings(Settings):
 
         Args:
             run: `igam_tf.experiment.runner.Run`, for its data, folder, strategy, seeds.
+                Where steps are only measured (`--dry_run`) its folder is None.
 
         Returns:
             Tuple (targets, batches): what `build` finds as `setup.targets`; and a

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.runner import Run
     from igam_tf.experiment.setup import Setup
+    from igam_tf.training.pag_cache import InSteps
 
 _PURPOSES = (
     streams.Purpose.PAG_NOISE,
@@ -48,7 +49,7 @@ class PAG(TrainingMethod):
     are lambda 1.5 and 3 for ten classes.
 
     The data's pipeline must not crop and flip. It yields (images, labels), for which
-    `targets` is called in every step; or ((images, targets), labels), see
+    targets are made in every step; or ((images, targets), labels), see
     `pag_targets.cached` and `pag_targets.batches`.
 
     Args:
@@ -56,6 +57,7 @@ class PAG(TrainingMethod):
             each image ("standardize") cannot follow a target along the image.
         targets: function (images, labels) to (batch, classes, height, width,
             channels), as `pag_targets.make` makes them; None if the data brings them.
+            One with a method `of_classes` is asked for the classes drawn, and no other.
         weight: of the mean over classes.
         augmentation: `igam_tf.data.Augmentation`, or None.
         classes: number of classes a step, drawn anew for each image and step without
@@ -81,7 +83,7 @@ class PAG(TrainingMethod):
     def __init__(
         self,
         student: keras.Model,
-        targets: Callable | None,
+        targets: Callable | InSteps | None,
         *,
         weight: float = 15.0,
         augmentation: data.Augmentation | None = None,
@@ -118,17 +120,17 @@ class PAG(TrainingMethod):
     def prepare(
         self, images: Any, labels: tf.Tensor, *, phase: str, seed: tf.Tensor
     ) -> tuple[Any, Any]:
-        natural, targets = self._natural_and_targets(images, labels)
+        natural, targets = images if _is_pair(images) else (images, None)
         # A part of a batch comes without its shape, which crops and attacks need.
         natural = tf.ensure_shape(natural, self.student.input_shape)
         noise, which, offsets, flips = (
             streams.seed_of(seed, purpose) for purpose in _PURPOSES
         )
+        count = tf.shape(natural)[0]
+        classes = self._draw_classes(count, which)
+        targets = self._of_classes(natural, labels, classes, targets)
         images = self._with_noise(natural, noise)
         images, _ = super().prepare(images, labels, phase=phase, seed=seed)
-        count = tf.shape(images)[0]
-        classes = self._draw_classes(count, which)
-        targets = tf.gather(targets, classes, axis=1, batch_dims=1)
         return images, (targets, classes, *self._draw_crops(count, offsets, flips))
 
     def loss_terms(
@@ -152,15 +154,17 @@ class PAG(TrainingMethod):
         terms = {"cross_entropy": loss, "alignment": self.weight * (1.0 - cosine)}
         return terms, logits, {"gradient_cosine": cosine}
 
-    def _natural_and_targets(self, images, labels):
-        if _is_pair(images):
-            return images
-        if self.targets is None:
+    def _of_classes(self, images, labels, classes, brought):
+        """Targets (batch, k, ...) of the classes drawn: made here, or brought."""
+        if brought is None and self.targets is None:
             raise ValueError(
                 "PAG got images without target gradients: pass `targets` (see "
                 "pag_targets.make), or data of ((images, targets), labels)."
             )
-        return images, self.targets(images, labels)
+        if brought is None and hasattr(self.targets, "of_classes"):
+            return self.targets.of_classes(images, labels, classes)
+        every = self.targets(images, labels) if brought is None else brought
+        return tf.gather(every, classes, axis=1, batch_dims=1)
 
     def _with_noise(self, images, seed):
         if self.augmentation is None or not self.augmentation.noise:
@@ -243,13 +247,6 @@ class Settings(MethodSettings):
                 f"--pag_classes={self.classes}: {target.name} has {num_classes} "
                 f"classes; expected at most {num_classes}, or 0 for all."
             )
-        changes = experiment.augmenting.changes_images()
-        if changes and self.targets == "sbg" and self.name in experiment.methods:
-            raise ValueError(
-                f"{changes} with --pag_targets=sbg: its target gradients are made "
-                "once, of the images as they are; leave one of the two out, or take "
-                "other targets, which follow the image."
-            )
         path = self.score_model
         if path and not (path.endswith(".keras") and pathlib.Path(path).is_file()):
             raise ValueError(
@@ -275,7 +272,7 @@ class Settings(MethodSettings):
     def trains_first(self) -> bool:
         return self.targets == "sbg" and not self.score_model
 
-    def prepare(self, run: Run) -> tuple[Callable | None, Callable | None]:
+    def prepare(self, run: Run) -> tuple[Any, Callable | None]:
         return pag_alignment.prepare(self, run)
 
     def build(self, setup: Setup) -> TrainingMethod:

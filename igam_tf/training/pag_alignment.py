@@ -7,33 +7,52 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
-from igam_tf import data, distribution
+from igam_tf import data, distribution, models
 from igam_tf.models.loading import load_keras
 from igam_tf.training import pag_targets
+from igam_tf.training.pag_cache import bytes_of
 from igam_tf.training.score_matching import train_score_network
 
 if TYPE_CHECKING:
     from igam_tf.experiment.runner import Run
     from igam_tf.training import pag
+    from igam_tf.training.pag_base import Targets
+    from igam_tf.training.pag_cache import InSteps
 
 
-def prepare(settings: pag.Settings, run: Run) -> tuple[Callable | None, Callable]:
+#: Bytes of a file of target gradients: all of CIFAR-10 take three quarters of it.
+_LARGEST_FILE = 4 * 2**30
+# Images, and targets, that are made at once for such a file.
+_IMAGES, _TARGETS = 100, 1000
+_SCORE_NETWORK = "score_network.keras"
+
+
+def prepare(
+    settings: pag.Settings, run: Run
+) -> tuple[Targets | InSteps | Callable | None, Callable]:
     """Makes the target gradients that the settings of PAG ask for.
+
+    Those of scores, for which a network is asked, are made of all classes once and kept
+    in the run folder where this is less work than making those drawn in every step; see
+    `_are_kept`.
 
     Args:
         settings: `igam_tf.training.pag.Settings`.
         run: for its data, and its folder, where a trained score network and its targets
-            are kept.
+            are kept; of a run that is only measured it is None, and nothing is trained.
 
     Returns:
-        Tuple (targets, batches): function (images, labels) for `PAG`, or None where the
+        Tuple (targets, batches): the target gradients for `PAG`, or None where the
         batches bring them; and a function (batch_size, seed, first_epoch) to batches.
     """
     train = run.target.train
     seed, network = run.seed("pag"), None
     if settings.targets == "sbg":
-        network = _score_network(settings, run, seed)
+        path = run.folder.file("pag", "targets.npy") if run.folder else None
+        are_kept = _are_kept(settings, run, path)
+        network = _score_network(settings, run, seed, in_steps=not are_kept)
     targets = pag_targets.make(
         settings.targets,
         train,
@@ -44,19 +63,42 @@ def prepare(settings: pag.Settings, run: Run) -> tuple[Callable | None, Callable
         num_draws=settings.score_draws,
         seed=seed,
     )
+    # Without crop and flip, which PAG does inside of the gradient.
+    plain = functools.partial(
+        data.training_batches, train, augmentation=data.Augmentation()
+    )
     if network is None:
-        # Without crop and flip, which PAG does inside of the gradient.
-        plain = data.Augmentation()
-        return targets, functools.partial(
-            data.training_batches, train, augmentation=plain
-        )
+        return targets, plain
+    if not are_kept:
+        return pag_targets.InSteps(targets), plain
+    if path is None:
+        # Any will do where steps are measured: reading them takes no time.
+        return lambda images, _: tf.stack([images] * targets.num_classes, 1), plain
     # The first worker writes the file, the others read it.
     if not run.folder.writes:
         distribution.wait_for_all(run.strategy)
-    stored = pag_targets.cached(targets, train, run.folder.file("pag", "targets.npy"))
+    at_once = max(1, min(_IMAGES, _TARGETS // run.target.num_classes))
+    stored = pag_targets.cached(targets, train, path, batch_size=at_once)
     if run.folder.writes:
         distribution.wait_for_all(run.strategy)
     return None, functools.partial(pag_targets.batches, stored, train)
+
+
+def _are_kept(settings, run, path):
+    """Whether targets of all images and classes are made once, and kept in a file."""
+    experiment, train = run.experiment, run.target.train
+    if path is not None and path.exists():
+        # A run goes on as it began, also one of an earlier version.
+        return True
+    if train.is_streamed or experiment.augmenting.changes_images():
+        return False
+    classes = run.target.num_classes
+    count = len(train) if path else run.target.train_total
+    if bytes_of(count, train.images.shape[1:], classes) > _LARGEST_FILE:
+        return False
+    # Passes of the score network for an image; that for no class comes with each.
+    in_steps = experiment.training.epochs * ((settings.classes or classes) + 1)
+    return classes + 1 <= in_steps
 
 
 def check(settings: pag.Settings, task: data.Task) -> None:
@@ -69,12 +111,6 @@ def check(settings: pag.Settings, task: data.Task) -> None:
     Raises:
         ValueError: naming the flag.
     """
-    if task.train.is_streamed and settings.targets == "sbg":
-        raise ValueError(
-            f"--pag_targets=sbg: a target of every training image is kept, and those "
-            f"of {task.name} are streamed because they do not fit into memory; take "
-            "oi, cm or nn, or --stream=false with fewer or smaller images."
-        )
     if settings.targets == "sbg":
         if settings.score_model:
             _check_score_model(settings.score_model, task.image_shape)
@@ -100,21 +136,26 @@ def _check_score_model(path, image_shape):
         )
 
 
-def _score_network(settings, run, seed):
+def _score_network(settings, run, seed, *, in_steps):
     """The denoiser of `--score_model`, that of the run folder, or one trained here."""
+    # Steps of several devices need it within their scope.
+    strategy = run.strategy if in_steps else distribution.local(run.strategy)
     if settings.score_model:
-        return load_keras(settings.score_model)
-    local = distribution.local(run.strategy)
-    finished = run.folder.load_model("score_network.keras", local)
-    if finished is not None:
-        return finished
-    network = train_score_network(
-        run.target.train,
-        num_classes=run.target.num_classes,
-        epochs=settings.score_epochs,
-        seed=seed,
-        verbose=0,
-    )
-    run.folder.save_model(network, "score_network.keras")
-    distribution.wait_for_all(run.strategy)
-    return network
+        with strategy.scope():
+            return load_keras(settings.score_model)
+    if run.folder is None:
+        task = run.target
+        return models.score_network(
+            num_classes=task.num_classes, image_shape=task.image_shape
+        )
+    if not run.folder.is_finished(_SCORE_NETWORK):
+        network = train_score_network(
+            run.target.train,
+            num_classes=run.target.num_classes,
+            epochs=settings.score_epochs,
+            seed=seed,
+            verbose=0,
+        )
+        run.folder.save_model(network, _SCORE_NETWORK)
+        distribution.wait_for_all(run.strategy)
+    return run.folder.load_model(_SCORE_NETWORK, strategy)

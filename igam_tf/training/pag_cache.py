@@ -1,4 +1,8 @@
-"""Target gradients on disk, and the data set that hands them out with their images."""
+"""Target gradients on disk, and the data set that hands them out with their images.
+
+Or the same targets made in each step, of the classes that the step draws: neither
+memory nor time grows with the number of classes then.
+"""
 
 import os
 import pathlib
@@ -10,6 +14,7 @@ import tensorflow as tf
 
 from igam_tf import data, files
 from igam_tf.data.batches import without_tuning
+from igam_tf.training.pag_base import Targets
 
 # Values of a few units keep their 11 bits in float16; only directions matter.
 _STORED = np.float16
@@ -32,7 +37,7 @@ def cached(
         targets: function (images, labels) to (batch, classes, height, width, channels).
         split: `igam_tf.data.Split`.
         path: file, such as "runs/x/targets.npy"; 2 bytes a value, 3.1 GB for CIFAR-10.
-        batch_size: images that are computed at once.
+        batch_size: images that are computed at once, each for all classes.
 
     Returns:
         Array (images, classes, height, width, channels), float16, mapped from the file.
@@ -57,6 +62,39 @@ def cached(
         # The note comes first: a file without one is not trusted and written anew.
         files.write_json(note, wanted)
     return np.load(path, mmap_mode="r")
+
+
+class InSteps:
+    """Targets as `cached` has them, made when a step asks for them.
+
+    Args:
+        targets: as of `pag_targets.make`.
+    """
+
+    def __init__(self, targets: Targets) -> None:
+        self.targets = targets
+
+    def of_classes(
+        self, images: tf.Tensor, labels: tf.Tensor, classes: tf.Tensor
+    ) -> tf.Tensor:
+        """Targets of some classes of each image, rounded as those of a file.
+
+        Args:
+            images: float tensor (batch, height, width, channels) in [0, 1].
+            labels: int32 tensor (batch,).
+            classes: int32 tensor (batch, k).
+
+        Returns:
+            Tensor (batch, k, height, width, channels).
+        """
+        found = _scaled(self.targets.of_classes(images, labels, classes))
+        return tf.cast(tf.cast(found, _STORED), images.dtype)
+
+
+def bytes_of(count: int, image_shape: tuple[int, ...], num_classes: int) -> int:
+    """Size of the file that `cached` writes of so many images."""
+    values = count * num_classes * int(np.prod(image_shape))
+    return values * np.dtype(_STORED).itemsize
 
 
 def batches(

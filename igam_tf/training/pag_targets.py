@@ -1,25 +1,27 @@
 """Target gradients for PAG: where an image would have to go to become class t.
 
-Made by `make`, called as `targets(images, labels)`; only directions matter.
+Made by `make`, called as `targets(images, labels)`, or for some classes of each image
+as `targets.of_classes(images, labels, classes)`; only directions matter.
 """
-
-import zlib
-from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import data, streams
+from igam_tf import data
 from igam_tf.data import check_count
-from igam_tf.training.pag_cache import batches, cached
+from igam_tf.training.pag_base import Targets
+from igam_tf.training.pag_cache import InSteps, batches, cached
+from igam_tf.training.pag_scores import ScoreBased
 from igam_tf.training.teachers import check_choice
 
 __all__ = [
     "ClassMean",
+    "InSteps",
     "NearestNeighbor",
     "OneImage",
     "ScoreBased",
+    "Targets",
     "batches",
     "cached",
     "make",
@@ -40,7 +42,7 @@ def make(
     sigma: float = 0.25,
     num_draws: int = 1,
     seed: int = 0,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+) -> Targets:
     """Targets of a task by their name in the paper.
 
     Args:
@@ -53,7 +55,8 @@ def make(
         seed: of the chosen images and of the noise.
 
     Returns:
-        Function (images, labels) to targets (batch, classes, height, width, channels).
+        `Targets`: function (images, labels) to targets (batch, classes, height, width,
+        channels).
 
     Raises:
         ValueError: if the name is unknown, a class lacks images or the score network
@@ -71,15 +74,16 @@ def make(
     )
 
 
-class _Representatives:
+class _Representatives(Targets):
     """g = r - x for one image r a class."""
 
     def __init__(self, images):
+        super().__init__(len(images))
         self.images = tf.constant(np.asarray(images, np.float32))
 
-    def __call__(self, images, labels):
+    def of_classes(self, images, labels, classes):
         del labels
-        return self.images - images[:, None]
+        return tf.gather(self.images, classes) - images[:, None]
 
     def __repr__(self):
         return f"{type(self).__name__}()"
@@ -111,7 +115,7 @@ class ClassMean(_Representatives):
         super().__init__([_mean(split, places) for places in indices])
 
 
-class NearestNeighbor:
+class NearestNeighbor(Targets):
     """NN: r is the image of the class closest to x among some, but not x itself.
 
     Images at distance zero are left out. Where a class has no other image among the
@@ -132,20 +136,25 @@ class NearestNeighbor:
         per_class: int = 200,
         seed: int = 0,
     ) -> None:
+        super().__init__(num_classes)
         check_count("per_class", per_class, at_least=2)
         images = _drawn(split, num_classes, per_class, seed)
         self.images = tf.constant(images)
         self.flat = tf.constant(images.reshape(*images.shape[:2], -1))
         self.squares = tf.reduce_sum(tf.square(self.flat), axis=-1)
 
-    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def of_classes(
+        self, images: tf.Tensor, labels: tf.Tensor, classes: tf.Tensor
+    ) -> tf.Tensor:
+        """See `Targets`. Distances are taken to the images of all classes."""
         del labels
         flat = tf.reshape(images, [tf.shape(images)[0], self.flat.shape[-1]])
         # |r - x|^2 less |x|^2. It is rounded, so the two best are compared exactly.
         near = self.squares - 2.0 * tf.einsum("bd,cmd->bcm", flat, self.flat)
+        near = tf.gather(near, classes, axis=1, batch_dims=1)
         _, best = tf.math.top_k(-near, k=2)
-        classes = tf.range(self.flat.shape[0])[None, :, None]
-        best = tf.stack([tf.broadcast_to(classes, tf.shape(best)), best], axis=-1)
+        own = tf.broadcast_to(classes[..., None], tf.shape(best))
+        best = tf.stack([own, best], axis=-1)
         steps = tf.gather_nd(self.images, best) - images[:, None, None]
         squares = tf.reduce_sum(tf.square(steps), axis=[3, 4, 5])
         squares = tf.where(squares == 0.0, squares.dtype.max, squares)
@@ -154,89 +163,6 @@ class NearestNeighbor:
 
     def __repr__(self) -> str:
         return f"NearestNeighbor(per_class={self.images.shape[1]})"
-
-
-class ScoreBased:
-    """SBG: conditional minus unconditional score, grad log p(t | x_s) by Bayes' rule.
-
-        g = mean over draws of (denoised(x_s, t) - denoised(x_s, none)) / sigma^2,
-        x_s = x + sigma * noise
-
-    Too high a sigma gives directions that have nothing to do with the image, at too low
-    a one both scores agree.
-
-    Args:
-        network: denoiser as `models.score_network`. Under a strategy with several
-            devices make or load it within the strategy's scope, or cache the targets.
-        num_classes: number of classes.
-        sigma: noise level in units of [0, 1] pixels.
-        num_draws: draws of the noise that are averaged.
-        seed: of the noise, with the pixels of the image.
-
-    Raises:
-        ValueError: if the network does not take images, classes and noise levels.
-    """
-
-    def __init__(
-        self,
-        network: keras.Model | None,
-        num_classes: int,
-        *,
-        sigma: float = 0.25,
-        num_draws: int = 1,
-        seed: int = 0,
-    ) -> None:
-        check_count("num_draws", num_draws)
-        if network is None or len(network.inputs) != 3:
-            raise ValueError(
-                f"score network {network!r}: expected a keras.Model of [noisy images, "
-                "classes, sigmas], as igam_tf.training.train_score_network returns."
-            )
-        if not sigma > 0:
-            raise ValueError(f"sigma={sigma}: expected a positive noise level.")
-        self.network = network
-        self.num_classes = num_classes
-        self.sigma = sigma
-        self.num_draws = num_draws
-        self.seed = seed
-
-    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        del labels
-        # Noise that belongs to the image: in any batch it has the same target.
-        seeds = streams.seeds_of_images(self.seed, images)
-        noise = tf.map_fn(
-            lambda seed: self._noise(seed, images.shape[1:]),
-            seeds,
-            fn_output_signature=tf.float32,
-        )
-        noise = tf.ensure_shape(noise, [None, None, *images.shape[1:]])
-        return sum(self._scores(images, noise[:, i]) for i in range(self.num_draws))
-
-    def _noise(self, seed, shape):
-        """Noise of all draws for one image."""
-        seed = streams.seed_of(seed, streams.Purpose.SCORE_NOISE)
-        return tf.random.stateless_normal([self.num_draws, *shape], seed, alg="philox")
-
-    def _scores(self, images, noise):
-        noisy = images + self.sigma * tf.cast(noise, images.dtype)
-        count, known = tf.shape(images)[0], self.num_classes + 1
-        classes = tf.tile(tf.range(known), [count])
-        sigmas = tf.fill([count * known], self.sigma)
-        denoised = self.network(
-            [tf.repeat(noisy, known, axis=0), classes, sigmas], training=False
-        )
-        denoised = tf.reshape(denoised, [count, known, *images.shape[1:]])
-        gap = denoised[:, :-1] - denoised[:, -1:]
-        return gap / (self.num_draws * self.sigma**2)
-
-    def __repr__(self) -> str:
-        weights = 0
-        for array in self.network.get_weights():
-            weights = zlib.crc32(array.tobytes(), weights)
-        return (
-            f"ScoreBased(sigma={self.sigma}, num_draws={self.num_draws}, "
-            f"seed={self.seed}, weights={weights:08x})"
-        )
 
 
 def _drawn(split, num_classes, per_class, seed):

@@ -16,7 +16,7 @@ from igam_tf.experiment.setup import Setup
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TABLES = sorted((REPOSITORY / "flags").glob("[tf][ai][bg]*[0-9].cfg"))
-OTHER_PAPERS = {p for name in ("gradnorm_", "edgereg", "pag_")
+OTHER_PAPERS = {p for name in ("gradnorm_", "edgereg", "pag_", "methods_")
                 for p in (REPOSITORY / "flags").glob(f"{name}*.cfg")}  # fmt: skip
 RECIPES = sorted(set((REPOSITORY / "flags").glob("*.cfg")) - set(TABLES) - OTHER_PAPERS)
 # Appendix A: experiment -> (lambda_adv, lambda_diff, channels, k, finetune epochs).

@@ -75,6 +75,41 @@ def test_gradients_on_the_edges_correlate_with_them():
     assert correlations[0] > 0.8 and correlations[1] < -0.5
 
 
+class _Decoded:
+    """Grey levels that are there only when they are asked for, a batch at most."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images):
+        self.images = images
+        self.shape, self.asked = images.shape, []
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, places):
+        self.asked.append(len(self.images[places]))
+        return self.images[places]
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("all images at once")
+
+
+def test_images_are_decoded_batch_by_batch():
+    model, _, _ = linear_model(shape=(4, 4, 1), seed=2)
+    grey = np.random.default_rng(1).integers(50, 200, (41, 4, 4, 1)).astype(np.uint8)
+    labels = np.arange(41, dtype=np.int32) % 2
+    names = ["gradient_l1", "curvature", "linearity_error"]
+    whole = gradient_statistics(
+        model, grey / np.float32(255), labels, names, batch_size=4
+    )
+    streamed = _Decoded(grey)
+    found = gradient_statistics(model, streamed, labels, names, batch_size=4)
+    assert found == whole and found["curvature"]["num_images"] == 41
+    # Sixteen are looked at before; then every image once.
+    assert streamed.asked == [16, *[4] * 10, 1]
+
+
 def test_nothing_to_average_is_none_and_bad_arguments_are_named():
     model, _, _ = linear_model(shape=(4, 4, 1), seed=2)
     names = ["gradient_l1_robust"]

@@ -77,10 +77,6 @@ def _parse(*arguments):
             ["--mixup=0.8", "--controls=shuffled"],
             "--mixup=0.8 with --controls=shuffled",
         ),
-        (
-            ["--random_erasing=0.25", "--pag_targets=sbg"],
-            "--random_erasing=0.25 with --pag_targets=sbg",
-        ),
     ],
 )
 def test_flags_are_refused_when_they_are_parsed(flags, message):

@@ -115,6 +115,25 @@ def test_size_and_channels_are_fitted():
     assert model(np.zeros((2, 8, 8, 1), "float32")).shape == (2, 2)
     with pytest.raises(ValueError, match="2 channels"):
         models.with_backbone(features, num_classes=2, image_shape=(8, 8, 2))
-    tokens = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Reshape((4, 4))])
+    deep = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Reshape((2, 2, 2, 2))]
+    )
     with pytest.raises(ValueError, match="expected features"):
-        models.with_backbone(tokens, num_classes=2, image_shape=(4, 4, 1))
+        models.with_backbone(deep, num_classes=2, image_shape=(4, 4, 1))
+
+
+def test_tokens_are_pooled():
+    """Four tokens of four units: the rows of an image, in grey levels."""
+    rows = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Reshape((4, 4))])
+    images = np.random.default_rng(0).random((3, 4, 4, 1)).astype("float32")
+    for pooling, pooled in (("mean", images.mean(axis=1)), ("first", images[:, 0])):
+        model = models.with_backbone(
+            rows, num_classes=2, image_shape=(4, 4, 1), pooling=pooling
+        )
+        kernel, _ = model.get_layer("logit").get_weights()
+        expected = 255 * pooled[..., 0] @ kernel
+        np.testing.assert_allclose(model(images), expected, rtol=1e-4, atol=1e-3)
+        # Of Keras' layers only: the file loads anywhere.
+        assert keras.Model.from_config(model.get_config()).output_shape == (None, 2)
+    with pytest.raises(ValueError, match="pooling='last'.*expected 'mean'"):
+        models.with_backbone(rows, num_classes=2, image_shape=(4, 4, 1), pooling="last")

@@ -271,6 +271,43 @@ def test_a_folder_of_other_settings_and_wrong_flags_are_refused(tmp_path):
         seeds.main(command(tmp_path, rest=["--epochz=3"]))
 
 
+def test_a_table_is_finished_with_all_of_its_rows(tmp_path):
+    path = tmp_path / "table.cfg"
+    path.write_text(
+        "--table=Mine\n"
+        "--row=Vanilla: bases/pag_toy --methods=standard\n"
+        "--row=PAG: bases/pag_toy --methods=pag --student_checkpoint=row:vanilla\n"
+    )
+    job = seeds.Job("", 3, tmp_path / "run", (f"--flagfile={path}",))
+    assert not job.is_finished()
+    table, _ = seeds.recipes.parse([*job.flags, "--seed=3"])
+    common, rows = {"seed": 3, "norm": "l2"}, {}
+    for row in table.rows:
+        flags = json.loads(json.dumps(row.experiment.flags()))
+        rows[row.name] = {
+            "label": row.label,
+            "student": f"{row.name}-1f/{row.method}/student.keras",
+            "settings": {**flags, "student_checkpoint": "a file"} if row.start else {},
+            "evaluation": {**evaluation(), "settings": {"attacks": flags["attacks"]}},
+        }
+        write_history(job.folder, f"{row.name}-1f/{row.method}", [9, 2, 2])
+
+    def write(rows, **settings):
+        text = json.dumps({"settings": {**common, **settings}, "rows": rows})
+        (job.folder / "results.json").write_text(text)
+        return job.is_finished()
+
+    assert write(rows)
+    # The histories lie in the folders of the table's runs.
+    record = {"title": "", "settings": {}, "rows": rows}
+    found = seeds_summary.summarise({"": [(job.folder, record)]}, [3], {})["rows"]
+    assert found["pag"]["epoch_seconds"]["mean"] == 2
+    with pytest.raises(ValueError, match="--epochs: 5 there, 20 now"):
+        write(rows, epochs=5)
+    del rows["pag"]
+    assert not write(rows)
+
+
 def test_what_runs_ends_with_this_process(tmp_path):
     sleeper = tmp_path / "run.py"
     sleeper.write_text("import time; time.sleep(60)")

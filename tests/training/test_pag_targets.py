@@ -105,6 +105,39 @@ def test_scores_of_gaussians(split):
         np.testing.assert_allclose(found[:, t], (mean - 0.3) / (0.04 + 0.09), rtol=1e-3)
 
 
+class _SeesImages(_Gaussians):
+    """As above, for fifty classes; its output depends on the noise. Counts images."""
+
+    seen = 0
+
+    def __call__(self, inputs, training):
+        noisy, classes, _ = inputs
+        self.seen += len(noisy) if tf.executing_eagerly() else 0
+        return noisy * tf.cast(1 + classes, tf.float32)[:, None, None, None]
+
+
+@pytest.mark.parametrize("name", ["oi", "cm", "nn", "sbg"])
+def test_targets_of_some_classes_are_those_among_all(split, name, tmp_path):
+    images, labels = _batch(split)
+    network = _SeesImages()
+    number = 50 if name == "sbg" else 3
+    targets = pag_targets.make(name, split, number, score_network=network, per_class=9)
+    drawn = np.random.default_rng(1).permuted(
+        np.tile(np.arange(number, dtype=np.int32), (8, 1)), axis=1
+    )[:, :2]
+    some = targets.of_classes(images, labels, tf.constant(drawn)).numpy()
+    # One pass for each class drawn, and one for none: nothing for the other classes.
+    assert network.seen == (8 * 3 if name == "sbg" else 0)
+    every = targets(images, labels).numpy()
+    np.testing.assert_array_equal(some, np.stack([e[d] for e, d in zip(every, drawn)]))
+    # And in steps those that a file would have, up to its last bit.
+    stored = pag_targets.cached(targets, split, tmp_path / "targets.npy", batch_size=8)
+    stored = np.stack([e[d] for e, d in zip(stored, drawn)]).astype(np.float32)
+    steps = pag_targets.InSteps(targets).of_classes(images, labels, tf.constant(drawn))
+    assert steps.dtype == tf.float32
+    np.testing.assert_allclose(steps, stored, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("arguments, message", [
     ({"network": None}, "score network None"), ({"sigma": 0.0}, "sigma=0.0"),
     ({"num_draws": 0}, "num_draws=0"),
