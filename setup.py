@@ -44,7 +44,7 @@ setup(
     python_requires=">=3.11",
     # The lower bounds install together, and tests/test_compat.py passes with them and
     # with the newest. Keras and TensorFlow end before the next minor release: we use
-    # private names of theirs (igam_tf/compat.py), and a function in place of one that
+    # private names of theirs (igam_tf/compat), and a function in place of one that
     # Keras' layers call (igam_tf/derivatives/moments.py). The others end before the
     # next major one.
     install_requires=[

@@ -22,6 +22,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # As many workers as cores: more threads than one each only wait for one another.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# XLA as it is, its programs run a few steps: LLVM optimises them for longer than that.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
+)
 
 import pytest
 
@@ -64,10 +69,23 @@ def pytest_configure(config):
         return
     import tensorflow as tf
 
+    _record_no_stacks()
     cpus = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+def _record_no_stacks():
+    """Traced operations do not remember the Python stack that made them.
+
+    Some hundred frames each, beneath pytest: a tenth of all tracing. Only TensorFlow's
+    errors print them. The processes that tests start remember.
+    """
+    from tensorflow.python.util import tf_stack
+
+    one_for_all = tf_stack.extract_stack()
+    tf_stack.extract_stack = lambda stacklevel=1: one_for_all
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.data.ops import dataset_ops, multi_device_iterator_ops
 
 from igam_tf import compat
+from igam_tf.compat import replicas
 from igam_tf.models.freezing import leaves
 
 pytestmark = pytest.mark.fast
@@ -125,8 +127,8 @@ class Counting(compat.OwnLoop, keras.Model):
         self.events.append("build")
         super()._maybe_symbolic_build(iterator, data_batch)
 
-    def prepared(self, batches):
-        self.events.append("prepared")
+    def distributed(self, batches):
+        self.events.append("distributed")
         return batches.skip(1)
 
     def call(self, inputs):
@@ -161,15 +163,48 @@ def test_own_loop(call):
         logs = model.evaluate(dataset, verbose=0, return_dict=True)
     assert logs == {"ours": 7.0}
     name = "train" if call == "fit" else "test"
-    assert set(model.events[:3]) == {"build", "prepared", f"{name} function"}
+    assert set(model.events[:3]) == {"build", "distributed", f"{name} function"}
     assert model.events[3:] == ["3 images, more: True"]
 
 
-def test_batches_that_keras_makes_of_arrays_are_prepared():
+def test_batches_that_keras_makes_of_arrays_are_distributed():
     model = Counting()
     model.compile("sgd", steps_per_execution=1)
     model.fit(np.zeros((4, 2)), np.zeros(4), batch_size=2, verbose=0)
     assert model.events[-1] == "2 images, more: False"
+
+
+def test_nothing_is_tuned_for_replicas(monkeypatch):
+    """The thread that tunes wakes up once a minute, and an iterator waits for it."""
+    tuned, create = [], dataset_ops.DatasetV2.__iter__
+    monkeypatch.setattr(
+        dataset_ops.DatasetV2, "__iter__",
+        lambda self: tuned.append(self.options().autotune.enabled) or create(self),
+    )  # fmt: skip
+    plain, options = tf.data.Dataset.range(6).batch(2), tf.data.Options()
+    options.autotune.enabled = False
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = [
+        strategy.experimental_local_results(batch)
+        for batch in replicas.distributed(strategy, plain.with_options(options))
+    ]
+    assert [[int(share[0]) for share in batch] for batch in found] == [
+        [0, 1], [2, 3], [4, 5]
+    ]  # fmt: skip
+    assert tuned and all(value is False for value in tuned)
+    one = tf.distribute.get_strategy()
+    assert replicas.distributed(one, plain) is plain
+
+
+def test_replicas_without_a_function_of_tensorflow(monkeypatch):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    batches = replicas.distributed(strategy, tf.data.Dataset.range(6).batch(2))
+    name = "_create_device_dataset"
+    with monkeypatch.context() as patch:
+        patch.delattr(multi_device_iterator_ops, name)
+        with pytest.raises(ValueError, match=f"{name} is gone from Keras 3"):
+            iter(batches)
+    assert hasattr(multi_device_iterator_ops, name)
 
 
 @pytest.mark.parametrize("name", compat.OwnLoop._CALLED_BY_FIT)

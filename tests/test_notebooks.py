@@ -28,6 +28,22 @@ TINY = {
     """,
 }
 
+# Then two batches an epoch, and one to evaluate on, in steps that are not traced: fewer
+# than tracing takes as long as.
+TWO_BATCHES = """
+import tensorflow as tf
+
+def two_batches(*args, load=igam_tf.data.load, **kwargs):
+    train, test = load(*args, **kwargs)
+    return train.take(2), test.take(1)
+
+igam_tf.data.load = two_batches
+tf.config.run_functions_eagerly(True)
+"""
+# But for what takes many steps all the same.
+TRACED = "tf.config.run_functions_eagerly(False)"
+MANY_STEPS = ("pag_toy.trained", "measure_alignment")
+
 
 def make_tiny(cells, assignments):
     """Replaces the values of the cell "parameters"; it must have the same names."""
@@ -66,8 +82,18 @@ def test_notebook_is_kept_with_its_outputs(notebook):
 
 def test_notebook_runs(notebook, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="pip install -e '.[tests]'")
+    import nbformat
+
     name, kept = notebook
     make_tiny(kept.cells, TINY[name])
+    cells = []
+    for cell in kept.cells:
+        if any(name in cell.source for name in MANY_STEPS):
+            cells.append(nbformat.v4.new_code_cell(TRACED))
+        cells.append(cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            cells.append(nbformat.v4.new_code_cell(TWO_BATCHES))
+    kept.cells = cells
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     nbclient.NotebookClient(
         kept, timeout=600, resources={"metadata": {"path": str(REPOSITORY)}}

@@ -25,6 +25,8 @@ from igam_tf.data.registry import Augmentation
 from igam_tf.data.task import Split
 from igam_tf.pixels import as_float
 
+# None of it branches on a tensor: for autograph, to find that out takes two seconds.
+_as_written = tf.autograph.experimental.do_not_convert
 # Independent streams of random numbers from one (seed, epoch).
 _SHUFFLE, _AUGMENT, _PARTNERS = 0, 1, 2
 # Batches of streamed images that are decoded at once, and that wait decoded: their
@@ -191,7 +193,8 @@ def _shuffled_epochs(
 
     # flat_map does not know its length; Keras asks for it.
     known = tf.data.experimental.assert_cardinality(steps if length is None else length)
-    return _mapped(split, epochs.flat_map(indices_of).apply(known), batch)
+    epochs = epochs.flat_map(_as_written(indices_of))
+    return _mapped(split, epochs.apply(known), batch)
 
 
 def _steps_of_epoch(epoch, count, batch_size, start, steps, seed):
@@ -260,5 +263,5 @@ def _mapped(split, dataset, batch):
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    dataset = dataset.map(batch, num_parallel_calls=calls).prefetch(waiting)
-    return without_tuning(dataset.with_options(options))
+    dataset = dataset.map(_as_written(batch), num_parallel_calls=calls)
+    return without_tuning(dataset.prefetch(waiting).with_options(options))

@@ -220,6 +220,7 @@ def _data_set(dataset, expected):
     _, *labels = expected.checked(first, expected.batch(1, "the data set"))
     rank = labels and np.ndim(expected.parts(first)[1])
 
+    @tf.autograph.experimental.do_not_convert
     def look(number, batch):
         x, labels = expected.parts(batch)
         images = expected.images(x)
@@ -265,8 +266,7 @@ def _numbers(labels):
 
 def _generator(batches, expected):
     for number, batch in enumerate(batches):
-        where = expected.batch(number + 1, "the generator")
-        yield expected.checked(batch, where)
+        yield expected.checked(batch, expected.batch(number + 1, "the generator"))
 
 
 class _CheckedPyDataset(keras.utils.PyDataset):

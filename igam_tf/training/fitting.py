@@ -1,7 +1,7 @@
 """Keras' interface of a training method: `compile`, `fit`, `evaluate`, saving."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf import compat, distribution
+from igam_tf.compat.replicas import distributed
 from igam_tf.data.batches import without_tuning
 from igam_tf.derivatives import moments
 from igam_tf.training import checks, feeding, replicas, student_check
@@ -207,11 +208,11 @@ class Fitting(compat.OwnLoop, keras.Model):
         batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(
             len(labels)
         )
-        return iter(self.distribute_strategy.experimental_distribute_dataset(batches))
+        return iter(self.distributed(batches))
 
-    def prepared(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+    def distributed(self, batches: tf.data.Dataset) -> Iterable:
         """What Keras reads: an interrupted `fit` of arrays ends at once, too."""
-        return without_tuning(batches)
+        return distributed(self.distribute_strategy, without_tuning(batches))
 
     def make_train_function(self, force: bool = False) -> None:
         if self.train_function is not None and not force:

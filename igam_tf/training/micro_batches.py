@@ -37,7 +37,7 @@ def accumulate_gradients(
     if size is None:
         return function(tensors, seed, *args)
     # Traced once, though it is called inside and outside of the loop.
-    function = tf.function(function)
+    function = tf.function(function, autograph=False)
     first = tf.nest.flatten(tensors)[0]
     equal = first.shape[0] is not None and first.shape[0] % size == 0
     count = first.shape[0] if equal else tf.shape(first)[0]

@@ -48,5 +48,9 @@ class OnReplica(Fitting):
             return bound
         key = (function.__name__, *sorted(kwargs.items()))
         if key not in self._xla_functions:
-            self._xla_functions[key] = tf.function(bound, jit_compile=True)
+            # Without XLA autograph rewrites none of it either: it would take an
+            # eighth of the tracing to find nothing to do.
+            self._xla_functions[key] = tf.function(
+                bound, jit_compile=True, autograph=False
+            )
         return self._xla_functions[key]

@@ -126,7 +126,7 @@ def over_iterator(model: keras.Model, on_batch: Callable) -> Callable:
         # The loop would trace the step a second time. A partial: TensorFlow counts the
         # traces of a function's code over all methods, and warns of the fifth.
         step = functools.partial(_next_batch, on_batch)
-        return tf.function(step, reduce_retracing=True)
+        return tf.function(step, reduce_retracing=True, autograph=False)
     return tf.function(execute, reduce_retracing=True)
 
 

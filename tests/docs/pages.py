@@ -35,8 +35,8 @@ def follow(page, folder, *, smaller=()):
     for name in ("igam_tf", "flags", "run.py"):
         source = REPOSITORY / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / name, ignore=ignored)
+            # With what is compiled: 39,000 lines take Python a while.
+            shutil.copytree(source, folder / name)
         else:
             shutil.copy(source, folder / name)
     text = (REPOSITORY / page).read_text()

@@ -112,7 +112,8 @@ def _rounded(levels):
     [
         ({"panel": False}, {}),
         # The same weights and names, and another layer without weights between them.
-        ({"model": _rounded(1)}, {"model": _rounded(255)}),
+        ({"model": _rounded(1), "panel": False},
+         {"model": _rounded(255), "panel": False}),
         ({"transfer_from": {"other": _rounded(1)}},
          {"transfer_from": {"other": _rounded(255)}}),
     ],

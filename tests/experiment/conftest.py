@@ -1,8 +1,20 @@
 """What whole runs share: figures are drawn where a test looks at them."""
 
 import contextlib
+import functools
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _coarse_surfaces():
+    """Loss surfaces of 15 x 15 points, not of 61 x 61; the quickstart draws all."""
+    from igam_tf.reports import figures
+
+    coarse = functools.partial(figures.plot_loss_surface, num_points=15)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "plot_loss_surface", coarse)
+        yield
 
 
 @pytest.fixture(scope="session")

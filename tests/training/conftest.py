@@ -42,3 +42,25 @@ def make_igam():
         return method
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _traced_igam(make_igam):
+    """An IGAM, its variables, and what they begin with."""
+    method = make_igam()
+    optimizers = method.optimizer, method.discriminator_optimizer
+    variables = [v for part in (method, *optimizers) for v in part.variables]
+    return method, variables, [v.numpy() for v in variables]
+
+
+@pytest.fixture
+def rewind_igam(_traced_igam):
+    """Function to the one IGAM that `make_igam()` makes, as made: it is traced once."""
+    method, variables, values = _traced_igam
+
+    def rewind():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return method
+
+    return rewind

@@ -108,8 +108,8 @@ def test_weight_decay_is_half_the_squared_norm_of_kernels(digits, make_igam):
 
 
 @pytest.mark.fast
-def test_teacher_is_bit_identical_and_the_others_change(digits, make_igam):
-    method = make_igam()
+def test_teacher_is_bit_identical_and_the_others_change(digits, rewind_igam):
+    method = rewind_igam()
     before = {
         name: _weights(getattr(method, name))
         for name in ("student", "teacher", "discriminator")

@@ -78,27 +78,30 @@ def test_other_methods_go_on_too(make, digits, tmp_path):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(make_igam, digits, tmp_path):
-    straight = _fit(make_igam(), digits, tmp_path, 3)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    rewind_igam, make_igam, digits, tmp_path
+):
+    straight = _state(_fit(rewind_igam(), digits, tmp_path, 3))
     newest = tmp_path / "checkpoints" / "epoch-0003.weights.h5"
     newest.write_bytes(newest.read_bytes()[:1000])
-    again = make_igam()
-    assert Checkpoint(tmp_path / "checkpoints").restore(again) == 2
-    _fit(again, digits, tmp_path, 3)
-    for a, b in zip(_state(straight), _state(again), strict=True):
+    assert Checkpoint(tmp_path / "checkpoints").restore(make_igam()) == 2
+    again = _fit(rewind_igam(), digits, tmp_path, 3)
+    for a, b in zip(straight, _state(again), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_no_readable_checkpoint_is_an_error(make_igam, digits, tmp_path):
-    _fit(make_igam(), digits, tmp_path, 1)
+def test_no_readable_checkpoint_is_an_error(rewind_igam, make_igam, digits, tmp_path):
+    _fit(rewind_igam(), digits, tmp_path, 1)
     for path in (tmp_path / "checkpoints").iterdir():
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="delete the folder"):
         Checkpoint(tmp_path / "checkpoints").restore(make_igam())
 
 
-def test_a_loss_that_is_not_finite_stops_the_training(make_igam, digits, tmp_path):
-    method = make_igam()
+def test_a_loss_that_is_not_finite_stops_the_training(
+    rewind_igam, make_igam, digits, tmp_path
+):
+    method = rewind_igam()
     _fit(method, digits, tmp_path, 2)
     good = _state(method)
     poison = method.student.trainable_variables[0]

@@ -177,8 +177,7 @@ class OwnLoop:
             iterator.data_adapter.get_tf_dataset()
         )
         if isinstance(batches, tf.data.Dataset):  # Elsewhere they stay as they are.
-            distribute = self.distribute_strategy.experimental_distribute_dataset
-            iterator._distributed_dataset = distribute(self.prepared(batches))
+            iterator._distributed_dataset = self.distributed(batches)
 
 
 # Optimizers.
