@@ -22,11 +22,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # As many workers as cores: more threads than one each only wait for one another.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-# XLA as it is, its programs run a few steps: LLVM optimises them for longer than that.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
-)
 
 import pytest
 
