@@ -150,7 +150,7 @@ def main(arguments=None):
         "--methods", nargs="+", default=["IGAM"], help="plain, PGD-7 ..."
     )
     parser.add_argument(
-        "--attack_side", type=int, default=16, help="of AutoAttack's images"
+        "--attack_side", type=int, default=8, help="of AutoAttack's images"
     )
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args(arguments)
