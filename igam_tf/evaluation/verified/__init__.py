@@ -2,7 +2,7 @@
 
 An attack's accuracy is an upper bound of the robust accuracy; what is proved here is a
 lower one. `network` reads a Keras model as matrices and ReLUs, `bounds` bounds them
-linearly, `counting` counts.
+linearly, `exact` decides what that leaves open, `counting` counts.
 """
 
 from igam_tf import lazy

@@ -55,6 +55,8 @@ def verify(
     start = time.perf_counter()
     checks.one_of("norm", norm, ("linf", "l2", "l1"))
     checks.radius("eps", eps, norm)
+    if not exact_seconds >= 0:
+        raise ValueError(f"exact_seconds is {exact_seconds}: expected 0 or more.")
     if exact_seconds and norm != "linf":
         raise ValueError(
             f"exact_seconds is {exact_seconds} with norm {norm!r}: expected 'linf', "
@@ -69,8 +71,8 @@ def verify(
         check_labels(labels, len(network.layers[-1][1]))
         logits = network(images)
         for image, label, clean in zip(images, labels, logits):
-            ball = network, image, int(label), clean, eps, norm
-            known = _known(*ball, exact_seconds)
+            what = network, image, int(label), clean
+            known = _known(*what, eps, norm, exact_seconds)
             found.append(known == "robust")
             num_open += known == "open"
         digest.add(images, labels)

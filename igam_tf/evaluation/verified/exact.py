@@ -78,7 +78,7 @@ def _search(programme, lead, most, end):
     found = optimize.milp(
         np.zeros(row.shape[1]),
         constraints=[
-            constraints,
+            *constraints,
             optimize.LinearConstraint(row.tocsr(), -np.inf, most),
         ],
         options={"time_limit": max(0.0, end - time.perf_counter())},
@@ -138,19 +138,21 @@ def _programme(network, ball):
         here, always, some = starts[number + 1], low >= 0, switches[number]
         largest[here : here + len(low)] = np.maximum(high, 0)
         layer = _Layer(matrix, starts[number], here, switch, count)
-        nothing = np.full(len(some), -np.inf)
+        unbounded = np.full(len(some), np.inf)
         parts += [
             (layer.rows(np.flatnonzero(always), 1), offset[always], offset[always]),
             # At least the argument; at most the argument where it is on, and 0 else.
-            (layer.rows(some, 1), offset[some], -nothing),
-            (layer.rows(some, 1, -low[some]), nothing, (offset - low)[some]),
-            (layer.rows(some, 0, -high[some]), nothing, np.zeros(len(some))),
+            (layer.rows(some, 1), offset[some], unbounded),
+            (layer.rows(some, 1, -low[some]), -unbounded, (offset - low)[some]),
+            (layer.rows(some, 0, -high[some]), -unbounded, np.zeros(len(some))),
         ]
         switch += len(some)
-    matrices, least, most = zip(*parts, strict=True)
-    constraints = optimize.LinearConstraint(
-        sparse.vstack(matrices).tocsr(), np.concatenate(least), np.concatenate(most)
-    )
+    constraints = []
+    if parts:  # A network without ReLUs has none: it is linear.
+        matrices, least, most = zip(*parts, strict=True)
+        matrix = sparse.vstack(matrices).tocsr()
+        sides = np.concatenate(least), np.concatenate(most)
+        constraints.append(optimize.LinearConstraint(matrix, *sides))
     variables = {
         "integrality": np.arange(count) >= starts[-1],
         "bounds": optimize.Bounds(smallest, largest),

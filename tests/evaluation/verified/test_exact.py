@@ -69,3 +69,10 @@ def test_images_are_counted():
     assert exact["method"] == "CROWN, 1 layers of ReLUs, and MILP of 60 s"
     with pytest.raises(ValueError, match="exact_seconds is 60 with norm 'l2'"):
         verify(net, data, eps=0.2, norm="l2", progress=False, exact_seconds=60)
+
+
+def test_without_relus_by_hand():
+    """Logits x and 0.5: the constant is larger from 0.4 to 0.5, and not from 0.51 on."""
+    net = PiecewiseLinear(((np.array([[1.0], [0.0]]), np.array([0.0, 0.5])),))
+    assert decide(net, IMAGE, 0, 0.2, seconds=60) == "misled"
+    assert decide(net, IMAGE, 0, 0.09, seconds=60) == "robust"
