@@ -230,6 +230,10 @@ class Counter:
         return distances > np.float32(attack.eps)
 
     def _add_passes(self, name, forward, backward):
+        if self.num_examples and name not in self._details:
+            # An earlier version began this evaluation, and did not count them: the sum
+            # would be too small.
+            return
         kept = self._details.setdefault(name, {})
         for kind, count in (("forward_passes", forward), ("backward_passes", backward)):
             kept[kind] = kept.get(kind, 0) + count

@@ -96,6 +96,21 @@ def test_distances_are_kept_when_it_goes_on():
             assert entries[0][kind] == entries[1][kind]
 
 
+def test_passes_that_an_earlier_version_did_not_count():
+    """A sum of the last portions alone would pass for that of all."""
+    model, labels, _ = case()
+    attack = igam_tf.attacks.Square(eps=0.1, num_queries=3)
+    first, rest = (
+        Counter(model, {"square": attack}, training=False, batch_size=8)
+        for _ in range(2)
+    )
+    first.add(IMAGES[:8], labels[:8])
+    assert first.entries()["square"]["forward_passes"] >= 8
+    rest.restore(json.loads(json.dumps({**first.state(), "details": {}})))
+    rest.add(IMAGES[8:16], labels[8:16])
+    assert "forward_passes" not in rest.entries()["square"]
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
