@@ -1,5 +1,6 @@
 """Batches for several replicas, from iterators that TensorFlow lets go of at once."""
 
+import threading
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
@@ -8,6 +9,8 @@ from igam_tf.compat import attribute, moved
 
 _MODULE = "tensorflow.python.data.ops.multi_device_iterator_ops"
 _PURPOSE = "to feed several replicas without waiting for a thread that tunes"
+# All threads share that module: one at a time changes it, and puts it back.
+_LOCK = threading.RLock()
 
 
 def distributed(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterable:
@@ -38,6 +41,10 @@ class _Untuned:
             from tensorflow.python.data.ops import multi_device_iterator_ops as ops
         except ImportError as error:
             raise moved(_MODULE, _PURPOSE) from error
+        with _LOCK:
+            return self._untuned(ops)
+
+    def _untuned(self, ops):
         of_device = attribute(ops, "_create_device_dataset", _MODULE, _PURPOSE)
         options = tf.data.Options()
         options.autotune.enabled = False
