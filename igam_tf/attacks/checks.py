@@ -55,7 +55,7 @@ def step(name: str, value: float, norm: str, eps: float) -> None:
     Args:
         name: of the argument.
         value: length of the step.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         eps: radius of the ball; in a ball of radius 0 a step may be 0.
     """
     radius(name, value, norm)

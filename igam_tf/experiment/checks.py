@@ -122,13 +122,12 @@ def check_radii(experiment: Experiment) -> None:
             f"--eps={eps}: expected at most 1, the pixel range, for Linf; 8 grey "
             "levels are 8/255."
         )
-    target = experiment.data.info("target")
-    longest = _longest(experiment, "l1" if norm == "l1" else "l2")
+    longest = _longest(experiment, norm)
     if eps > longest:
         raise ValueError(
-            f"--eps={eps}: expected at most {longest:.4g}, the "
-            f"{'L1' if norm == 'l1' else 'L2'} distance of black and white images of "
-            f"{target.name}; for grey levels divide by 255."
+            f"--eps={eps}: expected at most {longest:.4g}, the {radii.NORMS[norm]} "
+            "distance of black and white images of "
+            f"{experiment.data.info('target').name}; for grey levels divide by 255."
         )
 
 

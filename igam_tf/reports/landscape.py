@@ -127,9 +127,10 @@ def _directions(model, image, label, norm, attack, seed):
         # No pixel in common: the lengths of both add up.
         random = random * (adversarial == 0)
         if not random.any():
+            what = "a step along the gradient" if attack is None else attack
             raise ValueError(
-                f"{attack} changes every pixel: expected one that leaves some for the "
-                "other direction of the plane; leave attack out."
+                f"{what} changes every pixel: expected some that it leaves for the "
+                "other direction of the plane; pass another attack, or None."
             )
         random /= np.abs(random).sum()
     if norm == "l2":
