@@ -72,7 +72,7 @@ def test_images_are_counted():
 
 
 def test_without_relus_by_hand():
-    """Logits x and 0.5: the constant is larger from 0.4 to 0.5, and not from 0.51 on."""
+    """Logits x and 0.5: the constant is larger from 0.4 to 0.5, not from 0.51."""
     net = PiecewiseLinear(((np.array([[1.0], [0.0]]), np.array([0.0, 0.5])),))
     assert decide(net, IMAGE, 0, 0.2, seconds=60) == "misled"
     assert decide(net, IMAGE, 0, 0.09, seconds=60) == "robust"
