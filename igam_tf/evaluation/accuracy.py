@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -188,17 +187,16 @@ def _tell_corruptions(request):
     asked, data = request.corruptions, request.data
     if asked is None:
         return
-    total = num_images(data, request.max_examples)
-    if asked.folder is not None:
-        total = request.max_examples or sys.maxsize
-    if not total:
+    most = request.max_examples
+    count = cost.num_corrupted(asked, num_images(data, most), most)
+    few = next(batches(data, request.batch_size, max_examples=_FEW), None)
+    if not count or few is None:
         # Nobody knows, or there is nothing: evaluating says so.
         return
-    images, _ = next(iter(batches(data, request.batch_size, max_examples=_FEW)))
     seconds = cost.seconds_an_image(
-        request.model, asked, images, batch_size=request.batch_size
+        request.model, asked, few[0], batch_size=request.batch_size
     )
-    sentence = corruptions_sentence(seconds, cost.num_corrupted(asked, total), asked)
+    sentence = corruptions_sentence(seconds, count, asked)
     if sentence:
         print(sentence, flush=True)
 

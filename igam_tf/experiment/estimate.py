@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import resource
-import sys
 import time
 from typing import ClassVar
 
@@ -208,10 +207,8 @@ class Estimate:
         asked = settings.asked_corruptions()
         if asked is None:
             return 0.0
-        total = (
-            self.target.test_total if asked.folder is None else settings.num_examples
-        )
-        count = cost.num_corrupted(asked, total or sys.maxsize)
+        most = settings.num_examples or None
+        count = cost.num_corrupted(asked, self.target.test_total, most)
         return count * cost.seconds_an_image(
             model, asked, images, batch_size=settings.batch_size
         )

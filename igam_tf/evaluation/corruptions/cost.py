@@ -14,16 +14,20 @@ from igam_tf.evaluation.corruptions.sources import Files
 _SEVERITY = 3
 
 
-def num_corrupted(corruptions: Corruptions, num_images: int) -> int:
-    """Number of images that are corrupted, of so many that are evaluated on.
+def num_corrupted(
+    corruptions: Corruptions, num_images: int | None, max_examples: int | None
+) -> int | None:
+    """Number of images of each corruption and severity, or None where nobody knows.
 
     Args:
         corruptions: what is asked for.
-        num_images: images of the evaluation; of files no more than they have.
+        num_images: images of the evaluation, of which corrupted ones are made, or None.
+        max_examples: at most so many images of files; None for all.
     """
     if corruptions.folder is None:
         return num_images
-    return min(num_images, Files(corruptions).total)
+    total = Files(corruptions).total
+    return min(total, max_examples or total)
 
 
 def seconds_an_image(

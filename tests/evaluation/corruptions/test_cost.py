@@ -41,8 +41,9 @@ def test_files_are_not_made_and_have_so_many_images(seconds, tmp_path):
     images = np.zeros((1, 2, 2, 1), np.float32)
     found = cost.seconds_an_image(mean_model(), asked, images, batch_size=16)
     assert found == 5 * 4 / 16
-    assert [cost.num_corrupted(asked, count) for count in (3, 9000)] == [3, 7]
-    assert cost.num_corrupted(ASKED, 9000) == 9000
+    found = [cost.num_corrupted(asked, 9000, most) for most in (3, 8000, None)]
+    assert found == [3, 7, 7]
+    assert cost.num_corrupted(ASKED, 9000, None) == 9000
 
 
 def test_it_is_said_where_it_is_long():
