@@ -36,8 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.processor import processor
     from igam_tf import files
 
-    result = json.loads(options.out.read_text()) if options.out.exists() else {}
-    rows = result.get("rows", {})
+    command = (
+        "python -m benchmarks.parity.verified_bounds "
+        f"--examples={options.examples} --epochs={options.epochs}"
+    )
+    rows = _rows_of(options.out, command)
     test = igam_tf.data.read("digits").test
     data = (test.images[: options.examples], test.labels[: options.examples])
     for name in options.networks:
@@ -58,13 +61,25 @@ def main(arguments: list[str] | None = None) -> int:
             )
             result = {
                 "title": "verified bounds, digits",
-                "command": f"python -m benchmarks.parity.verified_bounds "
-                f"--examples={options.examples} --epochs={options.epochs}",
+                "command": command,
                 "processor": processor(),
                 "rows": rows,
             }
             files.write_json(options.out, result)
     return 0
+
+
+def _rows_of(path, command):
+    """What a command that was killed has evaluated; a table is of one command."""
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text())
+    if result.get("command") != command:
+        raise ValueError(
+            f"{path} holds what `{result.get('command')}` made, not `{command}`; "
+            "pass its options to go on with it, or another --out."
+        )
+    return result["rows"]
 
 
 def network(name, epochs, folder):

@@ -4,11 +4,11 @@
 
 Processes of one thread each on the loopback address (MultiWorkerMirroredStrategy), each
 with a batch of its own: with a core for every worker they should take as long as one.
-They also time all-reduces of several sizes, of which come a latency and a bandwidth,
-two constants of `scaling_model.py`. The third is an IGAM step of hardly any arithmetic.
-Then logical devices of one process (MirroredStrategy): all share the cores, so that the
-work of the same global batch is the same, and what is more than one replica's time is
-overhead.
+They also time all-reduces of several sizes, of which come the latency of a message and
+the bandwidth of a ring, two constants of `scaling_model.py`. The third is an IGAM step
+of hardly any arithmetic. Then logical devices of one process (MirroredStrategy): all
+share the cores, so that the work of the same global batch is the same, and what is more
+than one replica's time is overhead.
 """
 
 import argparse
@@ -29,16 +29,18 @@ SIZES = tuple(2**power for power in (10, 14, 18, 20, 22))
 REPEATS = 20
 
 
-def fitted(sizes, seconds):
-    """Latency (s) and bandwidth (bytes/s) of a line through bytes and seconds.
+def fitted(count, sizes, seconds):
+    """Latency (s) and bandwidth (bytes/s) of `scaling_model.all_reduce`.
 
-    The line goes through the smallest size; its slope is that to the largest.
+    A ring of `count` sends each number 2 (count - 1) / count times, in 2 (count - 1)
+    messages. The line through bytes and seconds goes through the smallest size; its
+    slope is that to the largest.
     """
     first, last = 4 * sizes[0], 4 * sizes[-1]
     slope = (seconds[-1] - seconds[0]) / (last - first)
-    return max(0.0, seconds[0] - slope * first), 1 / slope if slope > 0 else float(
-        "inf"
-    )
+    messages = 2 * (count - 1)
+    latency = max(0.0, seconds[0] - slope * first) / messages
+    return latency, messages / count / slope if slope > 0 else float("inf")
 
 
 def logical_devices(args):
@@ -85,17 +87,17 @@ def workers(args):
     print(f"Workers of one thread on {cores} cores, batch {args.batch_size} each:")
     header = ["workers", "s a step", "images/s", "of the ideal", "overhead"]
     timing.print_table(header, rows)
-    rows, constants = [], {}
+    rows = []
     for count in args.counts[1:]:
         seconds = found[count]["all_reduce"]
-        latency, bandwidth = constants[count] = fitted(SIZES, seconds)
+        latency, bandwidth = fitted(count, SIZES, seconds)
         cells = [f"{1000 * s:.2f}" for s in seconds]
         rows.append(
             [count, *cells, f"{1000 * latency:.2f}", f"{bandwidth / 2**20:.0f}"]
         )
     header = ["workers", *(f"{4 * size // 2**10} KiB" for size in SIZES)]
     print("All-reduce over the loopback address, ms:")
-    timing.print_table([*header, "latency, ms", "MiB/s"], rows)
+    timing.print_table([*header, "a message, ms", "MiB/s of the ring"], rows)
     print(f"IGAM step of hardly any arithmetic: {1000 * found[1]['host']:.1f} ms\n")
 
 

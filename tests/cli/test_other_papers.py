@@ -72,7 +72,9 @@ def test_tables_are_planned(name, photographs):
             assert size == "tiny" or row.paper.keys() <= measured
             if size == "tiny" and name != "pag_toy":
                 assert experiment.evaluation.num_examples == 20
-                assert experiment.training.epochs <= 3
+                # Those of a standard training are thrice those of PGD.
+                longest = 3 if name == "methods_cifar10" else 2
+                assert experiment.training.epochs <= longest
                 assert experiment.data.target in ("cifar10", "cifar100")
 
 

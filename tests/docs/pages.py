@@ -35,8 +35,10 @@ def follow(page, folder, *, smaller=()):
     for name in ("igam_tf", "flags", "run.py"):
         source = REPOSITORY / name
         if source.is_dir():
-            # With what is compiled: 39,000 lines take Python a while.
-            shutil.copytree(source, folder / name)
+            # With what is compiled: 39,000 lines take Python a while. Not with what
+            # another process is just writing, which is renamed when it is there.
+            ignored = shutil.ignore_patterns("*.pyc.*")
+            shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)
     text = (REPOSITORY / page).read_text()

@@ -23,16 +23,25 @@ def test_every_axis_varies_from_the_base():
         assert value in scaling.AXES[axis]
 
 
-def test_a_latency_and_a_bandwidth_of_two_all_reduces():
-    """1 ms and 1 GB/s: 1,000 numbers are 4 us more, a million 4 ms more."""
-    latency, bandwidth = replicas.fitted((1_000, 1_000_000), [1.004e-3, 5e-3])
-    assert (latency, bandwidth) == (pytest.approx(1e-3), pytest.approx(1e9))
-
-
 STEP = scaling_model.Step(operations=2e9, student_bytes=8e6, discriminator_bytes=4e6)
 DEVICES = scaling_model.Devices(
     speed=1e12, near=4e9, far=1e9, near_latency=1e-4, far_latency=1e-3, host=0.01
 )
+
+
+def test_a_latency_and_a_bandwidth_of_two_all_reduces():
+    """Of 4 KB and of 4 MB between two workers, in two messages, 1.004 and 5 ms."""
+    found = replicas.fitted(2, (1_000, 1_000_000), [1.004e-3, 5e-3])
+    assert found == (pytest.approx(0.5e-3), pytest.approx(1e9))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_they_are_those_of_the_model(count):
+    seconds = [
+        scaling_model.all_reduce(count, 4 * size, DEVICES) for size in replicas.SIZES
+    ]
+    found = replicas.fitted(count, replicas.SIZES, seconds)
+    assert found == (pytest.approx(DEVICES.near_latency), pytest.approx(DEVICES.near))
 
 
 def test_a_ring_by_hand():
