@@ -159,13 +159,18 @@ def check_l1(experiment: Experiment) -> None:
             f"--norm=l1 with --panel_examples={count}: expected --panel_examples=0, "
             "because the attacks of the masking panel are of Linf and L2."
         )
-    if ball.step_size < _LEAST_STEP_L1 * ball.eps:
-        raise ValueError(
-            f"--norm=l1 with --eps={fraction(ball.eps)} and --step_size="
-            f"{fraction(ball.step_size)}: 100 steps of PGD would not reach the ball's "
-            f"rim; expected a longer step, such as --step_size={ball.eps / 8:.3g}, an "
-            "eighth of the radius."
-        )
+    steps = [("step_size", ball.step_size)]
+    row = experiment.settings_of("pgd")
+    if "pgd" in experiment.methods and row.step_size:
+        steps.append(("adversarial_step_size", row.step_size))
+    for name, step in steps:
+        if step < _LEAST_STEP_L1 * ball.eps:
+            raise ValueError(
+                f"--norm=l1 with --eps={fraction(ball.eps)} and --{name}="
+                f"{fraction(step)}: 100 steps of PGD would not reach the ball's rim; "
+                f"expected a longer step, such as --{name}={ball.eps / 8:.3g}, an eighth "
+                "of the radius."
+            )
 
 
 def check_attacks(experiment: Experiment) -> None:

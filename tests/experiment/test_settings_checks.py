@@ -39,6 +39,16 @@ def _parse(*arguments):
             [
                 "--norm=l1",
                 "--panel_examples=0",
+                "--eps=12",
+                "--step_size=1.5",
+                "--adversarial_step_size=8/765",
+            ],
+            "--adversarial_step_size=0.0104575: 100 steps of PGD",
+        ),
+        (
+            [
+                "--norm=l1",
+                "--panel_examples=0",
                 "--step_size=1",
                 "--eps=4",
                 "--attacks=clean,spsa",
