@@ -168,8 +168,8 @@ def check_l1(experiment: Experiment) -> None:
             raise ValueError(
                 f"--norm=l1 with --eps={fraction(ball.eps)} and --{name}="
                 f"{fraction(step)}: 100 steps of PGD would not reach the ball's rim; "
-                f"expected a longer step, such as --{name}={ball.eps / 8:.3g}, an eighth "
-                "of the radius."
+                f"expected a longer step, such as --{name}={ball.eps / 8:.3g}, an "
+                "eighth of the radius."
             )
 
 
