@@ -64,24 +64,46 @@ def _take(path, owner, flag):
             with os.fdopen(handle, "w") as file:
                 json.dump(owner, file)
             return
-        found = _read(path)
+        seen, found = _identity(path), _read(path)
         if found is not None and not _is_stale(path, found):
             raise FolderInUseError(_refusal(path, found, flag))
-        _put_aside(path, found)
+        if seen is not None:
+            _remove_stale(path, seen)
     raise FolderInUseError(_refusal(path, _read(path) or {}, flag))
 
 
-def _put_aside(path, stale):
-    """Removes a stale lock, and not the one that another process has taken since."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
+def _remove_stale(path, seen):
+    """Removes a stale lock, and never the one that another process has taken since.
+
+    Of all who saw it, the one that gives it a second name may remove the first: where
+    it is a later lock that gets the name, nothing is removed.
+    """
+    claim = path.with_name(f"{path.name}.{seen[0]:x}-{seen[1]:x}")
     try:
-        os.rename(path, aside)
-    except FileNotFoundError:
+        os.link(path, claim)
+    except (FileNotFoundError, FileExistsError):
+        # Gone, or about to be.
+        time.sleep(0.01)
         return
-    if stale is not None and not _same(_read(aside), stale):
-        with contextlib.suppress(OSError):
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
+    except OSError:
+        # A file system without second names: two processes at one moment may meet.
+        if _identity(path) == seen:
+            path.unlink(missing_ok=True)
+        return
+    try:
+        if _identity(claim) == seen:
+            path.unlink(missing_ok=True)
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _identity(path):
+    """What tells a lock from a later one, and stays while nobody touches it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _is_stale(path, owner):

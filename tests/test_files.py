@@ -163,6 +163,27 @@ def test_another_machine_is_believed_while_it_touches_its_lock(tmp_path):
         pass
 
 
+def test_a_lock_that_came_after_the_stale_one_is_never_away(tmp_path, monkeypatch):
+    """For a moment without it, a third process would take the folder, too."""
+    path = tmp_path / locks.NAME
+    _write_lock(tmp_path, pid=1)
+    stale = locks._identity(path)
+    path.unlink()
+    _write_lock(tmp_path, pid=2)
+    os.utime(path, ns=(1, 1))
+    removed, unlink = [], pathlib.Path.unlink
+    monkeypatch.setattr(
+        pathlib.Path, "unlink",
+        lambda self, **kwargs: (removed.append(self), unlink(self, **kwargs)),
+    )  # fmt: skip
+    monkeypatch.setattr(os, "rename", None)
+    locks._remove_stale(path, stale)
+    assert path not in removed and len(removed) == 1
+    assert [p.name for p in tmp_path.iterdir()] == [locks.NAME]
+    locks._remove_stale(path, locks._identity(path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def _try(folder, start, taken):
     start.wait()
     try:

@@ -147,7 +147,7 @@ def test_what_was_not_found_is_an_empty_cell():
       "--row=A: bases/pag_toy --methods=pag"], "expected an attack"),
     (["--epoch_attack=pgd", "--row=A: bases/pag_toy --methods=pag"],
      "--epoch_attack: attack 'pgd'"),
-    (["--attacks=pgd5@l1:1", "--row=A: bases/pag_toy --methods=pag"], "is in L1;"),
+    (["--attacks=ddn@l1:1", "--row=A: bases/pag_toy --methods=pag"], "1' in L1:"),
     (["--attacks=pgd5@2", "--row=A: bases/pag_toy --methods=pag"], "at most 1.414"),
     (["--adversarial_step_size=1", "--row=A: bases/pag_toy --methods=pgd"],
      "--adversarial_step_size=1: expected at most twice"),

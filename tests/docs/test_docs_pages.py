@@ -204,7 +204,7 @@ def test_every_command_is_run_by_a_test_or_says_what_it_needs(page):
             continue
         folder = next((RUN_BY[p] for p in RUN_BY if line.startswith(p)), None)
         assert folder, f"{line}: no test runs it; see RUN_BY"
-        assert list((REPOSITORY / folder).glob("test_*.py"))
+        assert list((REPOSITORY / folder).rglob("test_*.py"))
         if command[0] == "igam-tf":
             assert command[1] in main._COMMANDS, line
         if data_of(line) & DOWNLOADED or "flags/table" in line:

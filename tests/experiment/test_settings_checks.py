@@ -41,6 +41,7 @@ def _parse(*arguments):
                 "--panel_examples=0",
                 "--eps=12",
                 "--step_size=1.5",
+                "--methods=pgd",
                 "--adversarial_step_size=8/765",
             ],
             "--adversarial_step_size=0.0104575: 100 steps of PGD",
