@@ -160,9 +160,9 @@ def check_l1(experiment: Experiment) -> None:
             "because the attacks of the masking panel are of Linf and L2."
         )
     steps = [("step_size", ball.step_size)]
-    row = experiment.settings_of("pgd")
-    if "pgd" in experiment.methods and row.step_size:
-        steps.append(("adversarial_step_size", row.step_size))
+    own = experiment.settings_of("pgd").flags()["adversarial_step_size"]
+    if "pgd" in experiment.methods and own:
+        steps.append(("adversarial_step_size", own))
     for name, step in steps:
         if step < _LEAST_STEP_L1 * ball.eps:
             raise ValueError(
