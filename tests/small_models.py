@@ -154,3 +154,20 @@ class CountsCalls(keras.layers.Layer):
     def call(self, inputs):
         self.calls += 1
         return inputs
+
+
+def rewinding(method):
+    """Function to a compiled method, set back to how it is now: it is traced once.
+
+    What it was trained to is gone then: take from it what is compared before.
+    """
+    optimizers = method.optimizer, method.discriminator_optimizer
+    variables = [v for part in (method, *optimizers) for v in part.variables]
+    values = [v.numpy() for v in variables]
+
+    def rewind():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return method
+
+    return rewind

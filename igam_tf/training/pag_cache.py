@@ -64,30 +64,21 @@ def cached(
     return np.load(path, mmap_mode="r")
 
 
-class InSteps:
-    """Targets as `cached` has them, made when a step asks for them.
+class InSteps(Targets):
+    """Targets as `cached` has them, rounded alike, made when a step asks for them.
 
     Args:
         targets: as of `pag_targets.make`.
     """
 
     def __init__(self, targets: Targets) -> None:
-        self.targets = targets
+        super().__init__(targets.num_classes)
+        self._targets = targets
 
     def of_classes(
         self, images: tf.Tensor, labels: tf.Tensor, classes: tf.Tensor
     ) -> tf.Tensor:
-        """Targets of some classes of each image, rounded as those of a file.
-
-        Args:
-            images: float tensor (batch, height, width, channels) in [0, 1].
-            labels: int32 tensor (batch,).
-            classes: int32 tensor (batch, k).
-
-        Returns:
-            Tensor (batch, k, height, width, channels).
-        """
-        found = _scaled(self.targets.of_classes(images, labels, classes))
+        found = _scaled(self._targets.of_classes(images, labels, classes))
         return tf.cast(tf.cast(found, _STORED), images.dtype)
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import small_models
 from network_checks import check_trains_under_igam
 from small_models import set_seed
 
@@ -95,12 +96,9 @@ def test_igam_with_a_pretrained_backbone(tmp_path):
     # Then from fresh weights, in the method that is traced already.
     fresh, method, reached = _student().get_weights(), _igam(student, teacher), {}
     method.compile(keras.optimizers.Adam(2e-3), metrics=["accuracy"])
-    optimizers = method.optimizer, method.discriminator_optimizer
-    variables = [v for part in (method, *optimizers) for v in part.variables]
-    begun = [v.numpy() for v in variables]
+    rewind = small_models.rewinding(method)
     for name in ("pretrained", "fresh"):
-        for variable, value in zip(variables, begun, strict=True):
-            variable.assign(value)
+        rewind()
         if name == "fresh":
             student.set_weights(fresh)
         before = inside.get_weights()

@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+import small_models
 from small_models import set_seed
 
 from igam_tf import data, models, training
@@ -45,22 +46,6 @@ def make_igam():
 
 
 @pytest.fixture(scope="session")
-def _traced_igam(make_igam):
-    """An IGAM, its variables, and what they begin with."""
-    method = make_igam()
-    optimizers = method.optimizer, method.discriminator_optimizer
-    variables = [v for part in (method, *optimizers) for v in part.variables]
-    return method, variables, [v.numpy() for v in variables]
-
-
-@pytest.fixture
-def rewind_igam(_traced_igam):
+def rewind_igam(make_igam):
     """Function to the one IGAM that `make_igam()` makes, as made: it is traced once."""
-    method, variables, values = _traced_igam
-
-    def rewind():
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        return method
-
-    return rewind
+    return small_models.rewinding(make_igam())

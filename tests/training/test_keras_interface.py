@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+import small_models
 import tensorflow as tf
 from small_models import set_seed
 
@@ -54,22 +55,16 @@ def equal(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.fixture(scope="module", name="traced")
-def _traced():
-    """An IGAM that is traced once, its variables, and what they begin with."""
-    method = compiled("igam")
-    optimizers = method.optimizer, method.discriminator_optimizer
-    variables = [v for part in (method, *optimizers) for v in part.variables]
-    return method, variables, [v.numpy() for v in variables]
+@pytest.fixture(scope="module", name="rewind")
+def _rewind():
+    """Function to an IGAM as made, that is traced once."""
+    return small_models.rewinding(compiled("igam"))
 
 
 @pytest.fixture
-def igam(traced):
+def igam(rewind):
     """IGAM as `compiled` returns it, for tests of what callbacks make of a `fit`."""
-    method, variables, values = traced
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-    return method
+    return rewind()
 
 
 # fit's kin.
