@@ -104,7 +104,7 @@ def instructions(name: str, folder: str | os.PathLike = "models") -> str:
         f"  1. open {ADDRESS} and follow the link under 'Saved model weights';\n"
         f"  2. download the folder {checkpoint.folder!r} (Drive makes a zip of it), "
         f"and unpack it to {path}, or use the zip as it is;\n"
-        f"  3. python -m igam_tf.checkpoints describe {path}\n"
+        f"  3. igam-tf checkpoints describe {path}\n"
         f"  4. in Python: igam_tf.checkpoints.load({path!r}, {option})"
         f"{needed or ''}"
     )

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m igam_tf.checkpoints",
+        prog="igam-tf checkpoints",
         description="TF1 checkpoints of MadryLab and of the IGAM authors.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -81,7 +81,7 @@ def _add_convert(commands):
 def _fetch(options):
     folder = fetch(options.name, options.folder)
     print(f"unpacked in {folder}")
-    print(f"next: python -m igam_tf.checkpoints describe {folder}")
+    print(f"next: igam-tf checkpoints describe {folder}")
 
 
 def _describe(options):

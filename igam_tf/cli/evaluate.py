@@ -1,4 +1,4 @@
-"""The command `python -m igam_tf.evaluate`; imports TensorFlow only after parsing."""
+"""The command `igam-tf evaluate`; imports TensorFlow only after parsing."""
 
 import pathlib
 import sys
@@ -17,9 +17,9 @@ With --compare, two such files are compared image by image (--compare --help).
 """
 _EXAMPLE = """\
 examples:
-  python -m igam_tf.evaluate model.keras --dataset=cifar10 \\
+  igam-tf evaluate model.keras --dataset=cifar10 \\
       --attacks=clean,pgd20x5,autoattack --data_dir=DIR
-  python -m igam_tf.evaluate mobilenet.keras --dataset=cifar10 \\
+  igam-tf evaluate mobilenet.keras --dataset=cifar10 \\
       --input_range=0,255 --outputs=probabilities
   igam-tf evaluate --compare first.results.json second.results.json
 """
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser():
     parser = commands.Parser(
-        prog="python -m igam_tf.evaluate",
+        prog="igam-tf evaluate",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
     )

@@ -5,6 +5,7 @@ builder in the installed TFDS matters then.
 """
 
 import contextlib
+import logging
 import os
 import re
 
@@ -83,6 +84,22 @@ def find(root: epath.Path, name: str) -> epath.Path | None:
     )
 
 
+@contextlib.contextmanager
+def _without_notes_to_tfds():
+    """Holds back the warning of a deprecated `dtype`, which TFDS itself asks for."""
+
+    def concerns_us(record):
+        return ".dtype` is deprecated" not in record.getMessage()
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(concerns_us)
+    try:
+        yield
+    finally:
+        logger.removeFilter(concerns_us)
+
+
+@_without_notes_to_tfds()
 def read_folder(
     info: DatasetInfo,
     folder: str | os.PathLike,

@@ -125,6 +125,12 @@ def _directions(model, image, label, norm, attack, seed):
     random = np.random.default_rng(seed).choice([-1.0, 1.0], image.shape)
     if norm == "l1":
         # No pixel in common: the lengths of both add up.
+        if attack is None and adversarial.all():
+            # Of values that are all equally large, every other one is as steep a step.
+            adversarial = adversarial * (np.arange(adversarial.size) % 2 == 0).reshape(
+                adversarial.shape
+            )
+            adversarial /= np.abs(adversarial).sum()
         random = random * (adversarial == 0)
         if not random.any():
             what = "a step along the gradient" if attack is None else attack

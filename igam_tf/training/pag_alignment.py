@@ -157,5 +157,6 @@ def _score_network(settings, run, seed, *, in_steps):
             verbose=0,
         )
         run.folder.save_model(network, _SCORE_NETWORK)
-        distribution.wait_for_all(run.strategy)
+    # Outside of the branch: a worker that starts late finds the file of the first one.
+    distribution.wait_for_all(run.strategy)
     return run.folder.load_model(_SCORE_NETWORK, strategy)

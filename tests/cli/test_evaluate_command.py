@@ -1,4 +1,4 @@
-"""`python -m igam_tf.evaluate`, and `igam_tf.evaluate` beside it."""
+"""`igam-tf evaluate`, and `igam_tf.evaluate` beside it."""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """Reading: prepared data as it is, cuts, and one clear error for all that is wrong."""
 
 import io
+import logging
 import shutil
 import socket
 import tarfile
@@ -234,6 +235,27 @@ def test_labels_of_a_prepared_set_are_checked(mnist_copy, monkeypatch):
             writer.write(row)
     with pytest.raises(ValueError, match="mnist, test split: labels range.* to 25"):
         data.read("mnist", data_dir)
+
+
+def test_what_tfds_warns_itself_of_is_held_back(mnist_copy, monkeypatch):
+    """A user of ours can do nothing about it. Other warnings pass."""
+    from igam_tf.data import prepared
+
+    told, logger, decode = [], logging.getLogger("absl"), prepared._decode
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+
+    def warns(*args, **kwargs):
+        logger.warning("`FeatureConnector.dtype` is deprecated. Please change your code")
+        logger.warning("another")
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(prepared, "_decode", warns)
+    monkeypatch.setattr(logger, "handlers", [handler])
+    data.read("mnist", mnist_copy[0], train_examples=2, test_examples=2)
+    assert told == ["another"] * 2
+    logger.warning("`FeatureConnector.dtype` is deprecated, says another program")
+    assert len(told) == 3
 
 
 def test_data_dir_is_a_file(tmp_path):

@@ -143,6 +143,16 @@ def test_surface_of_a_linear_model(norm):
     assert len(np.unique(found["classes"])) == 2
 
 
+def test_surface_in_l1_where_all_pixels_are_equally_steep():
+    """Half of them are the step, and the other direction has the other half."""
+    model, _, _ = linear_model(shape=(2, 2, 1), num_classes=2)
+    model.set_weights([np.float32([[0, 1], [0, -1]] * 2), np.zeros(2, np.float32)])
+    image = np.full((2, 2, 1), 0.5, np.float32)
+    found = loss_surface(model, image, 0, eps=0.1, norm="l1", num_points=3, extent=1)
+    # Upwards in the true class' loss: the first and third pixel by half of eps each.
+    np.testing.assert_allclose(found["loss"][1], np.log1p(np.exp([-0.1, 0, 0.1])))
+
+
 def test_surface_along_an_attack():
     image, label = digits()[0][1300], int(digits()[1][1300])
     attack = attacks.pgd(eps=0.2, num_steps=5)

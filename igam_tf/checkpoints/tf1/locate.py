@@ -97,7 +97,7 @@ def _prefix(path):
         )
     raise FileNotFoundError(
         f"no checkpoint at {path}: there is neither a folder nor {prefix}.index. Fetch "
-        "MadryLab's with `python -m igam_tf.checkpoints fetch cifar10_adv_trained`."
+        "MadryLab's with `igam-tf checkpoints fetch cifar10_adv_trained`."
     )
 
 

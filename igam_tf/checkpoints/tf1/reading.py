@@ -78,7 +78,7 @@ def _check_rows(bundle, rows):
     if problems:
         raise CheckpointError(
             f"{bundle.shown} does not hold all of its network: {problems}. "
-            "`python -m igam_tf.checkpoints describe PATH` shows what it holds."
+            "`igam-tf checkpoints describe PATH` shows what it holds."
         )
     for row in rows:
         dtype = bundle.entries[row.name].dtype
