@@ -192,7 +192,8 @@ def _run(options):
         seed=options.seed,
         panel=options.panel,
         panel_examples=options.panel_examples,
-        max_examples=options.max_examples,
+        # All of them, where none are left out: batches do not tell how many they hold.
+        max_examples=len(task.test),
         corruptions=corruptions,
         verified=options.verified,
         transfer_from=sources,

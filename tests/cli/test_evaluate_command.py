@@ -78,6 +78,15 @@ def test_results_lie_beside_the_model(model, capsys):
     assert results["rows"]["digits"]["evaluation"]["num_examples"] == 8
 
 
+def test_progress_counts_images_and_not_whole_batches(model, tmp_path, capsys):
+    """540 images, in five batches of 128."""
+    out = f"--out={tmp_path}/results.json"
+    arguments = ["--dataset=digits", "--attacks=clean", "--nopanel", out]
+    assert command.main([str(model), *arguments]) == 0
+    told = capsys.readouterr().out
+    assert "/540" in told and "/640" not in told
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
