@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from igam_tf.attacks import checks
 from igam_tf.attacks.engine.batching import Numbers
-from igam_tf.attacks.geometry import lengths
+from igam_tf.attacks.geometry import flat_lengths, lengths, normal_noise, where
 from igam_tf.attacks.losses import cross_entropy
 from igam_tf.attacks.minimum_norm import MinimumNormAttack
 
@@ -18,7 +18,7 @@ class DDN(MinimumNormAttack):
     The radius shrinks by a share where the image is misclassified, and grows by it
     where it is not; the perturbation is always scaled to it. Images are not rounded to
     grey levels, as the authors' are. Where the cross entropy has no gradient left in
-    float32 (very confident models) nothing is found: use `FMN`.
+    float32 (very confident models) a step goes in a random direction, as theirs does.
 
     Args:
         eps: radius within which a call returns what it found, as a fraction; it changes
@@ -59,8 +59,13 @@ class DDN(MinimumNormAttack):
     def numbers(self) -> Numbers:
         return {**super().numbers, "size_init": self._number("size_init")}
 
-    def _objective(self, logits, labels):
-        return cross_entropy(logits, labels)
+    def _objective(self, logits, state):
+        return cross_entropy(logits, state["labels"])
+
+    def _ascent(self, gradient, state, step):
+        is_flat = flat_lengths(gradient, "linf") == 0
+        noise = normal_noise(gradient, state["seeds"] + tf.stack([step + 1, 0]))
+        return where(is_flat, noise, gradient)
 
     def _first_size(self, labels, numbers):
         return tf.fill(tf.shape(labels), numbers["size_init"])

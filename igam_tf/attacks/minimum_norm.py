@@ -38,12 +38,14 @@ class Look(NamedTuple):
         size: norm of its perturbation, (batch,).
         lead: lead of the best wrong class over the true one, in logits, (batch,).
         is_beyond: whether it lies clearly beyond the boundary, bool (batch,).
+        objective: what steps ascend, (batch,).
         gradient: of the objective, like the images.
     """
 
     size: tf.Tensor
     lead: tf.Tensor
     is_beyond: tf.Tensor
+    objective: tf.Tensor
     gradient: tf.Tensor
 
 
@@ -51,7 +53,7 @@ class MinimumNormAttack(StepwiseAttack):
     """An attack that gives each image the smallest perturbation it can find.
 
     Called as any attack it returns what it found within eps; `nearest` returns what it
-    found, however far, with its distance. Nothing is random.
+    found, however far, with its distance.
 
     Attributes: see the arguments of its subclasses.
     """
@@ -60,7 +62,7 @@ class MinimumNormAttack(StepwiseAttack):
     alpha_init: float
     gamma_init: float
 
-    # Nothing is drawn; the engine asks.
+    # Of what is drawn where an image has no gradient at all.
     seed = 0
     passes = Passes(1, 1)
 
@@ -110,6 +112,8 @@ class MinimumNormAttack(StepwiseAttack):
         return {
             "images": images,
             "labels": labels,
+            "targets": start["targets"],
+            "seeds": start["seeds"],
             "adversarial": images,
             "found": images,
             "distance": tf.fill(tf.shape(labels), FAR),
@@ -139,7 +143,7 @@ class MinimumNormAttack(StepwiseAttack):
         farthest = flat_lengths(tf.maximum(images, 1.0 - images), self.norm)
         size = tf.minimum(size, farthest)
         alpha = numbers["alpha_init"] * (0.01 + 0.99 * decay)
-        moved = point + alpha * l2_step(look.gradient)
+        moved = point + alpha * l2_step(self._ascent(look.gradient, state, step))
         return {
             **state,
             "adversarial": self._resized(moved, images, per_image(size, images)),
@@ -150,19 +154,24 @@ class MinimumNormAttack(StepwiseAttack):
         }
 
     def _look(self, model, state, training):
-        point, labels = state["adversarial"], state["labels"]
+        point = state["adversarial"]
 
         def objective(logits):
-            return self._objective(logits, labels)
+            return self._objective(logits, state)
 
-        logits, _, gradient = input_gradient(objective, model, point, training)
-        lead = margin(logits, labels)
+        logits, value, gradient = input_gradient(objective, model, point, training)
+        lead = margin(logits, state["labels"])
         is_beyond = lead > _BEYOND * tf.reduce_max(tf.abs(logits), axis=1)
         size = flat_lengths(point - state["images"], self.norm)
-        return Look(size, lead, is_beyond, gradient)
+        return Look(size, lead, is_beyond, value, gradient)
+
+    def _ascent(self, gradient: tf.Tensor, state: Tensors, step: tf.Tensor):
+        """The direction of a step, like the images, of any length."""
+        del state, step
+        return gradient
 
     @abc.abstractmethod
-    def _objective(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _objective(self, logits: tf.Tensor, state: Tensors) -> tf.Tensor:
         """What steps ascend: one number an image."""
 
     @abc.abstractmethod

@@ -87,6 +87,7 @@ _ATTACKS = [
     Form("square[{num_queries}]", "square.Square"),
     Form("spsa", "spsa.SPSA", norms=("linf", "l2")),
     Form("fmn[{num_steps}]", "fmn.FMN"),
+    Form("fmn[{num_steps}]-t", "fmn.FMN", {"num_targets": 9}),
     Form("ddn[{num_steps}]", "ddn.DDN", norms=("l2",)),
 ]
 
@@ -163,7 +164,8 @@ def parse(
             "autoattack" (standard), "autoattack-plus", "autoattack-rand", or one of
             its parts: "apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square",
             "squareN" for N queries; "spsa";
-            "fmn" or "ddn", or "fmnK" and "ddnK" with K steps.
+            "fmn" or "ddn", or "fmnK" and "ddnK" with K steps; "fmn-t" is FMN
+            towards nine classes in turn.
             "@4/255" or "@l2:0.5" after any of these is a radius, and a norm, of its
             own.
         eps: radius of the ball, as a fraction such as 8/255.

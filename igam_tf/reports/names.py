@@ -44,6 +44,7 @@ _TITLES = {
     "fab": "FAB",
     "fab-t": "FAB-T",
     "fmn": "FMN",
+    "fmn-t": "FMN-T",
     "spsa": "SPSA",
     "square": "Square",
 }

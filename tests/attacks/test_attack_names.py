@@ -44,6 +44,8 @@ def test_autoattack_and_its_parts():
         "square": attacks.Square(**plain),
         "square200": attacks.Square(num_queries=200, **plain),
         "fmn": attacks.FMN(eps=8 / 255, norm="l2"),
+        "fmn-t": attacks.FMN(eps=8 / 255, norm="l2", num_targets=9),
+        "fmn50-t": attacks.FMN(eps=8 / 255, norm="l2", num_targets=9, num_steps=50),
         "ddn": attacks.DDN(eps=8 / 255),
         "ddn20": attacks.DDN(eps=8 / 255, num_steps=20),
     }.items():

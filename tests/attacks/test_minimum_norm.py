@@ -139,10 +139,59 @@ def test_bad_settings(make, message):
         make()
 
 
+def test_fmn_towards_each_class_in_turn():
+    """Of three classes the one that leads need not be the nearest."""
+    model, images, labels, truth = linear_case("l2", num_classes=3)
+    attack = FMN(eps=0.1, norm="l2", num_targets=9)
+    assert attack.name == "fmn-t" and len(attack.for_classes(3).runs()) == 2
+    _, distance = attack.nearest(model, images, labels)
+    inside = (truth < 0.3) & (truth > 0)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(distance[inside], truth[inside], rtol=0.01)
+    assert (distance >= truth * (1 - 1e-4)).all()
+
+
+def test_a_target_is_where_the_steps_go():
+    """The same image, one step: along the weights of its own target."""
+    model, weights, _ = linear_model((4, 4, 1), num_classes=3)
+    image = np.full((1, 4, 4, 1), 0.5, np.float32)
+    order = np.argsort(-model(image).numpy()[0])
+    attack = FMN(eps=0.1, norm="l2", num_targets=2)
+    start = {
+        "images": tf.constant(np.repeat(image, 2, axis=0)),
+        "labels": tf.constant(np.int32([order[0]] * 2)),
+        "targets": tf.constant(np.int32(order[1:])),
+        "seeds": tf.zeros((2, 2), tf.int32),
+    }
+    numbers = {key: tf.constant(value) for key, value in attack.numbers.items()}
+    state = attack.begin(model, start, numbers, False)
+    after = attack.advance(model, state, tf.constant(0), (), numbers, False)
+    moved = (after["adversarial"].numpy() - image).reshape(2, -1)
+    for change, target in zip(moved, order[1:], strict=True):
+        along = weights[:, target] - weights[:, order[0]]
+        cosine = change @ along / np.linalg.norm(change) / np.linalg.norm(along)
+        assert cosine > 0.999
+
+
+def test_ddn_leaves_an_image_without_a_gradient():
+    """A model so sure that its cross entropy is 0 to the last digit."""
+    model, images, labels, truth = linear_case("l2")
+    model.set_weights([1e4 * array for array in model.get_weights()])
+    attack = DDN(eps=0.1)
+    found, distance = attack.nearest(model, images, labels)
+    reached = np.isfinite(distance)
+    assert reached.mean() > 0.5
+    assert (distance[reached] >= truth[reached] * (1 - 1e-4)).all()
+    assert (model(found[reached]).numpy().argmax(axis=1) != labels[reached]).all()
+    # The draws are an image's own: those of a batch change nothing.
+    _, alone = attack.nearest(model, images[7:9], labels[7:9], first_index=7)
+    np.testing.assert_allclose(alone, distance[7:9], rtol=1e-4)
+
+
 def test_their_texts_say_everything():
     assert repr(FMN(eps=8 / 255)) == (
         "FMN(eps=8/255, norm='linf', num_steps=100, alpha_init=1, gamma_init=0.05, "
-        "gamma_final=0.001)"
+        "gamma_final=0.001, num_targets=0)"
     )
     assert repr(DDN(eps=0.5)) == (
         "DDN(eps=0.5, norm='l2', num_steps=100, alpha_init=1, gamma_init=0.05, "
