@@ -43,6 +43,7 @@ def searches(norm):
     found = {
         "FMN": attacks.FMN(eps=_ANY_EPS, norm=norm),
         "FMN, 1,000 steps": attacks.FMN(eps=_ANY_EPS, norm=norm, num_steps=1000),
+        "FMN-T": attacks.FMN(eps=_ANY_EPS, norm=norm, num_targets=9),
         "FAB-T": attacks.FAB(eps=_ANY_EPS, norm=norm),
         "FAB": attacks.FAB(eps=_ANY_EPS, norm=norm, num_targets=0),
     }

@@ -31,7 +31,7 @@ class Attack(abc.ABC):
 
     Attributes:
         eps: radius of the allowed ball, as a fraction such as 8/255.
-        norm: "linf" or "l2", the norm of that ball.
+        norm: "linf", "l2" or "l1", the norm of that ball.
         seed: integer, the seed of random starts.
         loss: name of the loss by which two results for one image compare.
         random_start: whether another seed gives another result.

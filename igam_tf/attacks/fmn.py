@@ -65,7 +65,7 @@ class FMN(MinimumNormAttack):
 
     @property
     def structure(self) -> Hashable:
-        return (*super().structure, self.num_targets > 0)
+        return (super().structure, self.num_targets > 0)
 
     @property
     def numbers(self) -> Numbers:

@@ -85,8 +85,8 @@ def _add_attack_arguments(add):
         help="separated by commas: clean, fgsm, pgdK or cwK with K steps, pgdKxN with "
         "N restarts, pgdK-t towards every class, autoattack, autoattack-plus, "
         "autoattack-rand, apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square or squareN of "
-        "N queries, spsa, fmn, fmnK, fmn-t or fmnK-t, ddn or ddnK (L2 only); any of these with a "
-        "radius of its own: pgd20@4/255, autoattack@l2:0.5 (default: "
+        "N queries, spsa, fmn, fmnK, fmn-t or fmnK-t, ddn or ddnK (L2 only); any of "
+        "these with a radius of its own: pgd20@4/255, autoattack@l2:0.5 (default: "
         "clean,fgsm,pgd20)")  # fmt: skip
     add("--eps", default="8/255", type=argument_types.fraction,
         help="radius of the ball in the norm, of images in [0, 1] (default: 8/255, "

@@ -246,7 +246,9 @@ def test_what_tfds_warns_itself_of_is_held_back(mnist_copy, monkeypatch):
     handler.emit = lambda record: told.append(record.getMessage())
 
     def warns(*args, **kwargs):
-        logger.warning("`FeatureConnector.dtype` is deprecated. Please change your code")
+        logger.warning(
+            "`FeatureConnector.dtype` is deprecated. Please change your code"
+        )
         logger.warning("another")
         return decode(*args, **kwargs)
 

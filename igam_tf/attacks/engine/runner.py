@@ -30,6 +30,9 @@ from igam_tf.attacks.identity import model_digest
 if typing.TYPE_CHECKING:
     from igam_tf.attacks.stepwise import StepwiseAttack
 
+# Of the states of all attacks: what an earlier version has kept begins anew.
+_STATE_VERSION = 2
+
 
 class Outcome(NamedTuple):
     """What attacks found, and what it cost.
@@ -110,7 +113,7 @@ class AttackRunner:
         }
         self._drops = not training
         self._callback, self._cost = callback, CostCounter(attacks)
-        identity = [list(self._attacks.values()), training, first_index]
+        identity = [_STATE_VERSION, list(self._attacks.values()), training, first_index]
         if checkpoint_dir is not None:
             arrays = self._images.images, self._images.labels
             identity += [*arrays, model_digest(model)]

@@ -82,6 +82,7 @@ def evaluate_corruptions(
             keep(counted.state())
         bar.update(counted.num_examples, {"under corruptions": counted.accuracy()})
     bar.close()
+    counted.check_end()
     if not counted.num_examples:
         raise ValueError("data has no images: expected at least one to corrupt.")
     return {
@@ -119,17 +120,29 @@ class _Counted:
             ValueError: if it has counted other images.
         """
         portion.describe(self._digest)
+        first = self.num_examples
         self.num_examples += len(portion.labels)
         if self.num_examples > self._before:
+            if first < self._before:
+                raise self._others()
             return False
         if self.num_examples == self._before and (
             self._digest.state != self._digest_before
         ):
-            raise ValueError(
-                "the corrupted images are not those that an interrupted evaluation has "
-                "counted: expected the same data and files; delete its checkpoint_dir."
-            )
+            raise self._others()
         return True
+
+    def check_end(self) -> None:
+        """Raises ValueError if an interrupted evaluation has counted more images."""
+        if self.num_examples < self._before:
+            raise self._others()
+
+    def _others(self):
+        return ValueError(
+            f"the {self._before} corrupted images that an interrupted evaluation has "
+            "counted are not the first ones of these: expected the same data, files "
+            "and batch_size, and as many images; delete its checkpoint_dir."
+        )
 
     def add(self, key, is_correct):
         self._correct[key].append(is_correct)

@@ -15,9 +15,9 @@ class EvaluationSettings(Settings):
         ("clean", "fgsm", "pgd5", "pgd10", "pgd20"),
         "Columns of the table: clean, fgsm, pgdK, cwK (pgdKxR: R restarts), pgdK-t "
         "(towards every class), apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square, squareN "
-        "(N queries), spsa, fmn, fmn-t, ddn, autoattack, autoattack-plus, autoattack-rand; "
-        "any of these with a radius of its own, @EPS or @NORM:EPS: pgd20@4/255, "
-        "autoattack@l2:0.5.",
+        "(N queries), spsa, fmn, fmn-t, ddn, autoattack, autoattack-plus, "
+        "autoattack-rand; any of these with a radius of its own, @EPS or @NORM:EPS: "
+        "pgd20@4/255, autoattack@l2:0.5.",
         resumable=True,
         affects_results=True,
     )

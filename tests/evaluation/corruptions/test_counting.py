@@ -110,11 +110,14 @@ def test_what_was_counted_is_not_counted_again(model, monkeypatch):
     )
     assert classified == [1]
     assert rest["outcomes"] == whole["outcomes"] and rest["kinds"] == whole["kinds"]
-    with pytest.raises(ValueError, match="not those that an interrupted"):
-        others = (data[0][::-1], data[1])
-        evaluate_corruptions(
-            model, others, ["contrast"], batch_size=2, state=kept, **QUIET
-        )
+    backwards = (data[0][::-1], data[1])
+    fewer = (data[0][:1], data[1][:1])
+    # Portions of three would count an image twice, and one image would stand for two.
+    for others, batch_size in ((backwards, 2), (data, 3), (fewer, 2)):
+        with pytest.raises(ValueError, match="are not the first ones of these"):
+            evaluate_corruptions(
+                model, others, ["contrast"], batch_size=batch_size, state=kept, **QUIET
+            )
 
 
 def test_mce_by_hand():
