@@ -60,6 +60,10 @@ def train(run: Run, stage: Row) -> keras.Model:
         augmentation=augmentation(experiment),
         partners=matched_to if matched_to in matched.WITH_PARTNERS else None,
     )
+    if stage.teacher and experiment.teacher.batch_norm == "batch":
+        # Its moving statistics have moved: the next row takes those of the file, as it
+        # does where a run goes on between the two.
+        run.models.pop(stage.teacher, None)
     # What is evaluated, and what users load.
     run.finish(stage.name, models.in_float32(student), stage.output)
     return student

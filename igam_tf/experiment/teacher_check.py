@@ -60,9 +60,10 @@ def record(run: Run, teacher: keras.Model) -> None:
         teacher = models.in_float32(teacher)
     found.update(measure(run.experiment, teacher))
     run.record()
-    folder.write_json(
-        "flags.json", {**folder.read_json("flags.json"), "teacher": found}
-    )
+    if folder.writes:
+        # The first worker alone: to others the file may not be there yet.
+        recorded = folder.read_json("flags.json")
+        folder.write_json("flags.json", {**recorded, "teacher": found})
     run.say(_summary(found))
     for warning in found["warnings"]:
         run.say(f"Warning: {warning}")

@@ -128,14 +128,17 @@ class Checkpoint(keras.callbacks.Callback):
             self._not_before = end + (end - start) * (1 / self.share - 1)
 
     def _save(self, name):
+        # By all workers: reading what replicas sum up is an operation of all of them.
+        within_epoch = "step" in name
+        means = [v.numpy() for v in _means(self.model)] if within_epoch else []
         if not self.writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / name
         with files.replacing(path) as temporary:
             self.model.save_weights(temporary)
-            if "step" in name:
-                _write_means(temporary, self.model)
+            if within_epoch:
+                _write_means(temporary, means)
             # Before the file has its name, as in the run folder.
             self._record(path.name, files.digest(temporary))
         for old in self._saved()[:-2]:
@@ -201,11 +204,11 @@ def _means(method):
     return [variable for metric in method.metrics for variable in metric.variables]
 
 
-def _write_means(path, method):
+def _write_means(path, means):
     """Adds what the metrics have gathered in this epoch, which are no weights."""
     with h5py.File(path, "a") as file:
-        for number, variable in enumerate(_means(method)):
-            file[f"{_MEANS}/{number}"] = variable.numpy()
+        for number, mean in enumerate(means):
+            file[f"{_MEANS}/{number}"] = mean
 
 
 def _read_means(path):

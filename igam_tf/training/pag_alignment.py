@@ -149,6 +149,7 @@ def _score_network(settings, run, seed, *, in_steps):
             num_classes=task.num_classes, image_shape=task.image_shape
         )
     if not run.folder.is_finished(_SCORE_NETWORK):
+        distribution.set_seed(seed)
         network = train_score_network(
             run.target.train,
             num_classes=run.target.num_classes,

@@ -1,10 +1,12 @@
 """A teacher of a file is measured on its own task, told of, refused or warned of."""
 
 import json
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import igam_tf
 from igam_tf import checkpoints, data, models
@@ -192,3 +194,19 @@ def test_a_refused_teacher_leaves_nothing_behind(weights, tmp_path, make, words)
     with pytest.raises(ValueError, match=f"--teacher_checkpoint=.*{words}"):
         experiments.run(experiment)
     assert not [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
+
+
+def test_only_the_first_worker_adds_it_to_the_folder(weights, tmp_path):
+    """To another one the file of the flags may not be there yet."""
+    path = tmp_path / "teacher.keras"
+    _linear(weights).save(path)
+    said = []
+    run = types.SimpleNamespace(
+        experiment=_experiment(path, teacher_eps=0.01),
+        folder=types.SimpleNamespace(writes=False, read_json=lambda name: None),
+        local_strategy=tf.distribute.get_strategy(),
+        record=lambda: None,
+        say=said.append,
+    )
+    teacher_check.record(run, _linear(weights))
+    assert len(said) == 1 and "clean" in said[0]

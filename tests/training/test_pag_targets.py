@@ -1,6 +1,7 @@
 """Target gradients by hand, their cache, and the denoiser of the score-based ones."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -299,3 +300,31 @@ def test_bad_training_of_the_denoiser(split, arguments):
 def test_score_network_of_sizes_that_cannot_be_halved():
     with pytest.raises(ValueError, match="halve both sides 2 times"):
         models.score_network(num_classes=3, image_shape=(30, 32, 3))
+
+
+def test_a_score_network_is_seeded(monkeypatch, tmp_path):
+    """Whatever was drawn before: two runs of one seed have the same targets."""
+    from igam_tf.training import pag_alignment
+
+    drawn = []
+
+    def train(*args, **kwargs):
+        del args, kwargs
+        drawn.append(keras.initializers.HeNormal()((4,)).numpy())
+
+    monkeypatch.setattr(pag_alignment, "train_score_network", train)
+    run = types.SimpleNamespace(
+        folder=types.SimpleNamespace(
+            is_finished=lambda name: False,
+            save_model=lambda network, name: None,
+            load_model=lambda name, strategy: None,
+        ),
+        strategy=tf.distribute.get_strategy(),
+        target=types.SimpleNamespace(train=None, num_classes=2),
+    )
+    settings = types.SimpleNamespace(score_model=None, score_epochs=1)
+    for seed in (1, 1, 2):
+        pag_alignment._score_network(settings, run, seed, in_steps=True)
+        keras.initializers.HeNormal()((3,))
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).all()

@@ -137,3 +137,20 @@ def test_the_newest_checkpoint_is_the_one_furthest_on(tmp_path):
     assert method.loaded == "epoch-0001-step-00000003.weights.h5"
     (tmp_path / method.loaded).unlink()
     assert (made.restore(method), made.first_step) == (1, 0)
+
+
+def test_every_worker_reads_what_replicas_sum_up(tmp_path, monkeypatch):
+    """A worker that left it to the first one would leave that one waiting."""
+    from igam_tf.training import checkpoint
+
+    read = []
+
+    class Variable:
+        def numpy(self):
+            read.append(self)
+            return np.float32(1)
+
+    monkeypatch.setattr(checkpoint, "_means", lambda method: [Variable(), Variable()])
+    callback = checkpoint.Checkpoint(tmp_path / "checkpoints", writes=False)
+    callback._save("epoch-0000-step-00000002.weights.h5")
+    assert len(read) == 2 and not (tmp_path / "checkpoints").exists()
