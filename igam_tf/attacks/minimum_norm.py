@@ -165,7 +165,9 @@ class MinimumNormAttack(StepwiseAttack):
         size = flat_lengths(point - state["images"], self.norm)
         return Look(size, lead, is_beyond, value, gradient)
 
-    def _ascent(self, gradient: tf.Tensor, state: Tensors, step: tf.Tensor):
+    def _ascent(
+        self, gradient: tf.Tensor, state: Tensors, step: tf.Tensor
+    ) -> tf.Tensor:
         """The direction of a step, like the images, of any length."""
         del state, step
         return gradient

@@ -85,21 +85,21 @@ def find(root: epath.Path, name: str) -> epath.Path | None:
 
 
 @contextlib.contextmanager
-def _without_notes_to_tfds():
+def _tfds_warnings_held_back():
     """Holds back the warning of a deprecated `dtype`, which TFDS itself asks for."""
 
-    def concerns_us(record):
+    def is_for_users(record):
         return ".dtype` is deprecated" not in record.getMessage()
 
     logger = logging.getLogger("absl")
-    logger.addFilter(concerns_us)
+    logger.addFilter(is_for_users)
     try:
         yield
     finally:
-        logger.removeFilter(concerns_us)
+        logger.removeFilter(is_for_users)
 
 
-@_without_notes_to_tfds()
+@_tfds_warnings_held_back()
 def read_folder(
     info: DatasetInfo,
     folder: str | os.PathLike,

@@ -119,3 +119,31 @@ def test_a_fresh_teacher_keeps_how_its_images_are_normalized(tmp_path):
 def test_controls_that_are_refused(controls, message):
     with pytest.raises(ValueError, match=f"--controls.*{message}"):
         Experiment(**SMALL, controls=controls)
+
+
+def test_each_row_begins_with_the_teacher_of_the_file(
+    tmp_path, no_figures, monkeypatch
+):
+    """Also where the row before has moved its moving statistics."""
+    from igam_tf.experiment import rows
+
+    begun = []
+
+    def fit(run, name, method, *args, **kwargs):
+        del run, name, args, kwargs
+        teacher = method.teacher
+        begun.append([array.copy() for array in teacher.get_weights()])
+        teacher.set_weights([array + 1 for array in teacher.get_weights()])
+
+    monkeypatch.setattr(rows, "fit", fit)
+    experiment = Experiment(
+        **{**SMALL, "teacher_epochs": 1, "finetune_epochs": 1},
+        methods=("igam", "kdiga"),
+        teacher_batch_norm="batch",
+        run_dir=str(tmp_path / "run"),
+    )
+    with no_figures(), small_models.eagerly():
+        experiments.run(experiment)
+    assert len(begun) == 2
+    for first, second in zip(*begun, strict=True):
+        np.testing.assert_array_equal(first, second)

@@ -302,7 +302,7 @@ def test_score_network_of_sizes_that_cannot_be_halved():
         models.score_network(num_classes=3, image_shape=(30, 32, 3))
 
 
-def test_a_score_network_is_seeded(monkeypatch, tmp_path):
+def test_a_score_network_is_seeded(monkeypatch):
     """Whatever was drawn before: two runs of one seed have the same targets."""
     from igam_tf.training import pag_alignment
 
