@@ -243,6 +243,19 @@ def test_without_loss_scale():
     assert compat.without_loss_scale(scaled) is optimizer
 
 
+def test_clipped_gradients():
+    gradients = [tf.constant([3.0]), tf.constant([-4.0])]
+    # By hand: a global norm of 5 becomes 1, norms of 3 and 4 become 2, values 3.
+    for limit, expected in (
+        ({"global_clipnorm": 1.0}, [0.6, -0.8]),
+        ({"clipnorm": 2.0}, [2.0, -2.0]),
+        ({"clipvalue": 3.0}, [3.0, -3.0]),
+        ({}, [3.0, -4.0]),
+    ):
+        clipped = compat.clipped_gradients(keras.optimizers.SGD(**limit), gradients)
+        np.testing.assert_allclose(np.ravel(clipped), expected, rtol=1e-6)
+
+
 def test_compiled_programs():
     compiled = tf.function(lambda x: x + 1.0, jit_compile=True)
     spec = tf.TensorSpec([3], tf.float32)
@@ -320,6 +333,7 @@ LOST = {
     "keras.optimizers.LossScaleOptimizer.inner_optimizer": lambda: (
         compat.without_loss_scale(Bare())
     ),
+    "keras.Optimizer._clip_gradients": lambda: compat.clipped_gradients(NOTHING, []),
     "tf.function.experimental_get_compiler_ir": lambda: compat.compiler_ir(
         NOTHING, [], "stablehlo"
     ),

@@ -39,6 +39,7 @@ import time
 from absl import flags as absl_flags
 
 from igam_tf.cli import recipes
+from igam_tf.experiment.experiment import as_recorded
 from igam_tf.experiment.table import FROM_ROW, Table
 from tools import seeds_summary
 
@@ -109,6 +110,7 @@ class Job:
     def _check(self, experiment, before):
         """Raises ValueError unless a run of these settings goes on in the folder."""
         asked = _flags(experiment)
+        before = as_recorded(before, asked)
         fixed = set(experiment.fixed_flags())
         if experiment.student.checkpoint.startswith(FROM_ROW):
             # The file of that row, wherever the run has it.
@@ -129,9 +131,9 @@ def _flags(experiment):
 
 def _is_evaluated(experiment, row):
     """Whether a row was evaluated as the experiment asks."""
-    asked = _flags(experiment)
-    # Settings that a folder's version did not have yet are not asked of it.
-    recorded = row["evaluation"].get("settings", {})
+    asked = json.loads(json.dumps(experiment.evaluation.flags()))
+    recorded = as_recorded(row["evaluation"].get("settings", {}), asked)
+    # Settings that the record does not name are not asked of it.
     return all(asked.get(name, value) == value for name, value in recorded.items())
 
 

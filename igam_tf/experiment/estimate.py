@@ -69,14 +69,19 @@ class Estimate:
         settings = self.experiment.data
         return self._noise("target", settings.train_examples)
 
+    @functools.cached_property
+    def is_streamed(self):
+        """Whether the run reads its training images as it goes: the noise does not."""
+        return self._read("target").train.is_streamed
+
     def seed(self, purpose):
         del purpose
         return 0
 
-    def _noise(self, role, num_train):
-        """A task of a few images of noise, that knows how many images a run has."""
-        settings, info = self.experiment.data, self.experiment.data.info(role)
-        found = data.read(
+    def _read(self, role):
+        """The task with one image, which knows how many there are."""
+        settings = self.experiment.data
+        return data.read(
             getattr(settings, role),
             settings.data_dir or None,
             train_examples=1,
@@ -85,6 +90,11 @@ class Estimate:
             progress=False,
             **settings.own(role),
         )
+
+    def _noise(self, role, num_train):
+        """A task of a few images of noise, that knows how many images a run has."""
+        settings, info = self.experiment.data, self.experiment.data.info(role)
+        found = self._read(role)
         count = max(2 * info.num_classes, self.experiment.training.batch_size)
         noise = np.random.default_rng(0).integers(0, 256, (count, *info.image_shape))
         labels = np.arange(count, dtype=np.int32) % info.num_classes

@@ -1,8 +1,10 @@
 """All settings of an experiment, checked before anything runs."""
 
 import dataclasses
+import json
 import pathlib
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from igam_tf.data import registry
@@ -36,6 +38,22 @@ FIELDS: dict[str, dataclasses.Field] = {
 
 #: Flags that may have another value when a run goes on.
 RESUMABLE = frozenset(n for n, field in FIELDS.items() if field.metadata["resumable"])
+
+
+def as_recorded(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Settings from the record of a run, as that run had them.
+
+    Args:
+        settings: settings by flag, as a run of this or an earlier version wrote them.
+        names: flags that are asked for.
+
+    Returns:
+        The settings by flag. A flag that came after the record has its default, with
+        which all runs went before there was such a flag.
+    """
+    later = groups.LATER & set(names) - settings.keys()
+    defaults = {name: FIELDS[name].default for name in later}
+    return {**json.loads(json.dumps(defaults)), **settings}
 
 
 @dataclasses.dataclass(frozen=True, init=False)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from igam_tf import files, locks
 from igam_tf.data import registry
 from igam_tf.experiment import controls, own_data
-from igam_tf.experiment.experiment import FIELDS
+from igam_tf.experiment.experiment import FIELDS, as_recorded
 from igam_tf.experiment.provenance import provenance
 from igam_tf.experiment.settings import LATER
 from igam_tf.models.loading import load_keras
@@ -268,7 +268,7 @@ class RunFolder(Folder):
         if earlier is None:
             return
         now = json.loads(json.dumps(experiment.fixed_flags()))
-        before = earlier["settings"]
+        before = as_recorded(earlier["settings"], now)
         other = [n for n in now if n in before and before[n] != now[n]]
         if other:
             changes = ", ".join(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
-from igam_tf.experiment.settings import LATER, EvaluationSettings
+from igam_tf.experiment.experiment import as_recorded
 from igam_tf.reports.names import OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
@@ -29,11 +29,7 @@ def is_evaluated(run: Run, row: str) -> bool:
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
     asked = _asked(run.experiment)
-    recorded = dict(found.get("settings") or {})
-    for flag in LATER & set(asked) - set(recorded):
-        # Evaluated before there was such a flag: as without it.
-        recorded[flag] = _asked_of(EvaluationSettings())[flag]
-    return recorded == asked
+    return as_recorded(found.get("settings") or {}, asked) == asked
 
 
 def evaluate(run: Run, row: str) -> None:
@@ -213,12 +209,7 @@ def report(
 
 def _asked(experiment):
     """The settings of the evaluation, as JSON gives them back."""
-    return _asked_of(experiment.evaluation)
-
-
-def _asked_of(settings):
-    flags = settings.flags()
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()}
+    return json.loads(json.dumps(experiment.evaluation.flags()))
 
 
 def _statistics(run, student, found):

@@ -104,6 +104,11 @@ class Run:
         """Reads the data of the target task."""
         self.target = self._told("target", reading.read_target(self.experiment))
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the target's training images are read as training goes."""
+        return self.target.train.is_streamed
+
     def read_source(self) -> data.Task:
         """The data of the source task."""
         return self._told("source", reading.read_source(self.experiment))

@@ -135,7 +135,8 @@ def finetuning(
     experiment: Experiment, model: keras.Model, seed: int
 ) -> training.TrainingMethod:
     """The compiled method that trains the new logits of a teacher."""
-    method = training.StandardTraining(model, seed=seed)
+    micro_batch = experiment.run.micro_batch or None
+    method = training.StandardTraining(model, micro_batch=micro_batch, seed=seed)
     method.compile(training.finetuning_optimizer(), jit_compile=jit_compile(experiment))
     return method
 

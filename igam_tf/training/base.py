@@ -21,7 +21,7 @@ from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
 from igam_tf.training.distortions import Distortions
 from igam_tf.training.on_replica import OnReplica
-from igam_tf.training.optimizers import reported_norm
+from igam_tf.training.optimizers import apply_gradients, reported_norm
 from igam_tf.training.soft_labels import SoftLabels
 from igam_tf.training.terms import Terms
 
@@ -196,9 +196,10 @@ class TrainingMethod(OnReplica):
         (gradients, report), (logits, *prepared) = micro_batches.accumulate_gradients(
             compute, (images, trained_on), seed, global_batch, size=self.micro_batch
         )
-        self.optimizer.apply(gradients, self.trained_variables)
         share = report["loss"][1]
+        # Before the update, which may change the scale that the gradients have.
         report["grad_norm"] = reported_norm(self.optimizer, gradients, share)
+        apply_gradients(self.optimizer, gradients, self.trained_variables)
         zero = tf.zeros([], global_batch.dtype)
         report = {m.name: report.get(m.name, (zero, zero)) for m in self.means}
         return (report, logits, labels), tuple(prepared)

@@ -11,6 +11,7 @@ from igam_tf.models.discriminator import STUDENT_CLASS, TEACHER_CLASS
 from igam_tf.training import checks, micro_batches, terms
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.optimizers import (
+    apply_gradients,
     decay_kernels_only,
     following,
     with_loss_scale,
@@ -141,8 +142,10 @@ class AdversarialMatching(TrainingMethod):
             self.global_batch(images),
             size=self.micro_batch,
         )
-        self.discriminator_optimizer.apply(
-            discriminator_gradients, self.discriminator.trainable_variables
+        apply_gradients(
+            self.discriminator_optimizer,
+            discriminator_gradients,
+            self.discriminator.trainable_variables,
         )
 
     def _discriminator_gradients(self, prepared, seed, global_batch):
@@ -158,7 +161,10 @@ class AdversarialMatching(TrainingMethod):
             own = terms.own_losses(self.discriminator, global_batch.dtype)
             total, _ = self.total({"discriminator": loss}, variables, global_batch, own)
             scaled = self.discriminator_optimizer.scale_loss(total)
-        return (tape.gradient(scaled, variables),), ()
+        gradients = tape.gradient(
+            scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return (gradients,), ()
 
     def discriminate(
         self, first: tf.Tensor, second: tf.Tensor

@@ -165,6 +165,37 @@ def with_loss_scale(
     return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+) -> None:
+    """Updates variables by the sum of all replicas' gradients, clipped as a whole.
+
+    Keras' optimizers clip what each replica hands in, and sum afterwards: of n
+    replicas the update may be n times the limit. So here they are summed first, and
+    each replica hands in its n-th part of what is left, which no limit changes again.
+
+    Args:
+        optimizer: compiled optimizer.
+        gradients: this replica's, scaled by `optimizer.scale_loss`: list of tensors.
+        variables: what they are gradients of.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    inner = compat.without_loss_scale(optimizer)
+    if replicas > 1 and (inner.clipnorm or inner.global_clipnorm or inner.clipvalue):
+        scale = optimizer.scale_loss(1.0)
+        summed = context.all_reduce("SUM", list(gradients))
+        clipped = compat.clipped_gradients(inner, [g / scale for g in summed])
+        gradients = [
+            # A clipped overflow must still be seen, so that its step is skipped.
+            tf.where(tf.math.is_finite(whole), part * scale / replicas, whole)
+            for whole, part in zip(summed, clipped, strict=True)
+        ]
+    optimizer.apply(gradients, variables)
+
+
 def reported_norm(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[tf.Tensor],

@@ -90,7 +90,7 @@ def _are_kept(settings, run, path):
     if path is not None and path.exists():
         # A run goes on as it began, also one of an earlier version.
         return True
-    if train.is_streamed or experiment.augmenting.changes_images():
+    if run.is_streamed or experiment.augmenting.changes_images():
         return False
     classes = run.target.num_classes
     count = len(train) if path else run.target.train_total

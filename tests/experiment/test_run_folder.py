@@ -1,5 +1,6 @@
 """What a run folder believes: digests, damage, one process, what runs share."""
 
+import json
 import pathlib
 import subprocess
 import time
@@ -17,8 +18,10 @@ from igam_tf.experiment import (
     provenance,
     runner,
     sharing,
+    teacher,
 )
 from igam_tf.experiment.experiment import FIELDS, RESUMABLE
+from igam_tf.experiment.settings import LATER
 from igam_tf.experiment.setup import Setup
 from igam_tf.training import callbacks, method_settings
 from igam_tf.training.checkpoint import DIGESTS, Checkpoint
@@ -53,6 +56,18 @@ def test_another_network_in_place_of_a_finished_one_is_refused(run_folder):
 def test_a_folder_of_an_earlier_version_has_no_digests_and_goes_on(run_folder):
     (run_folder.path / folder.DIGESTS).unlink()
     assert run_folder.load_model("teacher.keras", distribution.strategy("one"))
+
+
+def test_a_flag_that_came_after_the_folder_counts_as_its_default(run_folder):
+    path = run_folder.path
+    recorded = json.loads((path / "flags.json").read_text())
+    for flag in LATER:
+        recorded["settings"].pop(flag, None)
+    (path / "flags.json").write_text(json.dumps(recorded))
+    folder.RunFolder(Experiment(**BASE, run_dir=str(path)))
+    # By default 0: the rows there were trained without it.
+    with pytest.raises(ValueError, match="gradient_clip_norm: 0.0 there, 1 now"):
+        folder.RunFolder(Experiment(**BASE, run_dir=str(path), gradient_clip_norm=1))
 
 
 def test_damage_is_one_error_with_the_name_of_the_file(run_folder):
@@ -189,6 +204,12 @@ def test_networks_that_do_not_fit_are_refused_before_any_training():
     task = types.SimpleNamespace(train=range(100))
     with pytest.raises(ValueError, match="--student_model.*divisible by 8"):
         preflight.check_rows(experiment, task, distribution.strategy("one"))
+
+
+@pytest.mark.parametrize("asked, expected", [(0, None), (4, 4)])
+def test_the_teacher_is_finetuned_in_micro_batches_too(asked, expected):
+    experiment = Experiment(**BASE, micro_batch=asked)
+    assert teacher.finetuning(experiment, _model(1), 0).micro_batch == expected
 
 
 def test_a_setting_decides_every_stage_that_does_not_say_otherwise():

@@ -271,6 +271,18 @@ def test_a_folder_of_other_settings_and_wrong_flags_are_refused(tmp_path):
         seeds.main(command(tmp_path, rest=["--epochz=3"]))
 
 
+def test_a_flag_that_came_after_the_folder_counts_as_its_default(tmp_path, stub):
+    # The stub records neither flag.
+    seeds.main(command(tmp_path, "--seeds=1"))
+    seeds.main(command(tmp_path, "--seeds=1", rest=["--corruptions="]))
+    assert len(stub("seed-0")) == 1
+    seeds.main(command(tmp_path, "--seeds=1", rest=["--corruptions=fog"]))
+    assert len(stub("seed-0")) == 2
+    other = command(tmp_path, "--seeds=1", rest=["--gradient_clip_norm=1"])
+    with pytest.raises(SystemExit, match="--gradient_clip_norm: 0.0 there, 1.0 now"):
+        seeds.main(other)
+
+
 def test_a_table_is_finished_with_all_of_its_rows(tmp_path):
     path = tmp_path / "table.cfg"
     path.write_text(
@@ -281,9 +293,10 @@ def test_a_table_is_finished_with_all_of_its_rows(tmp_path):
     job = seeds.Job("", 3, tmp_path / "run", (f"--flagfile={path}",))
     assert not job.is_finished()
     table, _ = seeds.recipes.parse([*job.flags, "--seed=3"])
-    common, rows = {"seed": 3, "norm": "l2"}, {}
+    common, rows = {}, {}
     for row in table.rows:
         flags = json.loads(json.dumps(row.experiment.flags()))
+        common = common or flags
         rows[row.name] = {
             "label": row.label,
             "student": f"{row.name}-1f/{row.method}/student.keras",

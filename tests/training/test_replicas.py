@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from igam_tf import attacks, data, distribution, models, training
+from igam_tf.training.optimizers import apply_gradients
 
 PLAIN = tf.distribute.get_strategy
 
@@ -111,6 +112,48 @@ def test_adversarial_training(digits, strategy, jit_compile):
     (attacked,) = method.fit(batches, epochs=1, verbose=0).history["loss"]
     clean = natural.evaluate(batches, verbose=0, return_dict=True)["loss"]
     assert attacked > clean + 1e-3
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "limit, expected",
+    [
+        # By hand, of the sum (3, 4): of norm 5 there is 1 left, or no value above 3.5.
+        # Clipped replica by replica it would be (1, 1) and (3, 4).
+        ({"global_clipnorm": 1.0}, (0.6, 0.8)),
+        ({"clipnorm": 1.0}, (0.6, 0.8)),
+        ({"clipvalue": 3.5}, (3.0, 3.5)),
+        ({}, (3.0, 4.0)),
+    ],
+    ids=["global", "norm", "value", "none"],
+)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_gradients_are_clipped_over_all_replicas(limit, expected, scaled):
+    strategy = _two()
+    with strategy.scope():
+        variable = keras.Variable([0.0, 0.0])
+        optimizer = keras.optimizers.SGD(1.0, **limit)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build([variable])
+
+    @tf.function
+    def step(shares):
+        def on_replica(shares):
+            context = tf.distribute.get_replica_context()
+            share = shares[context.replica_id_in_sync_group]
+            gradients = [optimizer.scale_loss(share)]
+            apply_gradients(optimizer, gradients, [variable])
+
+        strategy.run(on_replica, (shares,))
+
+    step(tf.constant([[3.0, 0.0], [0.0, 4.0]]))
+    np.testing.assert_allclose(variable.numpy(), np.negative(expected), rtol=1e-6)
+    if scaled:
+        step(tf.constant([[np.inf, 0.0], [0.0, 4.0]]))
+        # An overflow on one replica is a step for none, and halves the scale.
+        np.testing.assert_allclose(variable.numpy(), np.negative(expected), rtol=1e-6)
+        assert float(optimizer.scale_loss(1.0)) == 2.0**14
 
 
 @pytest.mark.fast

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from igam_tf import data, distribution, models
-from igam_tf.experiment import own_data
+from igam_tf.experiment import estimate, own_data
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.training import pag, pag_alignment, pag_targets
 
@@ -71,7 +71,9 @@ def test_a_file_of_scores_where_it_is_less_work(tasks, changed, expected, monkey
         monkeypatch.setattr(pag_alignment, "_LARGEST_FILE", given.pop("largest"))
     task = dataclasses.replace(tasks[stream], num_classes=3)
     experiment = Experiment(target="cifar10", methods=("pag",), **given)
-    run = types.SimpleNamespace(target=task, experiment=experiment)
+    run = types.SimpleNamespace(
+        target=task, experiment=experiment, is_streamed=task.train.is_streamed
+    )
     settings, path = experiment.settings_of("pag"), tmp_path / "targets.npy"
     assert pag_alignment._are_kept(settings, run, path) == expected
     # A run that began with a file goes on with it.
@@ -94,6 +96,7 @@ def test_scores_of_streamed_images_are_made_in_steps(tasks, tmp_path, eagerly):
     for task in tasks:
         run = types.SimpleNamespace(
             target=task,
+            is_streamed=task.train.is_streamed,
             experiment=experiment,
             strategy=distribution.strategy("one"),
             seed=lambda purpose: 3,
@@ -106,6 +109,19 @@ def test_scores_of_streamed_images_are_made_in_steps(tasks, tmp_path, eagerly):
     assert found[0].shape == (8, 1, 4, 4, 3) and np.abs(found[0]).max() > 0.5
     np.testing.assert_array_equal(*found)
     assert [path.name for path in tmp_path.glob("*.*")] == ["score.keras"]
+
+
+@pytest.mark.usefixtures("tasks")
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_dry_run_measures_scores_as_the_run_makes_them(tmp_path, stream):
+    measured = estimate.Estimate(
+        Experiment(
+            target=str(tmp_path / "photos"), image_size="4", stream=stream, epochs=9,
+            methods=("pag",), pag_targets="sbg", pag_classes=1,
+        )
+    )  # fmt: skip
+    targets, _ = measured.experiment.settings_of("pag").prepare(measured)
+    assert isinstance(targets, pag_targets.InSteps) == (stream == "true")
 
 
 def test_the_first_lines_say_what_is_streamed(tasks):
