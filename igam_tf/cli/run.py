@@ -61,7 +61,8 @@ def _run(arguments):
         )
     is_table = not isinstance(experiment, experiments.Experiment)
     if recipes.is_dry_run(arguments):
-        print(dry_run(experiment))
+        for line in dry_run(experiment):
+            print(line, flush=True)
     elif is_table:
         experiments.run_table(experiment)
     else:

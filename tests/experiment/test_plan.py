@@ -1,5 +1,7 @@
 """An experiment's settings, and the stages that they become."""
 
+import re
+
 import pytest
 
 from igam_tf.evaluation.corruptions import cost
@@ -138,15 +140,16 @@ def test_dry_run_measures_a_step_of_every_stage_and_writes_nothing(
         natural_finetune_epochs=2,
         corruptions=("contrast",),
     )
-    lines = dry_run(experiment).splitlines()
-    rows = {line.split("  ")[0]: line.split() for line in lines}
+    lines = list(dry_run(experiment))
+    rows = {line.split("  ")[0]: re.split("  +", line) for line in lines}
     # 1257 images in batches of 32, three times.
     assert "120" in rows["pgd"] and "120" in rows["igam"]
     assert "80" in rows["natural_start-zero_mean_unit_norm"]
     # 540 test images: one step of FGSM, three of PGD, twice.
     assert "3,780" in rows["evaluation of pgd"]
-    assert "square10" in rows["evaluation of pgd"][-3]
-    hours, unit, _ = rows["evaluation of pgd"][-6:-3]
+    *_, duration, memory, remark = rows["evaluation of pgd"]
+    assert remark == "without square10" and memory.endswith(" GiB")
+    hours, unit = duration.split()
     assert unit == "h" and float(hours) == pytest.approx(540_000, rel=1e-3)
     *_, hours, unit, _, _ = lines[-1].split()
     assert unit == "h," and float(hours) == pytest.approx(3 * 540_000, rel=1e-3)
