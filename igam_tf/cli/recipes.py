@@ -42,8 +42,12 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
     arguments = _joined(arguments)
-    recipe = [f"--flagfile={_file_of(a)}" for a in arguments if _is_flagfile(a)]
-    own = [a for a in arguments if not _is_flagfile(a)]
+    files = [f"--flagfile={_file_of(a)}" for a in arguments if _is_flagfile(a)]
+    # A table, or else the first file, is the recipe; others are flags like any other.
+    tables = [file for file in files if flags.read([file])[1]["row"]]
+    recipe = (tables or files)[:1]
+    own = [file for file in files if file not in recipe]
+    own += [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
     if not recipe:
         # A teacher that is given needs no data of its own, and has no recipe; nor has
@@ -56,15 +60,13 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         if found is None:
             return _default(own, given, composition["size"])
         recipe = [f"--flagfile={found}"]
-    for flagfile in recipe:
-        _, asked = flags.read([flagfile])
-        if asked["row"]:
-            # Other flag files are further flags of its rows.
-            own = [*(other for other in recipe if other != flagfile), *own]
-            name = pathlib.Path(flagfile.split("=", 1)[1]).stem
-            shared = flags.given([flagfile])
-            options = (own, composition["size"], given["run_dir"])
-            return _table(name, asked, shared, *options), []
+    _, asked = flags.read(recipe)
+    _check_size(recipe[0], asked["size"])
+    if asked["row"]:
+        name = pathlib.Path(recipe[0].split("=", 1)[1]).stem
+        shared = flags.given(recipe)
+        options = (own, composition["size"], given["run_dir"])
+        return _table(name, asked, shared, *options), []
     experiment, changes = _experiment(recipe, own, composition["size"])
     if experiment.student.checkpoint.startswith(FROM_ROW):
         raise ValueError(
@@ -72,6 +74,16 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
             "table can start from another row; expected a file."
         )
     return experiment, changes
+
+
+def _check_size(recipe, size):
+    """Refuses a size inside of a recipe, which is what a size cuts."""
+    if size != "paper":
+        raise ValueError(
+            f"{recipe}: --size={size} stands in the file, and a size cuts a recipe; "
+            "expected --flagfile=RECIPE before this file, or --size on the command "
+            "line."
+        )
 
 
 def _default(own, given, size):

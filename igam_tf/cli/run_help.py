@@ -15,7 +15,8 @@ import textwrap
 from igam_tf.attacks.fractions import fraction
 
 _DESCRIPTION = """\
-Trains image classifiers to be robust, by a robust teacher of another task.
+Trains image classifiers whose input gradients are controlled, such as to be like those
+of a robust teacher, and measures how robust they are, beside baselines and controls.
 
     python run.py --flagfile=flags/quickstart.cfg
     python run.py --source=cifar10 --target=cifar100 --data_dir=DIR
@@ -23,7 +24,8 @@ Trains image classifiers to be robust, by a robust teacher of another task.
 
 The recipe of a pair of tasks is taken from flags/ unless --flagfile names another, or a
 table of the paper, whose rows have a recipe each. --size cuts them down to a laptop's
-size; a flag on the command line wins over both. --dry_run prints what would be done.
+size; a flag on the command line wins over both, and so does a further --flagfile, of
+flags of your own. --dry_run prints what would be done.
 """
 _STORED = pathlib.Path(__file__).with_name("run_help.txt")
 _WIDTH = 88

@@ -108,6 +108,20 @@ def test_overlays_change_every_row_of_a_table():
     assert {row.experiment.evaluation.batch_norm for row in table.rows} == {"batch"}
 
 
+def test_a_file_of_flags_after_the_recipe_wins_over_its_size(tmp_path):
+    recipe = f"--flagfile={REPOSITORY / 'flags' / 'mnist_to_cifar10.cfg'}"
+    mine = tmp_path / "mine.cfg"
+    mine.write_text("--epochs=3\n--size=small\n")
+    experiment, changes = recipes.parse([recipe, f"--flagfile={mine}", "--width=2"])
+    assert (experiment.training.epochs, experiment.student.width) == (3, 2)
+    assert experiment.student.model == "conv_net"
+    assert changes == ["size small", "width 2 (recipe: 1)", "epochs 3 (recipe: 10)"]
+    # As a recipe it would be cut by its own size, which nothing would show.
+    mine.write_text("--source=mnist\n--target=cifar10\n--size=small\n")
+    with pytest.raises(ValueError, match="mine.cfg: --size=small stands in the file"):
+        recipes.parse([f"--flagfile={mine}"])
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", ["medium", "small", "tiny"])
 def test_sizes_cut_every_table(path, size):
