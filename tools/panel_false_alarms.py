@@ -19,7 +19,6 @@ networks that warn are counted as well.
 
 import argparse
 import collections
-import json
 import os
 import pathlib
 import time
@@ -30,6 +29,7 @@ import keras
 import numpy as np
 from scipy.stats import beta
 
+from igam_tf import files
 from igam_tf.evaluation.masking import PANEL_VERSION
 from tools import panel_networks
 from tools.panel_recording import CHECKS, record, replayed
@@ -247,7 +247,7 @@ def main():
         print("stopped: the same command goes on")
         return
     result = decide(args)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    files.write_json(args.out, result)
     print(table(result))
 
 

@@ -29,7 +29,6 @@ Writes the JSON file, and beside it the table as Markdown, after every try.
 import argparse
 import hashlib
 import itertools
-import json
 import pathlib
 import random
 import re
@@ -39,6 +38,7 @@ import sys
 
 from absl import flags as absl_flags
 
+from igam_tf import files
 from igam_tf.cli import importing, recipes
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.sharing import share_finished
@@ -231,9 +231,9 @@ def main(arguments=None):
 
         def say(done):
             record = search_table.summarise(done, args, flags, len(jobs))
-            args.json.write_text(json.dumps(record, indent=1) + "\n")
+            files.write_json(args.json, record)
             table = search_table.table(record)
-            args.json.with_suffix(".md").write_text(table)
+            files.write_text(args.json.with_suffix(".md"), table)
             return record
 
         execute(jobs, lambda job: seeds.execute([job], 1), say)

@@ -38,6 +38,7 @@ import time
 
 from absl import flags as absl_flags
 
+from igam_tf import files
 from igam_tf.cli import recipes
 from igam_tf.experiment.experiment import as_recorded
 from igam_tf.experiment.table import FROM_ROW, Table
@@ -196,12 +197,12 @@ def execute(jobs, parallel):
         RuntimeError: if a job fails.
     """
     waiting, running = list(jobs), {}
-    with contextlib.ExitStack() as files:
+    with contextlib.ExitStack() as logs:
         try:
             while waiting or running:
                 while waiting and len(running) < parallel:
                     job = waiting.pop(0)
-                    running[job] = _start(job, parallel, files)
+                    running[job] = _start(job, parallel, logs)
                 time.sleep(POLL_SECONDS)
                 for job in [j for j, p in running.items() if p.poll() is not None]:
                     status = running.pop(job).returncode
@@ -219,12 +220,12 @@ def execute(jobs, parallel):
                 process.wait()
 
 
-def _start(job, parallel, files):
+def _start(job, parallel, logs):
     print(f"{job.name}: {shlex.join(job.command())}", flush=True)
     if parallel == 1:
         return subprocess.Popen(job.command())
     job.folder.mkdir(parents=True, exist_ok=True)
-    log = files.enter_context(open(_log(job), "a"))
+    log = logs.enter_context(open(_log(job), "a"))
     environment = {**os.environ, **ONE_THREAD}
     return subprocess.Popen(
         job.command(), env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -289,7 +290,7 @@ def main(arguments=None):
     record = seeds_summary.summarise(runs, list(range(args.seeds)), variants)
     record["parallel"] = args.parallel
     record["command"] = f"python -m tools.seeds {shlex.join(arguments)}"
-    args.json.write_text(json.dumps(record, indent=1) + "\n")
+    files.write_json(args.json, record)
     print(f"\n{seeds_summary.table(record)}\nWritten to {args.json}")
 
 

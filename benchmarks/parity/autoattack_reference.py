@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 import igam_tf
+from igam_tf import files
 
 COMMAND = "python -m benchmarks.parity.autoattack_reference"
 REFERENCE = pathlib.Path(__file__).with_name("autoattack_torch.py")
@@ -143,9 +144,7 @@ def save(path, name, entry):
     results = json.loads(path.read_text()) if path.exists() else {}
     results[name] = entry
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(temporary, path)
+    files.write_json(path, results)
 
 
 def run_case(case, args):

@@ -87,14 +87,15 @@ class Estimate:
             return ""
         self._said = True
         pace = (progress.seconds - first.seconds) / (progress.passes - first.passes)
-        an_image = pace * (progress.passes + progress.passes_left) / progress.num_images
+        passes = progress.passes + progress.passes_expected
+        an_image = pace * passes / progress.num_images
         count = _MANY if self._target is None else self._target - done
         if an_image * count < 60 * _WORTH_SAYING:
             return ""
         fewer = _FEW if count > _FEW else max(1, count // 10)
         return (
-            f"AutoAttack: at most about {_duration(an_image * count)} for {count:,} "
-            "images on this machine, if none falls that has withstood so far; for "
+            f"AutoAttack: about {_duration(an_image * count)} for {count:,} images on "
+            "this machine, if all withstand it as often as the first ones so far; for "
             f"{fewer} (--max_examples={fewer}; --eval_examples={fewer} of `run`): "
             f"{_duration(an_image * fewer)}."
         )

@@ -221,6 +221,28 @@ def test_progress():
     assert seen[0].seconds_left > seen[-1].seconds_left == 0
 
 
+def test_passes_expected_by_hand():
+    """Images not attacked yet count at the rate at which the first ones withstood."""
+    images, labels = batch(30)
+    right = np.argmax(digits_net()(images), 1) == labels
+    images, labels = (np.repeat(array[right], 3, axis=0) for array in (images, labels))
+    seen, count = [], right.sum()
+    attack = short(callback=seen.append, batch_size=int(count))
+    attack.outcome(digits_net(), images, labels)
+    # The end of the first of three batches.
+    told = next(p for p in seen if p.step == p.num_steps)
+    robust = told.num_robust - 2 * count
+    assert told.attack == "apgd-ce" and 0 < robust < count
+    first, *others = (sum(a.image_passes()) for a in attack.attacks.values())
+    waiting = 2 * count * first
+    assert told.passes_left == pytest.approx(waiting + told.num_robust * sum(others))
+    assert told.passes_expected == pytest.approx(waiting + 3 * robust * sum(others))
+    # From then on all have been attacked.
+    for told in seen:
+        if told.attack != "apgd-ce":
+            assert told.passes_expected == told.passes_left
+
+
 def test_old_names_still_work():
     images, labels = batch(4)
     seen = []

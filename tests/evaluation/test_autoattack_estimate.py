@@ -10,7 +10,7 @@ def after(seconds, passes, passes_left, num_images=500):
     return Progress(
         attack="apgd-ce", run=1, num_runs=1, step=5, num_steps=100, num_robust=300,
         num_images=num_images, fraction=0.0, seconds=seconds, seconds_left=0.0,
-        passes=passes, passes_left=passes_left,
+        passes=passes, passes_left=1e9, passes_expected=passes_left,
     )  # fmt: skip
 
 

@@ -26,10 +26,12 @@ evaluation = {
     "threat_model": "Linf", "eps": 0.1, "step_size": 0.02, "num_examples": 50,
     "panel": {"warns": ["loss_function"] if weight == 9 else []},
 }
+settings = {}
 if "held_out_fraction" in given:
-    evaluation["held_out_fraction"] = float(given["held_out_fraction"])
+    settings["held_out_fraction"] = float(given["held_out_fraction"])
+    evaluation.update(settings)
 rows = {"igam": {"label": "IGAM", "training_seconds": 2.0, "evaluation": evaluation}}
-result = {"title": "a -> b", "rows": rows, "settings": {}}
+result = {"title": "a -> b", "rows": rows, "settings": settings}
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "results.json").write_text(json.dumps(result))
 """

@@ -32,6 +32,8 @@ class Progress(NamedTuple):
         passes: passes of images so far, forward and backward, since the start or since
             the run was resumed.
         passes_left: those to come, if nothing more is misclassified.
+        passes_expected: those to come, if of the images that no attack has begun with
+            as large a share is misclassified as of the others.
     """
 
     attack: str
@@ -46,6 +48,7 @@ class Progress(NamedTuple):
     seconds_left: float
     passes: float = 0.0
     passes_left: float = 0.0
+    passes_expected: float = 0.0
 
     @property
     def standing(self) -> int:
@@ -92,8 +95,8 @@ class CostCounter:
         """Dict from name to one of the counts."""
         return dict(zip(self.names, self.counts[:, number].tolist(), strict=True))
 
-    def progress(self, left: float, **what: Any) -> Progress:
-        """A `Progress` of `what`, with `left` image passes to come at most."""
+    def progress(self, left: float, expected: float, **what: Any) -> Progress:
+        """A `Progress` of `what`, with image passes to come: at most, and expected."""
         seconds = time.perf_counter() - self._start
         done = self.counts[:, :2].sum()
         now = done - self._before
@@ -104,5 +107,6 @@ class CostCounter:
             seconds_left=seconds / max(now, 1.0) * left,
             passes=now,
             passes_left=left,
+            passes_expected=expected,
             **what,
         )

@@ -222,14 +222,21 @@ class AttackRunner:
         runs, num_steps = len(attack.runs()), attack.chunks()[-1]
         active = len(batch.rows)
         waiting = int(self._state.pending.sum()) - active
-        runs_left = waiting + active * (1 - batch.step / num_steps)
-        runs_left += (runs - run.number - 1) * num_robust
-        left = runs_left * sum(attack.image_passes()) / runs
+        unfinished = active * (1 - batch.step / num_steps)
+        # Passes of an image in a run of this attack, and in all that is after it.
+        in_run = sum(attack.image_passes()) / runs
+        after = (runs - run.number - 1) * in_run
         names = list(self._attacks)
         for other in names[names.index(name) + 1 :]:
-            left += num_robust * sum(self._attacks[other].image_passes())
+            after += sum(self._attacks[other].image_passes())
+        expected = num_robust
+        if name == names[0] and not run.number:
+            begun = int(self._robust["clean"].sum()) - waiting
+            waiting_robust = waiting * (num_robust - waiting) / max(begun, 1)
+            expected = num_robust - waiting + waiting_robust
         progress = self._cost.progress(
-            left,
+            (waiting + unfinished) * in_run + num_robust * after,
+            (waiting + unfinished) * in_run + expected * after,
             attack=name,
             run=run.number + 1,
             num_runs=runs,
