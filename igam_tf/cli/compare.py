@@ -18,7 +18,7 @@ the images that only one of the two gets right. Nothing is evaluated anew.
 _EXAMPLE = """\
 examples:
   igam-tf evaluate --compare igam.results.json pgd.results.json --out=difference.json
-  igam-tf evaluate --compare runs/quickstart:igam runs/quickstart:finetune
+  igam-tf evaluate --compare RUN_FOLDER:igam RUN_FOLDER:finetune
 """
 _VERDICTS = {1: "first", -1: "second", 0: "undecided"}
 
