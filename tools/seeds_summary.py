@@ -1,9 +1,11 @@
 """Mean and spread of runs that differ in their seed: the record, and its table."""
 
 import csv
+import itertools
 import pathlib
 import statistics
 
+from igam_tf.attacks import radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.reports.names import HELD_OUT, attack_title, evaluated_images
 from igam_tf.reports.transfer import sentences, transfer
@@ -258,7 +260,7 @@ def _captions(record, rows, is_timed):
             f"Epoch time: seconds of a training epoch over those of {_divisor(rows)}, "
             "same seed; the first epoch, which compiles, does not count."
         )
-    yield from _panel_captions(rows, seeds)
+    yield from _panel_captions(rows, record)
     if record["variants"]:
         flags = [f"{n} `{' '.join(f)}`" for n, f in record["variants"].items() if f]
         yield f"Variants: {', '.join(flags)}."
@@ -280,29 +282,43 @@ def _divisor(rows):
     return "Standard of the same variant" if have_own else standard[0]
 
 
-def _panel_captions(rows, seeds):
+def _panel_captions(rows, record):
     """What the evaluations warn of, in any seed."""
     quiet = [row["label"] for row in rows if row["panel"] and not any(row["warns"])]
     if quiet:
         yield f"Masking panel, no warning in any seed: {', '.join(quiet)}."
     for row in rows:
-        by_seed = zip(seeds, row["warns"], strict=True)
+        by_seed = zip(record["seeds"], row["warns"], strict=True)
         found = [f"seed {seed}: {', '.join(names)}" for seed, names in by_seed if names]
         if found:
             yield f"Warnings, {row['label']}: {'; '.join(found)}."
-    below = [row for row in rows if _is_below(row)]
+    below = [row for row in rows if _is_below(row, record)]
     if below:
         shown = [f"{row['label']} {_with_spread(row['worst_case'])}" for row in below]
         yield f"Under all attacks and the panel's together: {', '.join(shown)}."
 
 
-def _is_below(row):
-    """Whether all attacks together take more than the strongest takes alone."""
-    if row["worst_case"] is None:
+def _is_below(row, record):
+    """Whether all attacks together take more than the strongest takes alone.
+
+    Of attacks that may leave the ball of the worst case it is not said.
+    """
+    conditions = (_listed(record[name]) for name in ("threat_model", "eps"))
+    balls = list(itertools.product(*conditions))
+    inside = [
+        cell["values"]
+        for name, cell in row["attacks"].items()
+        if any(radii.is_within(name, *ball) for ball in balls)
+    ]
+    if row["worst_case"] is None or not inside:
         return False
-    columns = zip(*(cell["values"] for cell in row["attacks"].values()), strict=True)
+    columns = zip(*inside, strict=True)
     pairs = zip(row["worst_case"]["values"], columns, strict=True)
     return any(worst < min(column) for worst, column in pairs)
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def _either(value, shown=str):

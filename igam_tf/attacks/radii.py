@@ -40,6 +40,18 @@ def split(name: str) -> tuple[str, str | None, float | None]:
     return base, norm or None, eps
 
 
+def is_within(name: str, norm: str, eps: float) -> bool:
+    """Whether an attack of this name stays in the ball of an evaluation.
+
+    Args:
+        name: see `split`.
+        norm: "linf", "l2" or "l1", or as people call them.
+        eps: radius of the evaluation.
+    """
+    _, own_norm, own_eps = split(name)
+    return own_norm in (None, norm.lower()) and (own_eps is None or own_eps <= eps)
+
+
 def title(name: str) -> str:
     """What a column's title adds to that of the attack: "", "4/255" or "L2 0.5"."""
     _, norm, eps = split(name)

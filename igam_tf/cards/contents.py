@@ -20,6 +20,9 @@ _FROM_EVALUATION = (
     "seed",
     "num_examples",
 )
+#: Of the entry of an attack: what is not small (pairs of classes, a curve over eps)
+#: stays in `results.json`.
+_OF_AN_ATTACK = ("accuracy", "interval_95", "num_correct", "num_examples", "attack")
 
 
 def make_card(results: dict, row: str, model: keras.Model) -> dict:
@@ -138,7 +141,7 @@ def _measured(evaluation):
         **{name: evaluation.get(name) for name in _FROM_EVALUATION},
         **({HELD_OUT: evaluation[HELD_OUT]} if evaluation.get(HELD_OUT) else {}),
         "attacks": {
-            name: {key: value for key, value in entry.items() if key != "seconds"}
+            name: {key: entry[key] for key in _OF_AN_ATTACK if key in entry}
             for name, entry in evaluation["attacks"].items()
         },
         "worst_case": evaluation.get("worst_case"),

@@ -139,6 +139,10 @@ def _add_model_arguments(add):
         "that it registers; may be given several times")  # fmt: skip
 
 
+#: Arguments of `igam_tf.checkpoints.load_classifier` that are options here.
+_READS = ("input_range", "input_mean", "input_std", "outputs", "output")
+
+
 def _run(options):
     # Long because every option is handed on, in one call.
     path = pathlib.Path(options.model)
@@ -150,15 +154,8 @@ def _run(options):
         corruptions = Corruptions.parse(options.corruptions, options.severities)
     own = own_data.given(options)
     info = registry.find(options.dataset, data_dir=options.data_dir, **own)
-    model = _load(
-        options.model,
-        info,
-        input_range=options.input_range,
-        input_mean=options.input_mean,
-        input_std=options.input_std,
-        outputs=options.outputs,
-        output=options.output,
-    )
+    reads = {name: getattr(options, name) for name in _READS}
+    model = _load(options.model, info, **reads)
     sources = {source: _load(source, info) for source in options.transfer_from}
 
     from igam_tf import data, reports
@@ -178,6 +175,8 @@ def _run(options):
         result["robustbench"]["dataset"] = info.name
         rows = {path.stem: {"label": path.stem, "evaluation": result}}
         written.update(title=f"{path.name} on {info.name}", rows=rows)
+        # With which `igam-tf report` takes the file for the same model.
+        written["reads"] = {name: value for name, value in reads.items() if value}
         files.write_json(out, written)
 
     evaluate(

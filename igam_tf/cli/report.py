@@ -110,6 +110,7 @@ def _at_hand(options, results, rows, is_folder):
     target, place, own = _data_of(results, rows)
 
     from igam_tf import data
+    from igam_tf.checkpoints import load_classifier
     from igam_tf.models.loading import load_keras
 
     count = max(options.examples, options.alignment_examples, 100)
@@ -125,7 +126,11 @@ def _at_hand(options, results, rows, is_folder):
     if fraction:
         seed = results["settings"].get("split_seed", 0)
         task = data.hold_out(task, fraction, seed=seed, test_examples=count)
-    return {name: load_keras(path) for name, path in students.items()}, task.test
+    if is_folder:
+        return {name: load_keras(path) for name, path in students.items()}, task.test
+    reads = {"image_shape": task.image_shape, **results.get("reads", {})}
+    models = {n: load_classifier(path, **reads) for n, path in students.items()}
+    return models, task.test
 
 
 def _report_folder(options, results, drawn, models, split, left_out):

@@ -164,7 +164,7 @@ def _panel(request, kept):
     images, num_examples = None, request.panel_examples
     if kept.keeps:
         first = batches(request.data, request.batch_size, max_examples=num_examples)
-        images = [text for batch, _ in first for text in fingerprints(batch)]
+        images = [text for batch in first for text in fingerprints(*batch)]
     if kept.panel is None or kept.panel["images"] != images:
         found, misclassified = look(
             request.model,
@@ -179,7 +179,10 @@ def _panel(request, kept):
         )
         kept.panel = {"found": found, "broken": misclassified, "images": images}
         kept.save()
-    return kept.panel["found"], kept.panel["broken"]
+    # With batch statistics an image is judged beside others of its batch, and the
+    # panel's batches are others than those of the attacks.
+    known = () if request.training else kept.panel["broken"]
+    return kept.panel["found"], known
 
 
 def _tell_corruptions(request):

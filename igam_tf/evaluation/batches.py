@@ -134,11 +134,11 @@ def finite_logits(
     return logits
 
 
-def fingerprints(images: np.ndarray) -> list[str]:
-    """A short text for each image, by which it is known again."""
+def fingerprints(images: np.ndarray, labels: np.ndarray) -> list[str]:
+    """A short text for each image with its label, by which it is known again."""
     return [
-        hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16]
-        for image in images
+        f"{hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16]}:{label}"
+        for image, label in zip(images, np.asarray(labels).tolist(), strict=True)
     ]
 
 

@@ -7,6 +7,8 @@ from igam_tf.evaluation.corruptions.comparison import compare_corruptions
 from igam_tf.evaluation.paired import attacks_of, compare
 
 _WORST_CASE = "worst_case"
+# Checks that a panel makes where others found something, or the model has batch norm.
+_BY_WHAT_IS_FOUND = frozenset({"spsa", "batch_dependent", "batch_norm"})
 
 
 def compare_evaluations(
@@ -17,7 +19,8 @@ def compare_evaluations(
     Each attack is compared by itself, as `igam_tf.evaluation.compare` does; p-values
     are not corrected for the number of attacks. The worst case is compared only where
     both models faced the same attacks: of two models, the one that was attacked by more
-    would lose for that alone.
+    would lose for that alone. A panel counts as the same with as many images, the same
+    seed and the same models to transfer from.
 
     Args:
         first, second: results of `igam_tf.evaluate`.
@@ -37,7 +40,7 @@ def compare_evaluations(
     names = [name for name in attacks_of(first) if name in attacks_of(second)]
     only = [name for name in attacks_of(first) if name not in names]
     only += [name for name in attacks_of(second) if name not in names]
-    is_fair = not only and bool(first.get("panel")) == bool(second.get("panel"))
+    is_fair = not only and _panel_of(first) == _panel_of(second)
     notes = _notes(first, second, names)
     if only:
         notes.append(f"In one of the two only, and not compared: {', '.join(only)}.")
@@ -82,6 +85,20 @@ def _corruptions(first, second, confidence):
         return compare_corruptions(*both, confidence=confidence), []
     except ValueError as error:
         return {}, [f"Corruptions are not compared: {error}"]
+
+
+def _panel_of(result):
+    """What a panel tried that depends on nothing it found, or None without one."""
+    panel = result.get("panel")
+    if not panel:
+        return None
+    checks = panel.get("checks", {})
+    sources = set(checks.get("transfer", {}).get("values", ())) - {"before"}
+    return (
+        *(panel.get(name) for name in ("num_examples", "batch_norm", "seed")),
+        checks.keys() - _BY_WHAT_IS_FOUND,
+        sources,
+    )
 
 
 def _check_threat_models(first, second):

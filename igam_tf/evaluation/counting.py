@@ -75,7 +75,7 @@ class Counter:
         check_labels(labels, num_classes(self.model, images))
         with self._timed("clean"):
             clean = self._is_correct(images, labels, "clean images")
-        worst = clean & ~self._is_known(images)
+        worst = clean & ~self._is_known(images, labels)
         for name, attack in self.attacks.items():
             robust = clean
             if isinstance(attack, MinimumNormAttack):
@@ -250,10 +250,11 @@ class Counter:
             for name, parts in self._distances.items()
         }
 
-    def _is_known(self, images):
+    def _is_known(self, images, labels):
         if not self._misclassified:
             return np.zeros(len(images), bool)
-        return np.array([text in self._misclassified for text in fingerprints(images)])
+        texts = fingerprints(images, labels)
+        return np.array([text in self._misclassified for text in texts])
 
     def _is_correct(self, images, labels, what):
         what = f"{what} among those from {self.num_examples} on"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from scipy import stats
 
 from igam_tf.evaluation.outcomes import unpacked
@@ -46,29 +47,84 @@ def compare_many(
 ) -> dict:
     """As `compare`, of several pairs at once, such as one a seed.
 
-    Each pair must share its images; the numbers of all pairs are added up. What is
-    decided then holds for these networks together.
+    What several networks make of one image are not independent draws, so that McNemar's
+    test must not count each as one. Of several pairs each image counts once, with the
+    mean difference over the pairs that saw it, by a paired t test. What is decided
+    holds for these networks together.
 
     Args:
-        pairs: list of tuples (first, second) of results of `igam_tf.evaluate`.
+        pairs: list of tuples (first, second) of results of `igam_tf.evaluate`; each
+            must share its images, and pairs are of the same test set or of other ones.
         attack, confidence: as in `compare`.
 
     Returns:
-        Dict as of `compare`.
+        Dict as of `compare` for one pair; of several one without "first_only" and
+        "second_only", and with "num_pairs".
     """
-    both = [_pair(first, second, attack) for first, second in pairs]
-    total = sum(len(a) for a, _ in both)
-    first_only = sum(int((a & ~b).sum()) for a, b in both)
-    second_only = sum(int((b & ~a).sum()) for a, b in both)
+    if len(pairs) == 1:
+        first, second = _pair(*pairs[0], attack)
+        of_pairs = _of_one_pair(first, second, confidence)
+        return {"attack": attack, "num_examples": len(first), **of_pairs}
+    by_images: dict[str, list] = {}
+    for first, second in pairs:
+        masks = np.array(_pair(first, second, attack))
+        images = _outcomes(first, attack)[0]["images"]
+        by_images.setdefault(images, []).append(masks)
+    # The share of its networks that are right, of each image: [2, images].
+    shares = [np.mean(masks, axis=0) for masks in by_images.values()]
+    one, other = np.concatenate(shares, axis=1)
+    return {
+        "attack": attack,
+        "num_examples": len(one),
+        "num_pairs": len(pairs),
+        **mean_difference(one, other, confidence),
+    }
+
+
+def mean_difference(one: np.ndarray, other: np.ndarray, confidence: float) -> dict:
+    """Compares two means over the same images by the paired t test.
+
+    Args:
+        one, other: float arrays (n,), such as the share of several networks, or of an
+            image's corrupted forms, that is right.
+        confidence: of the interval; the test decides at 1 - confidence.
+
+    Returns:
+        Dict, ready for JSON: "first", "second", "difference", "interval", "confidence",
+        "p_value" and "decided", as of `compare`.
+    """
+    differences = one - other
+    mean, low, high, p_value = float(differences.mean()), 0.0, 0.0, 1.0
+    if np.ptp(differences) > 0:
+        found = stats.ttest_1samp(differences, 0.0)
+        interval = found.confidence_interval(confidence)
+        low, high = float(interval.low), float(interval.high)
+        p_value = float(found.pvalue)
+    elif mean:
+        # All images differ alike: nothing to estimate a spread from, so the sign test.
+        low, high, p_value = mean, mean, min(1.0, 2 * 0.5 ** len(differences))
+    return {
+        "first": float(one.mean()),
+        "second": float(other.mean()),
+        "difference": mean,
+        "interval": [low, high],
+        "confidence": confidence,
+        "p_value": p_value,
+        "decided": int(p_value < 1 - confidence) * int(np.sign(mean)),
+    }
+
+
+def _of_one_pair(first, second, confidence):
+    total = len(first)
+    first_only = int((first & ~second).sum())
+    second_only = int((second & ~first).sum())
     p_value, (low, high) = _mcnemar(first_only, second_only, confidence)
     differing = first_only + second_only
     difference = (first_only - second_only) / total
     is_decided = p_value < 1 - confidence
     return {
-        "attack": attack,
-        "num_examples": total,
-        "first": sum(int(a.sum()) for a, _ in both) / total,
-        "second": sum(int(b.sum()) for _, b in both) / total,
+        "first": int(first.sum()) / total,
+        "second": int(second.sum()) / total,
         "difference": difference,
         "interval": [
             (2 * low - 1) * differing / total,

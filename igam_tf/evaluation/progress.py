@@ -6,6 +6,7 @@ import keras
 
 from igam_tf.attacks import autoattack
 from igam_tf.evaluation.corruptions.names import Corruptions
+from igam_tf.evaluation.statistics import LEAST_IMAGES
 
 # Within a portion: images that are robust so far, minutes until it is done.
 _PART = ("robust", "minutes")
@@ -145,5 +146,10 @@ def tell(warnings: list[str], panel: dict | None) -> None:
         f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "
         f"images, {panel['seconds']:.0f} s, {len(warns) or 'no'} warnings"
     )
+    if panel["num_examples"] < LEAST_IMAGES:
+        print(
+            f"Warning: with fewer than {LEAST_IMAGES} images no check of the panel "
+            "that counts images can warn; pass a larger --panel_examples."
+        )
     for name in warns:
         print(f"Warning, {name}: {panel['checks'][name]['sentence']}")

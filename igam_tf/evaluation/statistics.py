@@ -7,6 +7,8 @@ import numpy as np
 _Z_95 = 1.959963984540054
 #: Largest p-value that counts: several checks look at the same images.
 LEVEL = 1e-3
+#: Fewest images of which a majority can be beyond chance at that level.
+LEAST_IMAGES = math.ceil(-math.log2(LEVEL))
 
 
 def wilson_interval(

@@ -12,7 +12,7 @@ from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.evaluation import outcomes
 from igam_tf.experiment import controls
 from igam_tf.experiment.experiment import as_recorded
-from igam_tf.reports.names import OF_A_RUN
+from igam_tf.reports.names import FIGURES, OF_A_RUN
 from igam_tf.reports.transfer import transfer
 from igam_tf.training import callbacks
 
@@ -156,7 +156,7 @@ def collect(run: Run, rows: tuple[str, ...]) -> dict[str, Any]:
 
 
 def write(results: dict[str, Any], folder: Folder) -> None:
-    """Writes `results.json`, after taking away a page that shows other results.
+    """Writes `results.json`, after taking away page and figures of other results.
 
     The page is written last: where it is, everything was drawn of these results.
     """
@@ -165,7 +165,8 @@ def write(results: dict[str, Any], folder: Folder) -> None:
     except ValueError:
         earlier = None
     if earlier != json.loads(json.dumps(results)):
-        (folder.path / PAGE).unlink(missing_ok=True)
+        for drawn in (PAGE, *(f"{name}.png" for name in FIGURES)):
+            (folder.path / drawn).unlink(missing_ok=True)
     folder.write_json("results.json", results)
 
 

@@ -7,6 +7,14 @@ from igam_tf.evaluation.paired import attacks_of, compare_many
 from igam_tf.reports.names import attack_title
 from igam_tf.training.methods import METHODS
 
+# Forms of names; an attack is of the last one that its name has.
+_WEAKEST_FIRST = [
+    re.compile(form)
+    for form in (
+        "fgsm", "(?!fgsm)", r"(pgd|cw)\d", "apgd-", r"pgd\d+-t", "apgd-t", "autoattack",
+    )
+]  # fmt: skip
+
 
 def transfer(*results: dict) -> list[dict]:
     """What each method's teacher adds to the best of its controls.
@@ -80,11 +88,12 @@ def _sentence(entry, numbers):
     low, high = (100 * end for end in numbers["interval"])
     seeds = entry["num_seeds"]
     networks = f"{seeds} seeds" if seeds > 1 else "one network each"
+    test = "paired t test, p" if numbers.get("num_pairs", 1) > 1 else "McNemar p"
     measured = (
         f"{entry['label']} minus the best of its controls ({entry['control_label']}): "
         f"{100 * numbers['difference']:+.1f} points under "
         f"{attack_title(numbers['attack'])} (95 % interval {low:+.1f} to {high:+.1f}, "
-        f"McNemar p = {numbers['p_value']:.2g}, {numbers['num_examples']} images, "
+        f"{test} = {numbers['p_value']:.2g}, {numbers['num_examples']} images, "
         f"{networks})"
     )
     return (
@@ -127,13 +136,23 @@ def _against_controls(rows_of_seeds, key):
 
 
 def strongest(attacks: Iterable[str]) -> str | None:
-    """AutoAttack, else PGD of the most steps, else another attack; None without one."""
+    """The attack to judge by; None where there is none but "clean".
+
+    AutoAttack, else APGD towards other classes, PGD towards them, other APGD, PGD of
+    the most steps, any other, FGSM; of these rather one in the evaluation's own ball.
+
+    Args:
+        attacks: names, such as "pgd20x5" or "autoattack@4/255"; "clean" and
+            "worst_case" are none.
+    """
 
     def strength(name):
-        steps = re.fullmatch(r"pgd(\d+)(?:x(\d+))?", name)
-        if name in ("autoattack", "autoattack-plus"):
-            return (3, len(name))
-        return (2, int(steps[1]) * int(steps[2] or 1)) if steps else (1, 0)
+        base = name.split("@")[0]
+        kinds = [kind for kind, form in enumerate(_WEAKEST_FIRST) if form.match(base)]
+        steps = re.match(r"(?:pgd|cw)(\d+)(?:-t)?(?:x(\d+))?$", base)
+        count = int(steps[1]) * int(steps[2] or 1) if steps else 0
+        return (max(kinds), count, len(base))
 
     found = [name for name in attacks if name not in ("clean", "worst_case")]
-    return max(found, key=strength, default=None)
+    own = [name for name in found if "@" not in name and name != "fgsm"]
+    return max(own or found, key=strength, default=None)

@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 
+import keras
 import pytest
 from small_models import digits_net
 
+from igam_tf import pixels
+from igam_tf.cli import evaluate
 from igam_tf.cli import report as command
 
 HISTORY = "epoch,seconds,accuracy,loss\n1,2.0,0.5,1.5\n2,1.0,0.75,1.0\n"
@@ -110,6 +113,23 @@ def test_the_page_of_an_evaluation(tmp_path, capsys):
     path.write_text("[]")
     assert command.main([str(path)]) == 1
     assert "expected the results of igam-tf evaluate" in capsys.readouterr().err
+
+
+def test_a_model_that_takes_other_pixels_is_drawn_as_it_was_evaluated(tmp_path):
+    images = keras.Input((8, 8, 1))
+    grey = keras.Model(images, digits_net()(keras.layers.Rescaling(1 / 255)(images)))
+    grey.save(tmp_path / "grey.keras")
+    flags = ["--dataset=digits", "--attacks=clean", "--max_examples=60", "--nopanel"]
+    flags += ["--input_range=0,255"]
+    assert evaluate.main([str(tmp_path / "grey.keras"), *flags]) == 0
+    path = tmp_path / "grey.results.json"
+    results = json.loads(path.read_text())
+    asked = command._parser().parse_args([str(path)])
+    models, split = command._at_hand(asked, results, results["rows"], False)
+    images = pixels.as_float(split.images[:60])
+    found = models["grey"](images).numpy().argmax(axis=1)
+    entry = results["rows"]["grey"]["evaluation"]["attacks"]["clean"]
+    assert (found == split.labels[:60]).sum() == entry["num_correct"] > 40
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,30 @@ def test_a_panel_of_one_of_the_two_makes_worst_cases_incomparable(first, second)
     assert "worst_case" not in compare_evaluations(first, second)["attacks"]
 
 
+@pytest.mark.parametrize(
+    "change, is_compared",
+    [
+        ({}, True),
+        ({"num_examples": 8}, False),
+        ({"seed": 1}, False),
+        ({"checks": {"logits": {}, "transfer": {"values": {"other": {}}}}}, False),
+        ({"checks": {"logits": {}}}, False),
+        # Made where other checks found something.
+        ({"checks": {"spsa": {}, "logits": {},
+                     "transfer": {"values": {"before": 1, "teacher": {}}}}}, True),
+    ],
+)  # fmt: skip
+def test_worst_cases_are_compared_where_the_panels_tried_the_same(
+    first, second, change, is_compared
+):
+    checks = {"logits": {}, "transfer": {"values": {"before": 0.5, "teacher": {}}}}
+    first["panel"] = {"num_examples": 100, "seed": 0, "checks": checks}
+    second["panel"] = {**first["panel"], **change}
+    found = compare_evaluations(first, second)
+    assert ("worst_case" in found["attacks"]) == is_compared
+    assert any("same attacks (the panel's" in n for n in found["notes"]) != is_compared
+
+
 def test_what_differs_without_forbidding_is_said(first, second):
     second["attacks"]["fgsm"]["attack"] = "fgsm(seed=1)"
     second["batch_norm"] = "batch"

@@ -135,8 +135,9 @@ def test_another_evaluation_begins_anew(tmp_path, monkeypatch, first, then):
     assert without_times(found) == without_times(igam_tf.evaluate(**settings))
 
 
-def test_a_panel_is_of_its_images(tmp_path, monkeypatch):
-    """Killed before a batch is counted, and called again with other images."""
+@pytest.mark.parametrize("changed", ["images", "labels"])
+def test_a_panel_is_of_its_images(tmp_path, monkeypatch, changed):
+    """Killed before a batch is counted, and called again with other data."""
     images, labels = examples()
     with pytest.raises(Kill):
         igam_tf.evaluate(
@@ -145,6 +146,8 @@ def test_a_panel_is_of_its_images(tmp_path, monkeypatch):
         )  # fmt: skip
     attack = killed(None, monkeypatch)
     other = images[::-1].copy(), labels[::-1].copy()
+    if changed == "labels":
+        other = images, (labels + 1) % 10
     found = igam_tf.evaluate(
         digits_net(), other, [attack], checkpoint_dir=tmp_path / "c", **SETTINGS
     )

@@ -12,9 +12,11 @@ from small_models import (
     digits_net,
     linear_model,
     new_digits_net,
+    set_seed,
     weights_file,
 )
 
+import igam_tf
 from igam_tf import attacks
 from igam_tf.evaluation import masking_panel
 from igam_tf.evaluation.masking import batch_norm, gradients, radius, strength
@@ -138,7 +140,6 @@ class Scripted(ModelUnderTest):
         ((40, 50, 40, 40), "PGD-5 leaves 50%"),
         ((90, 50, 40, 60), "PGD-100 leaves 60%"),
         ((90, 50, 40, 30), "has not converged"),
-        ((90, 50, 40, 39), None),
     ],
 )
 def test_steps(counts, words):
@@ -146,6 +147,21 @@ def test_steps(counts, words):
     check = strength.steps(Scripted(**{f"steps{k}": n for k, n in numbers}))
     assert check.warns == (words is not None)
     assert words is None or words in check.sentence
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ((90, 50, 40, 39), "100 do as 20: it has converged"),
+        ((90, 50, 40, 31), "takes another 9% of the images after PGD-20: it may not"),
+        ((47, 50, 40, 40), "leave up to 3% of the images more robust"),
+    ],
+)
+def test_steps_that_are_no_reason_to_warn_are_no_all_clear(counts, words):
+    numbers = zip((1, 5, 20, 100), counts, strict=True)
+    check = strength.steps(Scripted(**{f"steps{k}": n for k, n in numbers}))
+    assert not check.warns and words in check.sentence
+    assert ("less than it takes to warn" in check.sentence) == (counts[-1] != 39)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +187,40 @@ def test_robustness_that_is_due_to_the_batch(evaluated_in, batch, warns):
     assert f"40% robust with batch norm in inference mode and {batch}%" in (
         check.sentence
     )
+
+
+def test_an_image_with_two_labels_counts_with_each():
+    """The copy with the wrong label is misclassified, and the other one is not."""
+    model, _, _ = linear_model(seed=3)
+    images = np.random.default_rng(3).random((20, 2, 3, 1)).astype(np.float32)
+    labels = model(images).numpy().argmax(axis=1)
+    images = np.concatenate([images, images])
+    labels = np.concatenate([labels, (labels + 1) % model.output_shape[1]])
+    found = igam_tf.evaluate(
+        model, (images, labels), ["fgsm"], eps=1e-9, progress=False
+    )
+    assert found["panel"]["worst_case"]["num_correct"] == len(images) // 2
+    assert found["worst_case"]["num_correct"] == len(images) // 2
+
+
+def test_batch_statistics_of_the_panel_decide_nothing_of_other_batches():
+    """All images are right in batches of 32; the panel looks at 20, cut otherwise."""
+    set_seed(1)
+    model = keras.Sequential([
+        keras.Input((4, 4, 1)), keras.layers.Conv2D(8, 3, activation="relu"),
+        keras.layers.BatchNormalization(), keras.layers.Flatten(),
+        keras.layers.Dense(4),
+    ])  # fmt: skip
+    images = np.random.default_rng(0).random((64, 4, 4, 1)).astype(np.float32)
+    halves = (model(part, training=True).numpy() for part in np.split(images, 2))
+    labels = np.concatenate([logits.argmax(axis=1) for logits in halves])
+    found = igam_tf.evaluate(
+        model, (images, labels), ["fgsm"], eps=1e-7, batch_norm="batch", batch_size=32,
+        panel_examples=20, progress=False,
+    )  # fmt: skip
+    # Seen in the panel, where other statistics move images over the boundary.
+    assert found["panel"]["worst_case"]["num_correct"] < 20
+    assert found["worst_case"]["num_correct"] == 64
 
 
 def test_gradients_of_nan_and_of_almost_nothing():

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import igam_tf
 from igam_tf.evaluation import compare, compare_many
@@ -23,6 +24,10 @@ def result(is_correct, images="a"):
         "num_examples": len(is_correct),
         "outcomes": {"images": images, "correct": {"autoattack": packed(is_correct)}},
     }
+
+
+def result_of(other, images):
+    return {**other, "outcomes": {**other["outcomes"], "images": images}}
 
 
 def pair(both, first_only, second_only, neither):
@@ -76,11 +81,40 @@ def test_overlapping_intervals_of_two_models_may_hide_a_difference():
     assert compare(*pair(30, 6, 0, 64), "autoattack")["decided"] == 1
 
 
-def test_seeds_together_decide_what_one_does_not():
+def test_several_pairs_by_hand():
     one = pair(10, 4, 0, 6)
-    assert compare(*one, "autoattack")["decided"] == 0
-    found = compare_many([one, one], "autoattack")
-    assert (found["num_examples"], found["first_only"], found["decided"]) == (40, 8, 1)
+    # Four images of twenty differ, by 1/2 each: mean 1/10, and in the other twenty not.
+    other = pair(10, 0, 0, 10)
+    for images in ("a", "b"):
+        pairs = [one, tuple(result_of(of, images) for of in other)]
+        found = compare_many(pairs, "autoattack")
+        differences = [0.5] * 4 + [0] * 16 if images == "a" else [1] * 4 + [0] * 36
+        expected = stats.ttest_1samp(differences, 0)
+        assert found["difference"] == pytest.approx(0.1)
+        assert found["p_value"] == pytest.approx(expected.pvalue)
+        assert found["interval"] == pytest.approx(list(expected.confidence_interval()))
+        assert (found["num_examples"], found["num_pairs"]) == (len(differences), 2)
+
+
+def test_a_second_network_that_does_the_same_decides_nothing_more():
+    one = pair(10, 4, 0, 6)
+    twice = compare_many([one, one], "autoattack")
+    assert twice == {**compare_many([one] * 5, "autoattack"), "num_pairs": 2}
+    assert twice["num_examples"] == 20
+
+
+def test_networks_without_a_difference_are_undecided_as_often_as_the_level_says():
+    """Images are easy or hard for all of them: outcomes are no independent draws."""
+    generator, decided = np.random.default_rng(0), 0
+    for _ in range(200):
+        chances = [generator.beta(0.3, 0.3, 200) for _ in range(2)]
+        pairs = [
+            tuple(result(generator.random(200) < chance) for chance in chances)
+            for _ in range(5)
+        ]
+        decided += bool(compare_many(pairs, "autoattack")["decided"])
+    # 5 % of 200, and three standard deviations; counted one by one they are a third.
+    assert decided <= 10 + 3 * np.sqrt(200 * 0.05 * 0.95)
 
 
 def test_only_the_same_images_are_compared():

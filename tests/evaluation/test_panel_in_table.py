@@ -46,6 +46,18 @@ def test_lines_of_the_panel():
     assert both.endswith("IGAM 40 / 55.")
 
 
+@pytest.mark.parametrize("name, said", [
+    ("pgd20@0.2", True), ("pgd20@l2:0.05", True), ("pgd20@0.1", False),
+])  # fmt: skip
+def test_the_worst_case_beside_columns_of_other_balls(name, said):
+    """They take more than the worst case of a ball of 0.1 because they are larger."""
+    rows = {"igam": row("IGAM", accuracy=0.4, worst=0.25)}
+    attacks = rows["igam"]["evaluation"]["attacks"]
+    attacks[name] = {**attacks["pgd20"], "accuracy": 0.05}
+    text = format_table({"title": "t", "rows": rows})
+    assert ("together: IGAM 25.0" in text) == said
+
+
 def test_no_column_of_times_that_nobody_knows():
     rows = {"model": row("model", accuracy=0.3, worst=0.3)}
     head = format_table({"title": "t", "rows": rows}).splitlines()[2]

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from igam_tf.experiment import results
+from igam_tf.experiment import folder, results
 from igam_tf.experiment.settings import LATER, EvaluationSettings
 
 
@@ -21,6 +21,20 @@ def test_corruptions_of_a_run(tmp_path):
         EvaluationSettings(corruptions=("frog",)).asked_corruptions()
     with pytest.raises(FileNotFoundError, match="--corruptions: .*no such folder"):
         EvaluationSettings(corruptions=(f"{tmp_path}/no",)).asked_corruptions()
+
+
+def test_figures_go_with_the_results_that_they_show(tmp_path):
+    made = folder.Folder(tmp_path)
+    results_now = {"title": "a -> b", "rows": {}}
+    results.write(results_now, made)
+    drawn = [tmp_path / name for name in ("report.html", "bars.png", "robustness.png")]
+    for path in (*drawn, tmp_path / "mine.png"):
+        path.write_text("drawn")
+    results.write(dict(results_now), made)
+    assert all(path.exists() for path in drawn)
+    results.write({**results_now, "title": "a -> c"}, made)
+    assert not any(path.exists() for path in drawn)
+    assert (tmp_path / "mine.png").exists()
 
 
 def test_a_row_evaluated_before_there_were_corruptions_is_evaluated():

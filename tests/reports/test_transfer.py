@@ -5,7 +5,7 @@ import pytest
 
 from igam_tf.evaluation.outcomes import packed
 from igam_tf.reports import format_table
-from igam_tf.reports.transfer import sentences, transfer
+from igam_tf.reports.transfer import sentences, strongest, transfer
 
 pytestmark = pytest.mark.fast
 
@@ -129,11 +129,32 @@ def test_the_controls_that_it_names_are_those_the_row_has(method, settings, name
 
 
 def test_seeds_are_compared_together():
-    # Four of forty images are not enough for one seed; eight of eighty are.
-    some = [1] * 24 + [0] * 16
-    one = table(some, HALF)
+    # Four of forty images are not enough for one seed, nor for two that have the same
+    # four; with four others there are eight.
+    some, others = [1] * 24 + [0] * 16, [1] * 20 + [0] * 12 + [1] * 4 + [0] * 4
+    one, two = table(some, HALF), table(others, HALF)
     assert transfer(one)[0]["comparison"]["decided"] == 0
-    (found,) = transfer(one, one)
+    (found,) = transfer(one, two)
     assert found["comparison"]["decided"] == 1
     (text,) = sentences([found])
-    assert "80 images, 2 seeds" in text
+    assert "paired t test, p = 0.0034, 40 images, 2 seeds" in text
+
+
+@pytest.mark.parametrize(
+    "attacks, expected",
+    [
+        ("clean fgsm apgd-t square pgd20-t", "apgd-t"),
+        ("clean fgsm cw100", "cw100"),
+        ("apgd-ce pgd100", "apgd-ce"),
+        ("pgd20 pgd100 pgd20x10", "pgd20x10"),
+        ("autoattack pgd1000 autoattack-plus", "autoattack-plus"),
+        ("fgsm square", "square"),
+        # In the ball of the evaluation rather than in another, if it is no FGSM.
+        ("pgd20 autoattack@l2:0.5", "pgd20"),
+        ("clean fgsm autoattack@4/255", "autoattack@4/255"),
+        ("clean fgsm", "fgsm"),
+        ("clean", None),
+    ],
+)
+def test_the_strongest_attack(attacks, expected):
+    assert strongest(attacks.split()) == expected

@@ -1,9 +1,9 @@
 """Two models compared under common corruptions, image by image."""
 
 import numpy as np
-from scipy import stats
 
 from igam_tf.evaluation.outcomes import unpacked
+from igam_tf.evaluation.paired import mean_difference
 
 #: The mean over all corruptions.
 MEAN = "mean"
@@ -41,7 +41,7 @@ def compare_corruptions(
     means = [np.mean([pair[which] for pair in shares.values()], axis=0)
              for which in (0, 1)]  # fmt: skip
     return {
-        name: _compared(one, other, confidence)
+        name: mean_difference(one, other, confidence)
         for name, (one, other) in {**shares, MEAN: means}.items()
     }
 
@@ -70,25 +70,3 @@ def _shares(result, kind):
     correct, count = result["outcomes"]["correct"], result["num_examples"]
     bits = [unpacked(correct[f"{kind}-{s}"], count) for s in result["severities"]]
     return np.mean(bits, axis=0)
-
-
-def _compared(one, other, confidence):
-    differences = one - other
-    mean, low, high, p_value = float(differences.mean()), 0.0, 0.0, 1.0
-    if np.ptp(differences) > 0:
-        found = stats.ttest_1samp(differences, 0.0)
-        interval = found.confidence_interval(confidence)
-        low, high = float(interval.low), float(interval.high)
-        p_value = float(found.pvalue)
-    elif mean:
-        # All images differ alike: nothing to estimate a spread from, so the sign test.
-        low, high, p_value = mean, mean, min(1.0, 2 * 0.5 ** len(differences))
-    return {
-        "first": float(one.mean()),
-        "second": float(other.mean()),
-        "difference": mean,
-        "interval": [low, high],
-        "confidence": confidence,
-        "p_value": p_value,
-        "decided": int(p_value < 1 - confidence) * int(np.sign(mean)),
-    }

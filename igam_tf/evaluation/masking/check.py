@@ -31,6 +31,18 @@ class Check:
         object.__setattr__(self, "warns", bool(self.warns))
 
 
+_NEGLIGIBLE = 0.02
+
+
+def is_negligible(difference: float) -> bool:
+    """Whether two attacks do alike, which differ by this share of the images.
+
+    Above it, and below what a check asks for, there is neither a warning nor an
+    all-clear.
+    """
+    return round(abs(difference), 4) <= _NEGLIGIBLE
+
+
 def share(mask: np.ndarray) -> float:
     """Mean of a bool array as a float with four digits, for JSON."""
     return round(float(mask.mean()), 4)

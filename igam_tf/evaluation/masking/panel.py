@@ -119,7 +119,8 @@ def look(
         entries[check.name] = _entry(check, now - last)
         last = now
     panel = _report(tested, entries, batch_norm, time.perf_counter() - start)
-    return panel, fingerprints(tested.images[~tested.is_robust])
+    misled = ~tested.is_robust
+    return panel, fingerprints(tested.images[misled], tested.labels[misled])
 
 
 def named_models(

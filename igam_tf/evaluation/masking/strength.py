@@ -3,7 +3,7 @@
 import numpy as np
 
 from igam_tf import attacks
-from igam_tf.evaluation.masking.check import Check, share
+from igam_tf.evaluation.masking.check import Check, is_negligible, share
 from igam_tf.evaluation.masking.model_under_test import ModelUnderTest
 from igam_tf.evaluation.statistics import clearly_more, decision
 
@@ -42,7 +42,7 @@ def steps(tested: ModelUnderTest) -> Check:
             "more; report no number of few steps."
         )
     else:
-        sentence = "more steps of PGD do no worse, and 100 do as 20: it has converged."
+        sentence = _without_warning(robust)
     return Check(
         name="pgd_steps",
         values={f"pgd{k}": share(mask) for k, mask in robust.items()},
@@ -66,7 +66,9 @@ def starting_point(tested: ModelUnderTest) -> Check:
         "the surroundings of the image itself hide the gradient; numbers of FGSM and "
         "of attacks without a random start do not count."
         if warns
-        else "the start does not matter."
+        else _compared(
+            clean, random, _SHARE, "a random start", "the image itself", "start"
+        )
     )
     return Check(
         name="starting_point",
@@ -93,7 +95,9 @@ def loss(tested: ModelUnderTest) -> Check:
         "the cross entropy hides what the logits show (are they very large or "
         "very small?); numbers of attacks on it alone do not count."
         if warns
-        else "the loss does not matter much."
+        else _compared(
+            entropy, margin, least, "the margin", "the cross entropy", "loss"
+        )
     )
     return Check(
         name="loss_function",
@@ -106,6 +110,35 @@ def loss(tested: ModelUnderTest) -> Check:
         warns=warns,
         sentence=sentence,
         source="Carlini & Wagner 2017; Croce & Hein 2020",
+    )
+
+
+def _without_warning(robust):
+    """The sentence of `steps` where it does not warn, from what is robust by steps."""
+    counts = [share(robust[k]) for k in STEPS]
+    worse = max(b - a for a, b in zip(counts[:-1], counts[1:], strict=True))
+    gained = counts[-2] - counts[-1]
+    if is_negligible(max(worse, gained, 0)):
+        return "more steps of PGD do no worse, and 100 do as 20: it has converged."
+    found = (
+        f"PGD-{STEPS[-1]} takes another {gained:.0%} of the images after "
+        f"PGD-{STEPS[-2]}: it may not have converged"
+        if gained >= worse
+        else f"more steps of PGD leave up to {worse:.0%} of the images more robust"
+    )
+    return f"{found}, but that is less than it takes to warn ({decision(_SHARE)})."
+
+
+def _compared(first, second, least, second_name, first_name, what):
+    """The end of a sentence about two attacks, where it does not warn."""
+    gained = share(first) - share(second)
+    if is_negligible(gained):
+        return f"the {what} does not matter."
+    if gained < 0:
+        return f"{first_name} is the better {what} here."
+    asked = decision(least)
+    return (
+        f"{second_name} is the better {what}, by less than it takes to warn ({asked})."
     )
 
 
