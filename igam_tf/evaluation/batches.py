@@ -136,10 +136,12 @@ def finite_logits(
 
 def fingerprints(images: np.ndarray, labels: np.ndarray) -> list[str]:
     """A short text for each image with its label, by which it is known again."""
-    return [
-        f"{hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16]}:{label}"
-        for image, label in zip(images, np.asarray(labels).tolist(), strict=True)
-    ]
+    pairs = zip(images, np.asarray(labels).tolist(), strict=True)
+    return [f"{_digest(image)}:{label}" for image, label in pairs]
+
+
+def _digest(image):
+    return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()[:16]
 
 
 def check_data(data: Data) -> None:
@@ -201,8 +203,8 @@ class Repeats:
         """
         if not self._looks:
             return
-        for text in fingerprints(images):
-            number = int(text, 16)
+        for image in images:
+            number = int(_digest(image), 16)
             self._count += 1
             if len(self._first) < _IN_A_ROW:
                 self._first.append(number)
