@@ -73,3 +73,11 @@ def test_a_class_of_one_image_names_the_data(tmp_path):
     store(tmp_path, (6, 8, 3), splits=[("train", 3)])
     with pytest.raises(ValueError, match="^flowers: class 'tulip' has 1 image"):
         data.read("tfds:flowers", tmp_path, progress=False, download=False)
+
+
+def test_a_config_that_is_not_named_is_found_where_it_is_prepared(tmp_path):
+    """The first config of a data set stands in a folder of its own."""
+    store(tmp_path, (6, 8, 3), config="small")
+    task = data.read("tfds:flowers", tmp_path, progress=False, download=False)
+    assert (task.train_total, task.test_total) == (12, 4)
+    assert registry.fingerprint("tfds:flowers", data_dir=tmp_path)["folder"] == "1.0.0"

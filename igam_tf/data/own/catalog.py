@@ -7,12 +7,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-import requests
 import tensorflow_datasets as tfds
 import tqdm
 
 from igam_tf.data import prepared
-from igam_tf.data.own import describing, pictures, splits
+from igam_tf.data.own import builders, describing, pictures, splits
 from igam_tf.data.own.names import TFDS
 from igam_tf.data.own.options import Options
 from igam_tf.data.own.records import RecordLabels, RecordSource
@@ -45,7 +44,7 @@ class Catalog:
         self.name, self.options = name, options
         self.tfds_name = given.removeprefix(TFDS)
         self.root = prepared.root_folder(data_dir)
-        self.builder = self._builder()
+        self.builder = builders.builder(self.tfds_name, self.root)
         self.image, self.label = self._features()
         feature = self.builder.info.features[self.label]
         shape = self._shape()
@@ -73,8 +72,14 @@ class Catalog:
                 downloaded.
             ValueError: if an image cannot be decoded, or a split is missing.
         """
-        if prepared.find(self.root, self.tfds_name) is None:
-            self._download(download, progress)
+        if builders.prepared_folder(self.builder) is None:
+            builders.download(
+                self.builder,
+                self.tfds_name,
+                self.root,
+                allowed=download,
+                progress=progress,
+            )
         if self.streams != self._streams(self.info.image_shape):
             raise ValueError(
                 f"{TFDS}{self.tfds_name} is prepared now, and more than 4 GiB decoded: "
@@ -103,7 +108,7 @@ class Catalog:
 
         Before they are downloaded it is the version that will be.
         """
-        folder = prepared.find(self.root, self.tfds_name)
+        folder = builders.prepared_folder(self.builder)
         digest = hashlib.sha256(str(self.builder.version).encode())
         counts = []
         for split in sorted(self.builder.info.splits.values(), key=lambda s: s.name):
@@ -114,21 +119,6 @@ class Catalog:
             **describing.describe(self.info, sum(counts), 0, digest.hexdigest()),
             "folder": folder and folder.name,
         }
-
-    def _builder(self):
-        folder = prepared.find(self.root, self.tfds_name)
-        try:
-            if folder is not None:
-                return tfds.builder_from_directory(folder)
-            return tfds.builder(self.tfds_name, data_dir=self.root, try_gcs=False)
-        except (tfds.core.DatasetNotFoundError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{TFDS}{self.tfds_name}: there is no {self.tfds_name} in {self.root}, "
-                f"and TFDS does not know it ({reason}). Expected {TFDS}NAME or "
-                f"{TFDS}NAME/CONFIG of https://www.tensorflow.org/datasets/catalog, or "
-                "--data_dir with its prepared folder."
-            ) from error
 
     def _features(self):
         """Names of the image and of the label."""
@@ -281,19 +271,3 @@ class Catalog:
             ) from error
         out[...] = found
         return True
-
-    def _download(self, download, progress):
-        if not download:
-            raise FileNotFoundError(
-                f"{TFDS}{self.tfds_name} is not prepared in {self.root}, and "
-                "downloading is off; point --data_dir (data_dir=) at its folder."
-            )
-        try:
-            prepared.prepare(self.builder, progress=progress)
-        except (requests.RequestException, OSError, ValueError) as error:
-            raise OSError(
-                f"{TFDS}{self.tfds_name} could not be downloaded and prepared in "
-                f"{self.root} ({type(error).__name__}: {error}). Prepare it on a "
-                f'machine with network by `tfds.load("{self.tfds_name}", '
-                "data_dir=...)`, and point --data_dir at that folder."
-            ) from error
