@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: auto, if all of them would take more than 4 GiB)")  # fmt: skip
     add("--center_crop", type=float, metavar="PART",
         help="part of the side that is kept of your own images, in the centre "
-        "(default: 0.875 of streamed images, the whole of others)")  # fmt: skip
+        "(default: 0.875 of streamed test images, the whole of others)")  # fmt: skip
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:

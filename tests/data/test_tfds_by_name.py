@@ -11,7 +11,13 @@ from igam_tf import data
 from igam_tf.data import registry
 
 
-def store(folder, shape, splits=(("train", 12), ("validation", 4)), config=None):
+def store(
+    folder,
+    shape,
+    splits=(("train", 12), ("validation", 4)),
+    config=None,
+    damaged=(),
+):
     """A prepared data set `flowers` of two classes, an image a grey level."""
     features = {
         "photo": tfds.features.Image(shape=shape, encoding_format="png"),
@@ -23,6 +29,8 @@ def store(folder, shape, splits=(("train", 12), ("validation", 4)), config=None)
         size = (8, 6) if shape[0] else (8 + i, 6 + i)
         contents = io.BytesIO()
         Image.new("RGB", size, (i, i % 2, 0)).save(contents, "png")
+        if i in damaged:
+            contents = io.BytesIO(contents.getvalue()[:40])
         contents.seek(0)
         return {"photo": contents, "kind": i % 2, "id": str(i)}
 

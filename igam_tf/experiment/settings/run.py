@@ -126,8 +126,9 @@ class DataSettings(Settings):
     )
     center_crop: float = setting(
         0.0,
-        "Part of the side that is kept of your own test images, in the centre; 0 is "
-        "0.875 of streamed images, and the whole of others.",
+        "Part of the side that is kept of your own images, in the centre: of test "
+        "images, and of training images but those that a resized_crop is taken of. 0 "
+        "is 0.875 of streamed test images, and the whole of all others.",
         at_least=0,
         at_most=1,
     )
