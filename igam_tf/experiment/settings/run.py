@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from igam_tf.data import registry
+from igam_tf.data.own import names
 from igam_tf.data.own.options import AUGMENTATIONS, STREAM
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
@@ -21,6 +22,8 @@ OWN_DATA = (
     "crop_area",
     "center_crop",
 )
+# Of these what image files alone have.
+_OF_IMAGES = ("image_size", "stream", "center_crop")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -176,7 +179,15 @@ def own_options(flags: Mapping[str, Any], role: str) -> dict[str, Any]:
     size = role == "source" and flags.get("source_image_size")
     found = {name: flags[name] for name in OWN_DATA if name in flags}
     found.pop("source_image_size", None)
+    other = flags.get("target" if role == "source" else "source") or ""
+    if names.are_arrays(flags[role]) and _are_images(other):
+        # They are meant for the other task: arrays have one size already.
+        found = {name: v for name, v in found.items() if name not in _OF_IMAGES}
     return {**found, **({"image_size": size} if size else {})}
+
+
+def _are_images(name):
+    return registry.is_own(name) and not names.are_arrays(name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
