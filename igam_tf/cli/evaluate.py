@@ -150,6 +150,7 @@ def _run(options):
         corruptions = Corruptions.parse(options.corruptions, options.severities)
     own = own_data.given(options)
     info = registry.find(options.dataset, data_dir=options.data_dir, **own)
+    own_data.check_classes(options.model, info)
     model = _load(
         options.model,
         info,

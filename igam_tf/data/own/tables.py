@@ -44,22 +44,18 @@ def listing(name: str, path: pathlib.Path, options: Options) -> Listing:
     labels = _column(name, columns, LABELS, "its class")
     in_splits = _column(name, columns, SPLITS_COLUMNS, "", needed=False)
     _check_rows(name, path.parent, paths, labels)
-    chosen = None
-    if in_splits is not None:
-        chosen = _by_split(name, in_splits, labels)
-        # A class that only rows of another split have is none of these data.
-        used = np.concatenate(chosen)
-        class_names, number = _classes(name, [labels[i] for i in used])
-    else:
-        class_names, number = _classes(name, labels)
+    chosen = None if in_splits is None else _by_split(name, in_splits, labels)
+    # A class that only rows of another split have is none of these data.
+    used = range(len(labels)) if chosen is None else np.concatenate(chosen)
+    class_names, number = _classes(name, [labels[i] for i in used])
     describing.check_classes(name, class_names)
     numbers = np.array([number.get(label, -1) for label in labels], np.int32)
     if chosen is None:
-        parts = splits.asked_for(name, numbers, paths, class_names, options)
+        train, test = splits.asked_for(name, numbers, paths, class_names, options)
     else:
-        parts = [_spread(part, numbers, paths, options) for part in chosen]
-    train, test = (Files([paths[i] for i in part], numbers[part]) for part in parts)
-    return Listing(name, path.parent, class_names, train, test, options)
+        train, test = (_spread(part, numbers, paths, options) for part in chosen)
+    both = [Files([paths[i] for i in part], numbers[part]) for part in (train, test)]
+    return Listing(name, path.parent, class_names, *both, options)
 
 
 def _by_split(name, in_splits, labels):
