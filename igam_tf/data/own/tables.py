@@ -3,6 +3,7 @@
 import collections
 import csv
 import decimal
+import functools
 import os
 import pathlib
 import re
@@ -51,11 +52,12 @@ def listing(name: str, path: pathlib.Path, options: Options) -> Listing:
     describing.check_classes(name, class_names)
     numbers = np.array([number.get(label, -1) for label in labels], np.int32)
     if chosen is None:
-        train, test = splits.asked_for(name, numbers, paths, class_names, options)
+        parts = splits.asked_for(name, numbers, paths, class_names, options)
     else:
-        train, test = (_spread(part, numbers, paths, options) for part in chosen)
-    both = [Files([paths[i] for i in part], numbers[part]) for part in (train, test)]
-    return Listing(name, path.parent, class_names, *both, options)
+        spread = functools.partial(_spread, numbers, paths, options)
+        parts = spread(chosen[0]), spread(chosen[1])
+    train, test = (Files([paths[i] for i in part], numbers[part]) for part in parts)
+    return Listing(name, path.parent, class_names, train, test, options)
 
 
 def _by_split(name, in_splits, labels):
@@ -78,7 +80,7 @@ def _by_split(name, in_splits, labels):
     return train, test
 
 
-def _spread(part, numbers, paths, options):
+def _spread(numbers, paths, options, part):
     """Rows of a split, in an order of which each beginning has all classes."""
     keys = [paths[i] for i in part]
     return part[splits.spread(numbers[part], keys, seed=options.split_seed)]
