@@ -162,22 +162,6 @@ def test_replicas_share_a_streamed_batch():
             np.testing.assert_array_equal(np.concatenate(parts), wanted)
 
 
-@pytest.mark.parametrize("center_crop", [None, 0.5])
-def test_training_images_are_cut_as_in_memory(mixed, center_crop):
-    """Without a part of random area: the whole, unless somebody asks for less."""
-    options = {"image_size": 8, "center_crop": center_crop, "progress": False}
-    memory = data.read(mixed, stream=False, **options)
-    stream = data.read(mixed, stream=True, augmentation="crop_and_flip", **options)
-    np.testing.assert_array_equal(memory.train.images, stream.train.images[:])
-    assert stream.test.images.center_crop == (center_crop or 0.875)
-
-
-def test_a_file_in_both_splits_is_counted_once(mixed, monkeypatch):
-    monkeypatch.setattr(streamed, "STREAM_ABOVE", 12 * 8 * 8 * 3)
-    task = data.read(mixed, image_size=8, test_fraction=1, progress=False)
-    assert len(task.test) == 12 and not task.test.is_streamed
-
-
 def test_damage_within_an_epoch_names_the_file(mixed):
     path = _truncated(mixed)
     options = {"image_size": 8, "stream": True, "progress": False}

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from igam_tf.data import prepared
+from igam_tf.data.own import describing
 from igam_tf.data.own.names import TFDS
 
 
@@ -49,6 +50,35 @@ def prepared_folder(found: tfds.core.DatasetBuilder) -> epath.Path | None:
     """
     folder = epath.Path(found.data_path)
     return folder if (folder / "dataset_info.json").exists() else None
+
+
+def features(found: tfds.core.DatasetBuilder, name: str) -> tuple[str, str]:
+    """Names of the features that are the image and the label.
+
+    Args:
+        found: of `builder`.
+        name: as given to it.
+
+    Raises:
+        ValueError: if there is none of them, or more than one.
+    """
+    known = dict(found.info.features.items())
+    kinds = {
+        "image": (tfds.features.Image, ("image",)),
+        "label": (tfds.features.ClassLabel, ("label",)),
+    }
+    both = []
+    for what, (kind, usual) in kinds.items():
+        names = [key for key, feature in known.items() if isinstance(feature, kind)]
+        chosen = [key for key in names if key in usual] or names
+        if len(chosen) != 1:
+            raise ValueError(
+                f"{TFDS}{name} has the features "
+                f"{describing.shown(list(known))}, {len(names)} of them "
+                f"{kind.__name__}; expected one {what}."
+            )
+        both += chosen
+    return both[0], both[1]
 
 
 def download(

@@ -46,7 +46,7 @@ class Catalog:
         self.tfds_name = given.removeprefix(TFDS)
         self.root = prepared.root_folder(data_dir)
         self.builder = builders.builder(self.tfds_name, self.root)
-        self.image, self.label = self._features()
+        self.image, self.label = builders.features(self.builder, self.tfds_name)
         feature = self.builder.info.features[self.label]
         shape = self._shape()
         self.streams = self._streams(shape)
@@ -94,12 +94,7 @@ class Catalog:
             wanted = len(places) if count is None else min(count, len(places))
             found[part], bad = read(part, split, places, wanted, progress)
             totals[part] = len(places) - bad
-            if bad:
-                warnings.warn(
-                    f"{TFDS}{self.tfds_name}: {bad} images of {split} cannot be "
-                    "decoded and are left out.",
-                    stacklevel=2,
-                )
+            self._warn(split, bad)
         return Task(
             name=self.name,
             num_classes=self.info.num_classes,
@@ -127,26 +122,6 @@ class Catalog:
             **describing.describe(self.info, sum(counts), 0, digest.hexdigest()),
             "folder": folder and folder.name,
         }
-
-    def _features(self):
-        """Names of the image and of the label."""
-        features = dict(self.builder.info.features.items())
-        kinds = {
-            "image": (tfds.features.Image, ("image",)),
-            "label": (tfds.features.ClassLabel, ("label",)),
-        }
-        found = []
-        for what, (kind, usual) in kinds.items():
-            names = [name for name, f in features.items() if isinstance(f, kind)]
-            chosen = [n for n in names if n in usual] or names
-            if len(chosen) != 1:
-                raise ValueError(
-                    f"{TFDS}{self.tfds_name} has the features "
-                    f"{describing.shown(list(features))}, {len(names)} of them "
-                    f"{kind.__name__}; expected one {what}."
-                )
-            found += chosen
-        return found
 
     def _shape(self):
         height, width, channels = self.builder.info.features[self.image].shape
@@ -225,6 +200,14 @@ class Catalog:
             center_crop=self.options.kept(part),
         )
         return Split(images, RecordLabels(source, progress=progress)), len(bad)
+
+    def _warn(self, split, count):
+        if count:
+            warnings.warn(
+                f"{TFDS}{self.tfds_name}: {count} images of {split} cannot be decoded "
+                "and are left out.",
+                stacklevel=3,
+            )
 
     def _check_any(self, split, count):
         if not count:
