@@ -154,6 +154,7 @@ def _run(options):
         corruptions = Corruptions.parse(options.corruptions, options.severities)
     own = own_data.given(options)
     info = registry.find(options.dataset, data_dir=options.data_dir, **own)
+    own_data.check_classes(options.model, info)
     reads = {name: getattr(options, name) for name in _READS}
     model = _load(options.model, info, **reads)
     sources = {source: _load(source, info) for source in options.transfer_from}

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: auto, if all of them would take more than 4 GiB)")  # fmt: skip
     add("--center_crop", type=float, metavar="PART",
         help="part of the side that is kept of your own images, in the centre "
-        "(default: 0.875 of streamed images, the whole of others)")  # fmt: skip
+        "(default: 0.875 of streamed test images, the whole of others)")  # fmt: skip
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -55,3 +55,45 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
             f"--dataset={options.dataset} is read as it is."
         )
     return found
+
+
+def check_classes(model: str, info: registry.DatasetInfo) -> None:
+    """Compares the classes of a student's card with those of the data.
+
+    Labels are the places of classes in their order: with the same names in another
+    order a good model looks like a bad one.
+
+    Args:
+        model: path as given; one without a card, or whose card names no classes, is
+            taken as it is.
+        info: of the data.
+
+    Raises:
+        ValueError: if they are the same classes in another order.
+    """
+    from igam_tf.cards import read_card
+
+    try:
+        known = read_card(model)["task"]["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    have = list(info.class_names)
+    differ = [i for i, (a, b) in enumerate(zip(known, have)) if a != b]
+    # Another number of classes is refused with the model itself.
+    if not differ or len(known) != len(have):
+        return
+    place = differ[0]
+    if sorted(known) == sorted(have):
+        raise ValueError(
+            f"{model} was trained on the classes of {info.name} in another order: "
+            f"class {place} is {known[place]!r} there, and {have[place]!r} here. "
+            "Expected the same order: pass the data in the form that it was trained "
+            "on (folders are sorted as text, numbers in a table by value), or rename "
+            "the classes."
+        )
+    print(
+        f"Warning: class {place} is {known[place]!r} in the card of {model}, and "
+        f"{have[place]!r} in {info.name}: if these are other classes, or in another "
+        "order, the accuracies below mean nothing.",
+        flush=True,
+    )

@@ -13,6 +13,8 @@ from igam_tf.settings import naming
 
 #: How the changes of an experiment begin that has no recipe of its own.
 DEFAULT = "default recipe"
+# Flags that stand in the file of a table only.
+_TABLE = ("table", "columns", "row", "paper")
 
 
 def _flags_dir():
@@ -41,14 +43,15 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         OSError: if a flag file, or data of one's own, are missing or cannot be read.
         absl.flags.Error: if a flag is unknown or cannot be read.
     """
-    arguments = _joined(arguments)
-    files = [f"--flagfile={_file_of(a)}" for a in arguments if _is_flagfile(a)]
+    arguments = _found(arguments)
+    files = [a for a in arguments if _is_flagfile(a)]
     # A table, or else the first file, is the recipe; others are flags like any other.
     tables = [file for file in files if flags.read([file])[1]["row"]]
     recipe = (tables or files)[:1]
     own = [file for file in files if file not in recipe]
     own += [a for a in arguments if not _is_flagfile(a)]
     given, composition = flags.read(own)
+    _check_no_table(own)
     if not recipe:
         # A teacher that is given needs no data of its own, and has no recipe; nor has
         # a target without a teacher.
@@ -84,6 +87,24 @@ def _check_size(recipe, size):
             "expected --flagfile=RECIPE before this file, or --size on the command "
             "line."
         )
+
+
+def _check_no_table(own):
+    """Refuses what makes a table, outside of the one file that is one."""
+    asked = _table_flags(own)
+    if not asked:
+        return
+    files = [a for a in own if _is_flagfile(a) and _table_flags([a])]
+    raise ValueError(
+        f"{', '.join(asked)} {'of ' + files[0] if files else 'on the command line'}: "
+        "expected in the flag file of one table only, which is given by --flagfile. "
+        "Copy such a file and change its rows; two tables are two commands."
+    )
+
+
+def _table_flags(arguments):
+    _, composition = flags.read(arguments)
+    return [f"--{name}" for name in _TABLE if composition[name]]
 
 
 def _default(own, given, size):
@@ -193,6 +214,14 @@ def find_recipe(source: str, target: str) -> pathlib.Path | None:
     return pairs.get((source, target))
 
 
+def _found(arguments):
+    """The arguments with each --flagfile by its path."""
+    return [
+        f"--flagfile={_file_of(a)}" if _is_flagfile(a) else a
+        for a in _joined(arguments)
+    ]
+
+
 def _joined(arguments):
     """`--flagfile X` as `--flagfile=X`."""
     joined = []
@@ -228,7 +257,9 @@ def _file_of(argument):
 
 
 def is_dry_run(arguments: list[str]) -> bool:
-    """Whether `--dry_run` is among these command line arguments."""
-    return flags.read([a for a in _joined(arguments) if not _is_flagfile(a)])[1][
-        "dry_run"
-    ]
+    """Whether `--dry_run` is among these command line arguments, or in a file of them.
+
+    Raises:
+        FileNotFoundError: if a flag file is missing.
+    """
+    return flags.read(_found(arguments))[1]["dry_run"]

@@ -55,7 +55,8 @@ def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
             value = float(part[2]) * settings[part[1]]
             if isinstance(settings[part[1]], int):
                 value = max(1, round(value)) if value else 0
-            flag = f"--{part[1]}={value:g}"
+            # Every digit: 4/255 is not 0.0157, nor 1,234,567 images 1.23e6.
+            flag = f"--{part[1]}={value!r}"
         found.append(flag)
     return found
 

@@ -6,25 +6,20 @@ image, however many there are. Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import functools
-import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
-import tqdm
 
 from igam_tf.data.own import pictures
+from igam_tf.data.own.threads import PORTION, in_threads
 
 #: Bytes of decoded images from which on data of one's own are streamed by themselves.
 STREAM_ABOVE = 4 * 2**30
 #: Part of the side that evaluation keeps of streamed images (256 of which 224 are cut).
 CENTER_CROP = 0.875
-# Files that are read at once; a pool that is never idle for want of them.
-_PORTION = 256
 
 
 class Source(Protocol):
@@ -118,11 +113,11 @@ class StreamedImages:
             raise self._too_many(places.size)
         flat = places.ravel()
         decoded = np.empty((flat.size, *self.image_shape), np.uint8)
-        for start in range(0, flat.size, _PORTION):
-            portion = flat[start : start + _PORTION]
+        for start in range(0, flat.size, PORTION):
+            portion = flat[start : start + PORTION]
             contents, _, _ = self.fetch(portion)
             boxes = np.zeros((len(portion), 4), np.int32)
-            decoded[start : start + _PORTION] = self.decode(portion, contents, boxes)
+            decoded[start : start + PORTION] = self.decode(portion, contents, boxes)
         return decoded.reshape(*places.shape, *self.image_shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
@@ -231,45 +226,3 @@ def is_streamed(asked: str, count: int, image_shape: Sequence[int]) -> bool:
 def gibibytes(count: int, image_shape: Sequence[int]) -> str:
     """Memory of so many decoded images, for a sentence."""
     return f"{count * int(np.prod(image_shape)) / 2**30:.1f} GiB"
-
-
-def unreadable(source: Source, *, say: str = "") -> dict[int, Exception]:
-    """Images that cannot be decoded to their end, of all; at an eighth of the size.
-
-    Args:
-        source: `Source`.
-        say: title of the progress bar; "" for none.
-
-    Returns:
-        Dict from place to what is wrong.
-    """
-
-    def look(place):
-        try:
-            pictures.check(source.read(place)[0])
-        except pictures.UnreadableError as error:
-            return place, error
-        return None
-
-    bar = tqdm.tqdm(
-        in_threads(look, range(len(source))),
-        total=len(source),
-        desc=say,
-        unit=" images",
-        delay=1,
-        leave=False,
-        disable=not say,
-    )
-    return dict(found for found in bar if found)
-
-
-def in_threads(function: Callable, values: Iterable) -> Iterator:
-    """Results in order; not more than a few are waiting (Pillow decodes unlocked)."""
-    rest = iter(values)
-    while portion := [value for _, value in zip(range(_PORTION), rest)]:
-        yield from _threads().map(function, portion)
-
-
-@functools.cache
-def _threads() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(os.cpu_count())

@@ -6,6 +6,7 @@ received value and the way out. No data is read here.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
 from igam_tf.evaluation import statistic_names
 from igam_tf.experiment import controls, own_networks
+from igam_tf.experiment.settings import OWN_DATA
 from igam_tf.training.methods import METHODS
 
 if TYPE_CHECKING:
@@ -87,20 +89,22 @@ def have_teacher(methods: Iterable[str]) -> bool:
 
 
 def check_own_data(experiment: Experiment) -> None:
-    """A size is asked for where there are images to be resized, and so on."""
+    """What says how own data are read is given where there are own data."""
     settings = experiment.data
     own = {role: registry.is_own(getattr(settings, role)) for role in _ROLES}
-    for flag, applies in (
-        ("source_image_size", own["source"]),
-        *((f, any(own.values())) for f in ("image_size", "stream", "center_crop")),
-    ):
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    for flag in OWN_DATA:
+        if flag == "split_seed":
+            continue  # Held out images of registered data sets are chosen by it, too.
+        applies = own["source"] if flag == "source_image_size" else any(own.values())
         given = getattr(settings, flag)
-        if given not in ("", "auto", 0.0) and not applies:
+        if given != defaults[flag] and not applies:
+            shown = f"--{flag}" if given is True else f"--{flag}={given}"
             raise ValueError(
-                f"--{flag}={given}: expected a path, your own images, in --source"
+                f"{shown}: expected a path, your own images, in --source"
                 f"{'' if flag == 'source_image_size' else ' or --target'}; "
-                "registered data sets are read as they are (--input_transform resizes "
-                "what a teacher sees)."
+                "registered data sets are read, split and augmented as they are "
+                "(--input_transform resizes what a teacher sees)."
             )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 10
+# What is known of data of TFDS before they are prepared.
+_BEFORE_READING = ("name", "classes", "image_shape")
 
 
 def sentence(role: str, task: data.Task) -> str:
@@ -72,6 +74,9 @@ def check_unchanged(
 ) -> None:
     """Checks that data of one's own are those that a run began with.
 
+    Data of TFDS that are, or were, not prepared yet are compared by their name, classes
+    and shape only; once they are read, they are checked again.
+
     Args:
         experiment: the settings.
         now: their `records`.
@@ -85,11 +90,14 @@ def check_unchanged(
     before = (folder.read_flags() or {}).get("data") or {}
     for role, record in now.items():
         then = before.get(role, record)
-        if then == record:
+        compared = record
+        if not (_is_known(then) and _is_known(record)):
+            compared = {name: record[name] for name in _BEFORE_READING}
+        if all(then.get(name) == value for name, value in compared.items()):
             continue
         told = [
             f"{name} {then.get(name)}, now {value}"
-            for name, value in record.items()
+            for name, value in compared.items()
             if name != "sha256" and then.get(name) != value
         ]
         raise ValueError(
@@ -99,3 +107,26 @@ def check_unchanged(
             "is trained there knows the earlier ones: restore them, or pass another "
             "--run_dir."
         )
+
+
+def complete(experiment: Experiment, folder: RunFolder) -> None:
+    """Completes the records of data that were not there before they were read.
+
+    Args:
+        experiment: the settings.
+        folder: the run's.
+
+    Raises:
+        ValueError: as `check_unchanged`.
+    """
+    if not all(map(_is_known, folder.own_data.values())):
+        folder.own_data = records(experiment)
+        check_unchanged(experiment, folder.own_data, folder)
+
+
+def _is_known(record):
+    """Whether a record is of data that were there when it was made.
+
+    What TFDS is still to download and prepare has a record without a folder.
+    """
+    return record.get("folder", "") is not None

@@ -115,6 +115,8 @@ class Run:
 
     def _told(self, role, found):
         is_own = registry.is_own(getattr(self.experiment.data, role))
+        if is_own:
+            own_data.complete(self.experiment, self.folder)
         if is_own or found.train.is_streamed or found.held_out_fraction:
             self.say(own_data.sentence(role, found))
         return found

@@ -48,6 +48,27 @@ def test_source_and_target_may_have_sizes_of_their_own(photos):
     assert not experiment.data.info("target").augmentation.flip
 
 
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_size_of_images_does_not_concern_arrays_beside_them(photos, tmp_path, role):
+    images = np.zeros((40, 12, 14, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 2)
+    other = {"source": "target", "target": "source"}[role]
+    pair = [f"--{role}={tmp_path}/a.npz", f"--{other}={photos}"]
+    asked = [*pair, "--image_size=20", "--center_crop=0.5", "--stream=true"]
+    experiment, _ = recipes.parse(asked)
+    assert experiment.data.info(role).image_shape == (12, 14, 3)
+    assert experiment.data.info(other).image_shape == (20, 20, 3)
+    assert experiment.data.info(other).augmentation.resized_crop
+    assert experiment.data.own(role)["test_fraction"] == 0.2
+    # Asked for of arrays alone it is refused, as before.
+    alone = [f"--{role}={tmp_path}/a.npz", f"--{other}=digits", "--image_size=20"]
+    with pytest.raises(ValueError, match=f"--{role}: a: --image_size"):
+        recipes.parse(alone)
+    if role == "source":
+        with pytest.raises(ValueError, match="--source: a: --image_size"):
+            recipes.parse([*pair, "--image_size=20", "--source_image_size=16"])
+
+
 def test_sizes_that_differ_name_the_flag_before_anything_is_done(photos):
     with pytest.raises(ValueError, match="--target: my_photos: its 6 images have 3 si"):
         recipes.parse(["--source=digits", f"--target={photos}"])

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -47,6 +48,40 @@ def test_the_split_is_the_same_anywhere_and_follows_its_own_seed(tmp_path):
     assert len(tested(first, test_fraction=0.5)) == 10
     whole = data.read(first, progress=False, test_fraction=1)
     assert len(whole.test) == len(whole.train) == 20
+
+
+def test_train_alone_is_split_as_the_folder_around_it(tmp_path):
+    """A model of the one is never tested by the other on what it was trained with."""
+    folder(tmp_path / "photos" / "train", count=10)
+    around = data.read(tmp_path / "photos", progress=False)
+    inside = data.read(tmp_path / "photos" / "train", progress=False)
+    np.testing.assert_array_equal(around.test.images, inside.test.images)
+    np.testing.assert_array_equal(around.train.images, inside.train.images)
+
+
+def test_hidden_folders_of_a_class_are_ignored(tmp_path):
+    """Notebooks and photo programs leave copies of the images there."""
+    path = folder(tmp_path / "photos", count=4)
+    shutil.copytree(path / "cat", path / "cat" / "kittens")
+    before = registry.fingerprint(str(path))
+    assert before["train"] + before["test"] == 12
+    for name in (".ipynb_checkpoints", "__MACOSX", "kittens/.thumbnails/small"):
+        shutil.copytree(path / "dog", path / "cat" / name)
+    picture(path / "dog" / "._0.png")
+    assert registry.fingerprint(str(path)) == before
+    # Where the folder itself is, is nobody's business.
+    shutil.copytree(path, tmp_path / ".cache" / "photos")
+    assert registry.fingerprint(str(tmp_path / ".cache" / "photos")) == before
+
+
+def test_classes_named_by_numbers_out_of_order_are_told(tmp_path):
+    folder(tmp_path / "padded", ("02", "10"))
+    folder(tmp_path / "plain", ("2", "10"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        registry.find(tmp_path / "padded")
+    with pytest.warns(UserWarning, match="class 0 is '10', not '2'"):
+        assert registry.find(tmp_path / "plain").class_names == ("10", "2")
 
 
 @pytest.mark.parametrize("held_out", ["test", "val", "Validation"])

@@ -7,6 +7,8 @@ from PIL import Image
 
 from igam_tf import data
 from igam_tf.data import registry
+from igam_tf.data.own.opening import opened
+from igam_tf.data.own.options import Options
 
 pytestmark = pytest.mark.fast
 
@@ -18,7 +20,7 @@ def damaged(path):
 
 
 def test_unreadable_images_are_named_or_left_out(tmp_path):
-    folder(tmp_path, count=4)
+    folder(tmp_path, count=9)
     (tmp_path / "cat" / "empty.jpg").write_bytes(b"")
     (tmp_path / "dog" / "text.png").write_text("<html>404</html>")
     with pytest.raises(ValueError, match=r"2 files.*empty.jpg.*--skip_unreadable") as e:
@@ -26,7 +28,55 @@ def test_unreadable_images_are_named_or_left_out(tmp_path):
     assert "text.png" in str(e.value)
     with pytest.warns(UserWarning, match="2 files.*are left out"):
         info = registry.find(tmp_path, skip_unreadable=True)
-    assert info.train_examples <= 8
+    task = data.read(tmp_path, skip_unreadable=True, progress=False)
+    assert len(task.train) + len(task.test) == 18
+    assert len(task.train) == task.train_total == info.train_examples
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_a_class_that_nobody_can_read_is_refused(tmp_path):
+    """Left out file by file, it would be an output that nothing is trained for."""
+    folder(tmp_path, ("cat", "dog", "eel"))
+    for path in (tmp_path / "eel").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(ValueError, match="none of the training images of 'eel' can be"):
+        registry.find(tmp_path, skip_unreadable=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_class_all_of_whose_images_are_cut_off_is_refused(tmp_path, stream):
+    folder(tmp_path, ("cat", "dog", "eel"), count=4, size=(64, 64))
+    for path in (tmp_path / "eel").iterdir():
+        damaged(path)
+    options = {"skip_unreadable": True, "stream": stream, "progress": False}
+    with pytest.raises(ValueError, match="none of the training images of 'eel' can be"):
+        data.read(tmp_path, **options)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("stream", [False, True])
+def test_others_stand_in_for_images_that_are_cut_off(tmp_path, stream):
+    """What is asked for is read, wherever the bad files are; and totals are of good."""
+    folder(tmp_path, count=20, size=(64, 64))
+    options = {"skip_unreadable": True, "stream": stream, "progress": False}
+    first = opened(str(tmp_path), None, Options(stream=stream)).train.paths[:2]
+    for path in first:
+        damaged(tmp_path / path)
+    if not stream:
+        with pytest.raises(ValueError, match="1 file of"):
+            data.read(tmp_path, train_examples=1, progress=False)
+    one = data.read(tmp_path, train_examples=1, test_examples=3, **options)
+    whole = data.read(tmp_path, **options)
+    assert (len(one.train), len(one.test)) == (1, 3)
+    np.testing.assert_array_equal(one.train.images[:], whole.train.images[:1])
+    np.testing.assert_array_equal(one.train.labels, whole.train.labels[:1])
+    assert (len(whole.train), whole.train_total, whole.test_total) == (30, 30, 8)
+    np.testing.assert_array_equal(
+        whole.train.images[:][:, 0, 0, 0] // 10, whole.train.labels
+    )
+    if not stream:
+        assert len(data.hold_out(whole, 0.2).test) == 6
 
 
 def test_truncated_images_are_found_when_they_are_decoded(tmp_path):
@@ -79,6 +129,26 @@ def only_test(root):
     folder(root / "test")
 
 
+def hidden_only(root):
+    folder(root)
+    folder(root / "eel" / ".thumbnails")
+
+
+def two_tests(root):
+    folder(root / "val")
+    folder(root / "test")
+
+
+def long_names(root):
+    folder(root / "training_set")
+    folder(root / "Test-Images")
+
+
+def other_test(root):
+    folder(root / "train")
+    folder(root / "test_set")
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -93,6 +163,10 @@ def only_test(root):
         (loose, "1 images and no sub-folders"),
         (beside, "1 images lie beside"),
         (only_test, "Expected train/ beside test/"),
+        (hidden_only, "class 'eel' has no image: .*is empty"),
+        (two_tests, "'test', 'val', which are named like splits"),
+        (long_names, "'Test-Images', 'training_set', which are named like splits"),
+        (other_test, "'test_set', 'train', which are named like splits"),
         (lambda root: root.mkdir(exist_ok=True), "no sub-folders"),
     ],
 )

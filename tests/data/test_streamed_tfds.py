@@ -9,7 +9,7 @@ from PIL import Image
 from test_tfds_by_name import store
 
 from igam_tf import data
-from igam_tf.data import registry
+from igam_tf.data import registry, streamed
 from igam_tf.data.own import records
 
 
@@ -47,6 +47,35 @@ def test_labels_and_split_of_streamed_records(tmp_path):
     whole = data.read("tfds:flowers", tmp_path, stream=False, progress=False)
     np.testing.assert_array_equal(task.train.labels, whole.train.labels[:6])
     assert task.train.labels[[0, 2]].tolist() == whole.train.labels[[0, 2]].tolist()
+
+
+def test_a_split_that_is_not_used_is_not_counted(tmp_path, monkeypatch):
+    store(tmp_path, (6, 8, 3), splits=[("train", 10), ("test", 4), ("validation", 4)])
+    monkeypatch.setattr(streamed, "STREAM_ABOVE", 14 * 6 * 8 * 3)
+    task = data.read("tfds:flowers", tmp_path, progress=False)
+    assert len(task.test) == 4 and not task.train.is_streamed
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("stream", [False, True])
+def test_others_stand_in_for_images_that_are_cut_off(tmp_path, stream):
+    store(tmp_path / "good", (6, 8, 3))
+    store(tmp_path / "bad", (6, 8, 3), damaged=(1, 4))
+    options = {"stream": stream, "progress": False, "center_crop": 1}
+    good = data.read("tfds:flowers", tmp_path / "good", **options).train.images[:]
+    levels = good[:, 0, 0, 0]
+    options |= {"skip_unreadable": True}
+    task = data.read("tfds:flowers", tmp_path / "bad", **options)
+    assert (len(task.train), task.train_total, task.test_total) == (10, 10, 3)
+    left = good[~np.isin(levels, (1, 4))]
+    np.testing.assert_array_equal(task.train.images[:], left)
+    np.testing.assert_array_equal(task.train.labels, left[:, 0, 0, 1])
+    for count in (1, 8, 10):
+        cut = data.read(
+            "tfds:flowers", tmp_path / "bad", train_examples=count, **options
+        )
+        np.testing.assert_array_equal(cut.train.images[:], left[:count])
+        np.testing.assert_array_equal(cut.train.labels, left[:count, 0, 0, 1])
 
 
 def test_damaged_records_are_told(tmp_path):

@@ -11,7 +11,13 @@ from igam_tf import data
 from igam_tf.data import registry
 
 
-def store(folder, shape, splits=(("train", 12), ("validation", 4)), config=None):
+def store(
+    folder,
+    shape,
+    splits=(("train", 12), ("validation", 4)),
+    config=None,
+    damaged=(),
+):
     """A prepared data set `flowers` of two classes, an image a grey level."""
     features = {
         "photo": tfds.features.Image(shape=shape, encoding_format="png"),
@@ -23,6 +29,8 @@ def store(folder, shape, splits=(("train", 12), ("validation", 4)), config=None)
         size = (8, 6) if shape[0] else (8 + i, 6 + i)
         contents = io.BytesIO()
         Image.new("RGB", size, (i, i % 2, 0)).save(contents, "png")
+        if i in damaged:
+            contents = io.BytesIO(contents.getvalue()[:40])
         contents.seek(0)
         return {"photo": contents, "kind": i % 2, "id": str(i)}
 
@@ -73,3 +81,11 @@ def test_a_class_of_one_image_names_the_data(tmp_path):
     store(tmp_path, (6, 8, 3), splits=[("train", 3)])
     with pytest.raises(ValueError, match="^flowers: class 'tulip' has 1 image"):
         data.read("tfds:flowers", tmp_path, progress=False, download=False)
+
+
+def test_a_config_that_is_not_named_is_found_where_it_is_prepared(tmp_path):
+    """The first config of a data set stands in a folder of its own."""
+    store(tmp_path, (6, 8, 3), config="small")
+    task = data.read("tfds:flowers", tmp_path, progress=False, download=False)
+    assert (task.train_total, task.test_total) == (12, 4)
+    assert registry.fingerprint("tfds:flowers", data_dir=tmp_path)["folder"] == "1.0.0"

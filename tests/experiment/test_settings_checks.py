@@ -83,6 +83,11 @@ def _parse(*arguments):
             "--learning_rate_end=9: expected at most --learning_rate",
         ),
         (["--label_smoothing=1"], "--label_smoothing=1.*less than 1"),
+        (["--augmentation=none"], "--augmentation=none: expected a path, your own im"),
+        (["--test_fraction=0.5"], "--test_fraction=0.5: expected a path"),
+        (["--skip_unreadable"], "--skip_unreadable: expected a path"),
+        (["--crop_area=0.5"], "--crop_area=0.5: expected a path"),
+        (["--center_crop=0.5"], "--center_crop=0.5: expected a path"),
         (["--rand_augment=11"], "--rand_augment=11.*at most 10"),
         (
             ["--mixup=0.8", "--controls=shuffled"],

@@ -7,17 +7,17 @@ import warnings
 from typing import Any
 
 import numpy as np
-import requests
 import tensorflow_datasets as tfds
 import tqdm
 
 from igam_tf.data import prepared
-from igam_tf.data.own import describing, pictures, splits
+from igam_tf.data.own import builders, describing, pictures, splits
 from igam_tf.data.own.names import TFDS
 from igam_tf.data.own.options import Options
 from igam_tf.data.own.records import RecordLabels, RecordSource
+from igam_tf.data.own.threads import readable
 from igam_tf.data.registry import DatasetInfo
-from igam_tf.data.streamed import StreamedImages, is_streamed, unreadable
+from igam_tf.data.streamed import StreamedImages, is_streamed
 from igam_tf.data.task import Split, Task
 
 _TESTS = ("test", "validation")
@@ -45,8 +45,8 @@ class Catalog:
         self.name, self.options = name, options
         self.tfds_name = given.removeprefix(TFDS)
         self.root = prepared.root_folder(data_dir)
-        self.builder = self._builder()
-        self.image, self.label = self._features()
+        self.builder = builders.builder(self.tfds_name, self.root)
+        self.image, self.label = builders.features(self.builder, self.tfds_name)
         feature = self.builder.info.features[self.label]
         shape = self._shape()
         self.streams = self._streams(shape)
@@ -73,8 +73,14 @@ class Catalog:
                 downloaded.
             ValueError: if an image cannot be decoded, or a split is missing.
         """
-        if prepared.find(self.root, self.tfds_name) is None:
-            self._download(download, progress)
+        if builders.prepared_folder(self.builder) is None:
+            builders.download(
+                self.builder,
+                self.tfds_name,
+                self.root,
+                allowed=download,
+                progress=progress,
+            )
         if self.streams != self._streams(self.info.image_shape):
             raise ValueError(
                 f"{TFDS}{self.tfds_name} is prepared now, and more than 4 GiB decoded: "
@@ -83,18 +89,20 @@ class Catalog:
         train, test = self._places()
         cuts = {"train": (train, train_examples), "test": (test, test_examples)}
         read = self._streamed if self.streams else self._decoded
-        found = {
-            split: read(of, places[:count], progress)
-            for split, ((of, places), count) in cuts.items()
-        }
+        found, totals = {}, {}
+        for part, ((split, places), count) in cuts.items():
+            wanted = len(places) if count is None else min(count, len(places))
+            found[part], bad = read(part, split, places, wanted, progress)
+            totals[part] = len(places) - bad
+            self._warn(split, bad)
         return Task(
             name=self.name,
             num_classes=self.info.num_classes,
             image_shape=self.info.image_shape,
             train=found["train"],
             test=found["test"],
-            train_total=len(train[1]),
-            test_total=len(test[1]),
+            train_total=totals["train"],
+            test_total=totals["test"],
             class_names=self.info.class_names,
         )
 
@@ -103,7 +111,7 @@ class Catalog:
 
         Before they are downloaded it is the version that will be.
         """
-        folder = prepared.find(self.root, self.tfds_name)
+        folder = builders.prepared_folder(self.builder)
         digest = hashlib.sha256(str(self.builder.version).encode())
         counts = []
         for split in sorted(self.builder.info.splits.values(), key=lambda s: s.name):
@@ -114,41 +122,6 @@ class Catalog:
             **describing.describe(self.info, sum(counts), 0, digest.hexdigest()),
             "folder": folder and folder.name,
         }
-
-    def _builder(self):
-        folder = prepared.find(self.root, self.tfds_name)
-        try:
-            if folder is not None:
-                return tfds.builder_from_directory(folder)
-            return tfds.builder(self.tfds_name, data_dir=self.root, try_gcs=False)
-        except (tfds.core.DatasetNotFoundError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{TFDS}{self.tfds_name}: there is no {self.tfds_name} in {self.root}, "
-                f"and TFDS does not know it ({reason}). Expected {TFDS}NAME or "
-                f"{TFDS}NAME/CONFIG of https://www.tensorflow.org/datasets/catalog, or "
-                "--data_dir with its prepared folder."
-            ) from error
-
-    def _features(self):
-        """Names of the image and of the label."""
-        features = dict(self.builder.info.features.items())
-        kinds = {
-            "image": (tfds.features.Image, ("image",)),
-            "label": (tfds.features.ClassLabel, ("label",)),
-        }
-        found = []
-        for what, (kind, usual) in kinds.items():
-            names = [name for name, f in features.items() if isinstance(f, kind)]
-            chosen = [n for n in names if n in usual] or names
-            if len(chosen) != 1:
-                raise ValueError(
-                    f"{TFDS}{self.tfds_name} has the features "
-                    f"{describing.shown(list(features))}, {len(names)} of them "
-                    f"{kind.__name__}; expected one {what}."
-                )
-            found += chosen
-        return found
 
     def _shape(self):
         height, width, channels = self.builder.info.features[self.image].shape
@@ -166,11 +139,13 @@ class Catalog:
     def _streams(self, shape):
         """Whether images are streamed; before they are prepared nobody may know."""
         sizes = {n: s.num_examples for n, s in self.builder.info.splits.items()}
-        count = sum(sizes.get(name, 0) for name in ("train", *self._tests()))
+        count = sizes.get("train", 0) + sizes.get(self._test(sizes), 0)
         return is_streamed(self.options.stream, count, shape)
 
-    def _tests(self):
-        return _TESTS_OF.get(self.tfds_name, _TESTS)
+    def _test(self, sizes):
+        """Name of the split that is tested on; None if there is none."""
+        tests = _TESTS_OF.get(self.tfds_name, _TESTS)
+        return next((name for name in tests if sizes.get(name)), None)
 
     def _places(self):
         """(split of TFDS, indices in it) of training and test images."""
@@ -181,7 +156,7 @@ class Catalog:
                 f"{describing.shown(list(sizes))}; expected train, and test or "
                 "validation."
             )
-        test = next((name for name in self._tests() if sizes.get(name)), None)
+        test = self._test(sizes)
         if test is not None:
             both = ("train", test)
             return [(name, np.arange(sizes[name])) for name in both]
@@ -205,24 +180,26 @@ class Catalog:
             split=split, decoders=decoders, read_config=config, shuffle_files=False
         )
 
-    def _streamed(self, split, places, progress):
+    def _streamed(self, part, split, places, wanted, progress):
         """The `Split` of these indices, decoded when its images are needed."""
-        info = self.builder.info.splits[split]
+        info, bad = self.builder.info.splits[split], {}
         source = RecordSource(
             self.tfds_name, info, image=self.image, label=self.label
         ).only(places)
+        kept = np.arange(wanted)
         if self.options.skip_unreadable:
-            bad = unreadable(source, say=f"looking at {split}" if progress else "")
-            self._warn(split, len(bad))
-            source = source.only(np.setdiff1d(np.arange(len(source)), list(bad)))
+            say = f"looking at {split}" if progress else ""
+            kept, bad = readable(source, wanted, say=say)
+            self._check_any(split, len(kept))
+        source = source.only(kept)
         images = StreamedImages(
             self.name,
             source,
             self.info.image_shape,
             num_classes=self.info.num_classes,
-            center_crop=self.options.center_crop,
+            center_crop=self.options.kept(part),
         )
-        return Split(images, RecordLabels(source, progress=progress))
+        return Split(images, RecordLabels(source, progress=progress)), len(bad)
 
     def _warn(self, split, count):
         if count:
@@ -232,21 +209,45 @@ class Catalog:
                 stacklevel=3,
             )
 
-    def _decoded(self, split, places, progress):
-        """The `Split` of these indices, in their order."""
-        images = np.empty((len(places), *self.info.image_shape), np.uint8)
-        labels = np.empty(len(places), np.int32)
+    def _check_any(self, split, count):
+        if not count:
+            raise ValueError(
+                f"{TFDS}{self.tfds_name}: none of the images of {split} can be "
+                "decoded. Prepare the data again."
+            )
+
+    def _decoded(self, part, split, places, wanted, progress):
+        """The `Split` of the first of these indices that can be decoded, in order."""
+        del part
+        images = np.empty((wanted, *self.info.image_shape), np.uint8)
+        labels = np.empty(wanted, np.int32)
+        done = start = 0
+        # Others stand in for those that are left out.
+        while done < wanted and start < len(places):
+            portion = places[start : start + wanted - done]
+            out = images[done:], labels[done:]
+            kept = self._decode_portion(split, portion, *out, progress)
+            count = int(np.sum(kept))
+            if count < len(portion):
+                for array in out:
+                    array[:count] = array[: len(portion)][kept]
+            done, start = done + count, start + len(portion)
+        self._check_any(split, done)
+        return Split(images[:done], labels[:done]), start - done
+
+    def _decode_portion(self, split, places, images, labels, progress):
+        """Decodes these indices into arrays; whether each of them could be."""
         slots = {int(place): slot for slot, place in enumerate(places)}
-        last = max(slots) + 1
+        first, last = min(slots), max(slots) + 1
         encoded = self._dataset(
-            f"{split}[:{last}]",
+            f"{split}[{first}:{last}]",
             {self.image: True, self.label: True},
             # The files themselves: Pillow decodes all own data.
             {self.image: tfds.decode.SkipDecoding()},
         )
         shown = tqdm.tqdm(
             tfds.as_numpy(encoded),
-            total=last,
+            total=last - first,
             desc=f"reading {self.name} {split}",
             unit=" images",
             delay=1,
@@ -254,14 +255,13 @@ class Catalog:
             disable=not progress,
         )
         kept = np.zeros(len(places), bool)
-        for place, example in enumerate(shown):
+        for place, example in enumerate(shown, first):
             if place not in slots:
                 continue
             slot = slots[place]
             kept[slot] = self._decode(example[self.image], images[slot], split, place)
             labels[slot] = example[self.label]
-        self._warn(split, np.sum(~kept))
-        return Split(images[kept], labels[kept])
+        return kept
 
     def _decode(self, contents, out, split, place):
         """Whether the image could be decoded into `out`."""
@@ -281,19 +281,3 @@ class Catalog:
             ) from error
         out[...] = found
         return True
-
-    def _download(self, download, progress):
-        if not download:
-            raise FileNotFoundError(
-                f"{TFDS}{self.tfds_name} is not prepared in {self.root}, and "
-                "downloading is off; point --data_dir (data_dir=) at its folder."
-            )
-        try:
-            prepared.prepare(self.builder, progress=progress)
-        except (requests.RequestException, OSError, ValueError) as error:
-            raise OSError(
-                f"{TFDS}{self.tfds_name} could not be downloaded and prepared in "
-                f"{self.root} ({type(error).__name__}: {error}). Prepare it on a "
-                f'machine with network by `tfds.load("{self.tfds_name}", '
-                "data_dir=...)`, and point --data_dir at that folder."
-            ) from error

@@ -108,6 +108,30 @@ def check_same_classes(
         )
 
 
+def check_left(
+    name: str, class_names: Sequence[str], before: Any, after: Any, split: str
+) -> None:
+    """Checks that no class has lost all images of a split as unreadable.
+
+    Args:
+        name: of the data.
+        class_names: by label.
+        before, after: labels of the split, with and without unreadable images.
+        split: "training" or "test".
+
+    Raises:
+        ValueError: naming the classes.
+    """
+    lost = sorted(set(map(int, before)) - set(map(int, after)))
+    if lost:
+        raise ValueError(
+            f"{name}: none of the {split} images of "
+            f"{shown([class_names[label] for label in lost])} can be read: repair "
+            "some, take the class away, or have other images tested on by --split_seed "
+            "(split_seed=)."
+        )
+
+
 def shown(names: Sequence[str]) -> str:
     """The first names of a list, for a sentence."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -2,15 +2,22 @@
 
 import collections
 import pathlib
+import re
+import warnings
 
 import numpy as np
 
 from igam_tf.data.own import describing, pictures, splits
 from igam_tf.data.own.listing import Files, Listing
-from igam_tf.data.own.names import TEST, TRAIN
+from igam_tf.data.own.names import SPLITS, TEST, TRAIN
 from igam_tf.data.own.options import Options
 
 _IGNORED = (".", "__MACOSX")
+# What folders of splits are called here and elsewhere: training_set, test_images, dev.
+_LIKE_A_SPLIT = re.compile(
+    rf"({'|'.join((*SPLITS, 'eval', 'evaluation', 'dev'))})"
+    r"([ _-]?(set|split|data|dataset|dir|folder|images?))?"
+)
 
 
 def listing(name: str, root: pathlib.Path, options: Options) -> Listing:
@@ -28,16 +35,18 @@ def listing(name: str, root: pathlib.Path, options: Options) -> Listing:
     """
     inside = _folders(root)
     train = next((f for f in inside if f.name.lower() in TRAIN), None)
+    _check_names_of_splits(name, root, inside)
     if train is None:
-        return _split(name, root, root, options)
+        return _split(name, root, options)
     tests = [f for kind in TEST for f in inside if f.name.lower() == kind]
     if not tests:
-        return _split(name, root, train, options)
+        return _split(name, train, options)
     found = {}
     for part, folder in (("train", train), ("test", tests[0])):
         found[part] = _classes(f"{name}/{folder.name}", root, folder)
     describing.check_same_classes(name, *found.values())
     describing.check_classes(name, list(found["train"]))
+    _warn_of_numbers(name, list(found["train"]))
     files = {}
     for part, classes in found.items():
         paths, labels = _flat(classes)
@@ -48,15 +57,51 @@ def listing(name: str, root: pathlib.Path, options: Options) -> Listing:
     )
 
 
-def _split(name, root, folder, options):
+def _check_names_of_splits(name, root, inside):
+    """Folders that were meant as splits become neither classes nor nothing."""
+    like = [f for f in inside if _LIKE_A_SPLIT.fullmatch(f.name.lower())]
+    has_train = any(f.name.lower() in TRAIN for f in inside)
+    has_test = any(f.name.lower() in TEST for f in inside)
+    if len(inside) < 2 or (has_train and (has_test or len(like) == 1)):
+        return
+    if not has_train and len(like) < len(inside):
+        return
+    if all(len(_folders(folder)) >= 2 for folder in like):
+        raise ValueError(
+            f"{name}: {root} has the sub-folders "
+            f"{describing.shown([f.name for f in like])}, which are named like splits "
+            "and have sub-folders themselves. Expected train/ and test/ (or val/) with "
+            "a sub-folder for each class: rename them, or pass one of them alone."
+        )
+
+
+def _split(name, folder, options):
     """One level of classes, part of whose images is tested on."""
-    classes = _classes(name, root, folder)
+    classes = _classes(name, folder, folder)
     describing.check_classes(name, list(classes), _about_one(folder, classes))
+    _warn_of_numbers(name, list(classes))
     paths, labels = _flat(classes)
-    # Keys within the folder: a copy elsewhere has the same test images.
+    # Keys within the folder of the classes: a copy elsewhere has the same test images,
+    # and so has train/ alone, given as it is or by the folder around it.
     parts = splits.asked_for(name, labels, paths, list(classes), options)
     train, test = (Files([paths[i] for i in part], labels[part]) for part in parts)
-    return Listing(name, root, list(classes), train, test, options)
+    return Listing(name, folder, list(classes), train, test, options)
+
+
+def _warn_of_numbers(name, class_names):
+    """Says so where class 10 comes before class 2."""
+    if not all(class_name.isdecimal() for class_name in class_names):
+        return
+    by_value = sorted(class_names, key=int)
+    if by_value != class_names:
+        place = next(i for i, n in enumerate(by_value) if class_names[i] != n)
+        warnings.warn(
+            f"{name}: the names of the classes are numbers, and sorted as text: class "
+            f"{place} is {class_names[place]!r}, not {by_value[place]!r}. Where labels "
+            "of elsewhere (a model's, a table's) are sorted by value, rename the "
+            "folders with zeros in front: 02, 10.",
+            stacklevel=2,
+        )
 
 
 def _classes(name, root, folder):
@@ -79,7 +124,7 @@ def _classes(name, root, folder):
             others = collections.Counter(
                 path.suffix.lower() or path.name
                 for path in (folder / class_name).rglob("*")
-                if path.is_file()
+                if path.is_file() and not _is_hidden(path.relative_to(folder))
             )
             has = ", ".join(f"{n} {kind}" for kind, n in others.most_common(3))
             raise ValueError(
@@ -118,13 +163,17 @@ def _images(root, folder):
     return sorted(
         path.relative_to(root).as_posix()
         for path in folder.rglob("*")
-        if _is_image(path)
+        if not _is_hidden(path.relative_to(folder)) and _is_image(path)
     )
 
 
+def _is_hidden(path):
+    """Whether a file, or a folder that it is in, is: copies lie in such folders."""
+    return any(part.startswith(_IGNORED) for part in path.parts)
+
+
 def _is_image(path):
-    hidden = path.name.startswith(_IGNORED)
-    return path.suffix.lower() in pictures.SUFFIXES and not hidden and path.is_file()
+    return path.suffix.lower() in pictures.SUFFIXES and path.is_file()
 
 
 def _folders(folder):

@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from igam_tf.data.own import pictures
-from igam_tf.data.own.describing import augmentation, describe
+from igam_tf.data.own.describing import augmentation, check_left, describe
 from igam_tf.data.own.options import Options
+from igam_tf.data.own.threads import first_good, in_threads, readable
 from igam_tf.data.registry import DatasetInfo
-from igam_tf.data.streamed import (
-    FileSource,
-    StreamedImages,
-    in_threads,
-    is_streamed,
-    unreadable,
-)
+from igam_tf.data.streamed import FileSource, StreamedImages, is_streamed
 from igam_tf.data.task import Split, Task
 
 _SHOWN = 5
@@ -77,12 +71,14 @@ class Listing:
         _refuse_or_warn(name, root, bad, options)
         good = {p: h for p, h in headers.items() if isinstance(h, pictures.Header)}
         self.train, self.test = (f.only(good.__contains__) for f in (train, test))
-        for split, files in (("training", self.train), ("test", self.test)):
-            if not len(files):
-                raise ValueError(f"{name}: none of the {split} images can be read.")
+        for split, given, left in (
+            ("training", train, self.train),
+            ("test", test, self.test),
+        ):
+            check_left(name, class_names, given.labels, left.labels, split)
         shape = _shape(name, list(good.values()), options)
-        count = len(self.train) + len(self.test)
-        self.streams = is_streamed(options.stream, count, shape)
+        # With test_fraction=1 a file is in both splits.
+        self.streams = is_streamed(options.stream, len(good), shape)
         self.info = DatasetInfo(
             name=name,
             num_classes=len(class_names),
@@ -106,24 +102,34 @@ class Listing:
             ValueError: if files are cut off or damaged, or do not fit into memory.
         """
         del download
-        cuts = {"train": train_examples, "test": test_examples}
-        files = {name: _cut(getattr(self, name), count) for name, count in cuts.items()}
-        splits, bad = {}, {}
+        counts = {"train": train_examples, "test": test_examples}
+        splits, bad, totals = {}, {}, {}
         if not self.streams:
-            self._check_memory(sum(map(len, files.values())))
-        for name, of_split in files.items():
+            wanted = (_count(getattr(self, name), n) for name, n in counts.items())
+            self._check_memory(sum(wanted))
+        for name, count in counts.items():
+            files = getattr(self, name)
             read = self._streamed if self.streams else self._decoded
-            splits[name], found = read(name, of_split, progress)
+            images, left, found = read(name, files, count, progress)
             bad.update(found)
+            totals[name] = len(files) - len(found)
+            splits[name] = images, left
         _refuse_or_warn(self.name, self.root, bad, self.options)
+        for name, (_, left) in splits.items():
+            given, whole = getattr(self, name).labels, counts[name] is None
+            what = "training" if name == "train" else name
+            names = self.info.class_names
+            # Of a cut nobody has looked at the rest; a single good image it must have.
+            if whole or not len(left):
+                check_left(self.name, names, given, left, what)
         return Task(
             name=self.name,
             num_classes=self.info.num_classes,
             image_shape=self.info.image_shape,
             train=Split(*splits["train"]),
             test=Split(*splits["test"]),
-            train_total=len(self.train),
-            test_total=len(self.test),
+            train_total=totals["train"],
+            test_total=totals["test"],
             class_names=self.info.class_names,
         )
 
@@ -148,30 +154,31 @@ class Listing:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _streamed(self, split, files, progress):
+    def _streamed(self, split, files, count, progress):
         """Images to be decoded when they are needed, their labels, and bad files."""
-        bad = {}
+        source = FileSource(self.root, files.paths, files.labels)
+        places, bad = np.arange(_count(files, count)), {}
         if self.options.skip_unreadable:
-            source = FileSource(self.root, files.paths, files.labels)
             say = f"looking at {self.name} {split}" if progress else ""
-            found = unreadable(source, say=say)
+            places, found = readable(source, len(places), say=say)
             bad = {files.paths[place]: error for place, error in found.items()}
-            files = files.only(lambda path: path not in bad)
+        files = Files([files.paths[place] for place in places], files.labels[places])
         images = StreamedImages(
             self.name,
             FileSource(self.root, files.paths, files.labels),
             self.info.image_shape,
             num_classes=self.info.num_classes,
-            center_crop=self.options.center_crop,
+            center_crop=self.options.kept(split),
         )
-        return (images, files.labels), bad
+        return images, files.labels, bad
 
-    def _decoded(self, split, files, progress):
+    def _decoded(self, split, files, count, progress):
+        """The same of images that are decoded now."""
         shape, options = self.info.image_shape, self.options
         # A part of the centre is resized to the size that all images have.
         size = options.image_size or (shape[:2] if options.center_crop else None)
-        images = np.empty((len(files), *shape), np.uint8)
-        kept, bad = [], {}
+        wanted = _count(files, count)
+        images = np.empty((wanted, *shape), np.uint8)
 
         def decode(path):
             try:
@@ -186,22 +193,16 @@ class Listing:
             except pictures.UnreadableError as error:
                 return error
 
-        decoded = tqdm.tqdm(
-            in_threads(decode, files.paths),
-            total=len(files),
-            desc=f"reading {self.name} {split}",
-            unit=" images",
-            delay=1,
-            leave=False,
-            disable=not progress,
+        kept, bad = first_good(
+            decode,
+            files.paths,
+            wanted,
+            say=f"reading {self.name} {split}" if progress else "",
+            keep=images.__setitem__,
+            replace=options.skip_unreadable,
         )
-        for place, found in enumerate(decoded):
-            if isinstance(found, Exception):
-                bad[files.paths[place]] = found
-            else:
-                images[len(kept)] = found
-                kept.append(place)
-        return (images[: len(kept)], files.labels[np.array(kept, int)]), bad
+        named = {files.paths[place]: error for place, error in bad.items()}
+        return images[: len(kept)], files.labels[np.array(kept, int)], named
 
     def _check_memory(self, count):
         if not hasattr(os, "sysconf"):  # Windows
@@ -229,8 +230,9 @@ def _headers(root: pathlib.Path, paths: Iterable[str]) -> dict[str, Any]:
     return dict(in_threads(header, paths))
 
 
-def _cut(files, count):
-    return Files(files.paths[:count], files.labels[:count])
+def _count(files, count):
+    """Number of images that are read of a split."""
+    return len(files) if count is None else min(count, len(files))
 
 
 def _shape(name, headers, options):

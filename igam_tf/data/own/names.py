@@ -28,6 +28,15 @@ def is_own(name: str) -> bool:
     )
 
 
+def are_arrays(name: str) -> bool:
+    """Whether a path is of arrays, which have one size and are read as a whole.
+
+    Args:
+        name: for which `is_own` holds.
+    """
+    return not name.startswith(TFDS) and name.lower().endswith(ARRAYS)
+
+
 def short_name(name: str) -> str:
     """The last part of a path, for titles and for the names of run folders.
 

@@ -109,8 +109,14 @@ def _paths(name: str) -> list[pathlib.Path]:
 def _stamp(name, data_dir):
     """Changes with files that are added, removed or (single ones) written anew."""
     if name.startswith(names.TFDS):
-        root = pathlib.Path(data_dir or "~/tensorflow_datasets").expanduser()
-        return _mtime(root), _mtime(root / name.removeprefix(names.TFDS))
+        # Imported here: TFDS brings TensorFlow.
+        from igam_tf.data import prepared
+
+        root = pathlib.Path(prepared.root_folder(data_dir))
+        folder = root / name.removeprefix(names.TFDS)
+        # With a config that is not named, versions are one level deeper.
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        return tuple(_mtime(path) for path in (root, folder, *inside))
     found = []
     for path in _paths(name):
         found.append(_mtime(path))

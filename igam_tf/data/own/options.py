@@ -42,8 +42,9 @@ class Options:
             "true" or True, "false" or False; "auto": if all of them, decoded, would
             take more than 4 GiB.
         crop_area: least part of the image that a resized crop keeps, in (0, 1].
-        center_crop: part of the side of a test image that is kept, in (0, 1]; 0 or
-            None: 0.875 of streamed images, else 1.
+        center_crop: part of the side that is kept, in (0, 1], of test images, and of
+            training images of which no resized crop is taken; 0 or None: 0.875 of
+            streamed test images, and the whole of all others.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -78,13 +79,21 @@ class Options:
         if self.center_crop is not None and not _is_part(self.center_crop):
             raise ValueError(
                 f"center_crop={self.center_crop!r}: expected the part of the side that "
-                "is kept of a test image, above 0 and at most 1; 0.875 is usual, 0 "
-                "leaves the choice to the data."
+                "is kept of an image, above 0 and at most 1; 0.875 is usual of test "
+                "images, 0 leaves the choice to the data."
             )
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(
                 f"augmentation={self.augmentation!r}: expected one of {AUGMENTATIONS}."
             )
+
+    def kept(self, split: str) -> float | None:
+        """Part of the side that is kept of streamed images, as `StreamedImages` has it.
+
+        Args:
+            split: "train" or "test"; training images are what they are in memory.
+        """
+        return self.center_crop or (1.0 if split == "train" else None)
 
 
 def _is_part(value: Any) -> bool:

@@ -14,7 +14,7 @@ import tqdm
 from google.protobuf.message import DecodeError
 
 from igam_tf.data.own.pictures import UnreadableError
-from igam_tf.data.streamed import in_threads
+from igam_tf.data.own.threads import in_threads
 
 # A record is its length (8 bytes), a checksum of it (4), its contents, a checksum (4):
 # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from igam_tf.data import registry
+from igam_tf.data.own import names
 from igam_tf.data.own.options import AUGMENTATIONS, STREAM
 from igam_tf.settings import Settings, setting
 from igam_tf.training.methods import METHODS
@@ -21,6 +22,8 @@ OWN_DATA = (
     "crop_area",
     "center_crop",
 )
+# Of these what image files alone have.
+_OF_IMAGES = ("image_size", "stream", "center_crop")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,8 +129,9 @@ class DataSettings(Settings):
     )
     center_crop: float = setting(
         0.0,
-        "Part of the side that is kept of your own test images, in the centre; 0 is "
-        "0.875 of streamed images, and the whole of others.",
+        "Part of the side that is kept of your own images, in the centre: of test "
+        "images, and of training images but those that a resized_crop is taken of. 0 "
+        "is 0.875 of streamed test images, and the whole of all others.",
         at_least=0,
         at_most=1,
     )
@@ -175,7 +179,15 @@ def own_options(flags: Mapping[str, Any], role: str) -> dict[str, Any]:
     size = role == "source" and flags.get("source_image_size")
     found = {name: flags[name] for name in OWN_DATA if name in flags}
     found.pop("source_image_size", None)
+    other = flags.get("target" if role == "source" else "source") or ""
+    if names.are_arrays(flags[role]) and _are_images(other):
+        # They are meant for the other task: arrays have one size already.
+        found = {name: v for name, v in found.items() if name not in _OF_IMAGES}
     return {**found, **({"image_size": size} if size else {})}
+
+
+def _are_images(name):
+    return registry.is_own(name) and not names.are_arrays(name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
