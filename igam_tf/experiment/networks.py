@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
-from igam_tf.experiment import initial_weights, own_networks
+from igam_tf.experiment import initial_weights, own_networks, starts
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
@@ -39,8 +39,8 @@ def student(
             activation=settings.activation,
             patch_size=settings.patch_size,
         )
-    if settings.checkpoint:
-        initial_weights.load(made, settings.checkpoint)
+    if start := starts.path(experiment):
+        initial_weights.load(made, start)
     return made
 
 

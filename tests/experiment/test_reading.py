@@ -107,3 +107,19 @@ def test_a_table_has_rows_of_one_kind(asked):
     )
     with pytest.raises(ValueError, match="held_out_fraction"):
         Table("t", "T", rows)
+
+
+def test_rows_that_would_undo_each_others_evaluation_are_refused(asked):
+    """They have one run folder, whose rows are all evaluated with the last settings."""
+    first = Row("A", _experiment(methods=("standard",)))
+
+    def table(**settings):
+        return Table("t", "T", (first, Row("B", _experiment(**settings))))
+
+    words = "'A' and 'B' .*differ in --attacks, --eval_examples: "
+    with pytest.raises(ValueError, match=words):
+        table(methods=("pgd",), attacks=("clean", "spsa"), eval_examples=7)
+    assert len(table(methods=("pgd",)).runs()) == 1
+    # In run folders of their own.
+    assert len(table(methods=("pgd",), attacks=("spsa",), epochs=77).runs()) == 2
+    assert len(table(methods=("pgd",), controls=("random_teacher",)).runs()) == 2
