@@ -8,7 +8,7 @@ import pathlib
 import keras
 import numpy as np
 
-from igam_tf import checkpoints, compat
+from igam_tf import checkpoints, compat, models
 
 _FLAG = "--student_checkpoint"
 _WEIGHTS = ".weights.h5"
@@ -59,7 +59,7 @@ def _load_weights(student, path):
         _check_finite(student.get_weights())
     # Keras passes on whatever h5py raises.
     except Exception as error:
-        student.set_weights(before)
+        models.set_weights(student, before)
         reason = str(error).strip().partition("\n")[0][:300]
         raise ValueError(
             f"these are no weights of the student {student.name!r} "
@@ -88,8 +88,8 @@ def _copy(loaded, student):
     _check_finite(values)
     # Kernel and bias of other classes go together.
     keeps = not all(fits)
-    student.set_weights(
-        [d if keeps and o else v for v, d, o in zip(values, drawn, others)]
+    models.set_weights(
+        student, [d if keeps and o else v for v, d, o in zip(values, drawn, others)]
     )
 
 

@@ -62,6 +62,23 @@ def test_a_checkpoint_of_tensorflow_1(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.fast
+def test_a_layer_that_normalises_starts_with_the_statistics_of_the_file(tmp_path):
+    def network(mean):
+        layer = keras.layers.Normalization(name="normalization")
+        layer.adapt(np.array([mean - 2, mean + 2.0]).reshape(2, 1, 1, 1))
+        dense = keras.layers.Dense(2, name="logit")
+        return keras.Sequential(
+            [keras.Input((2, 2, 1)), layer, keras.layers.Flatten(), dense]
+        )
+
+    pretrained, student = network(5), network(0)
+    pretrained.save(tmp_path / "a.keras")
+    initial_weights.load(student, str(tmp_path / "a.keras"))
+    images = np.random.default_rng(0).random((3, 2, 2, 1))
+    np.testing.assert_allclose(student(images), pretrained(images), atol=1e-5)
+
+
 def _poisoned(path):
     network = _network(1)
     network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])

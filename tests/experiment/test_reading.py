@@ -75,6 +75,7 @@ def test_results_say_of_what_they_are(asked, monkeypatch):
         experiment = _experiment(held_out_fraction=fraction)
         folder = types.SimpleNamespace(
             load_model=lambda *_: keras.Sequential(),
+            is_finished=lambda _: False,
             file=lambda *_: None,
             write_json=lambda name, value: written.update({name: value}),
         )
