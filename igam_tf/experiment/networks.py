@@ -26,22 +26,26 @@ def student(
         normalization: inside of the network, see `igam_tf.models`; a network of
             one's own has its own.
     """
-    task, settings = experiment.data.info("target"), experiment.student
-    if own_networks.is_own(settings.model):
-        made = own_networks.build(settings.model, task, settings.activation)
-    else:
-        made = _classifier(
-            experiment.network("student"),
-            task,
-            depth=settings.depth,
-            width=settings.width,
-            normalization=normalization,
-            activation=settings.activation,
-            patch_size=settings.patch_size,
-        )
+    made = fresh_student(experiment, normalization)
     if start := starts.path(experiment):
         initial_weights.load(made, start)
     return made
+
+
+def fresh_student(experiment: Experiment, normalization: str) -> keras.Model:
+    """The network of `student` as it is built, whatever file the weights come from."""
+    task, settings = experiment.data.info("target"), experiment.student
+    if own_networks.is_own(settings.model):
+        return own_networks.build(settings.model, task, settings.activation)
+    return _classifier(
+        experiment.network("student"),
+        task,
+        depth=settings.depth,
+        width=settings.width,
+        normalization=normalization,
+        activation=settings.activation,
+        patch_size=settings.patch_size,
+    )
 
 
 def teacher(experiment: Experiment) -> keras.Model:
