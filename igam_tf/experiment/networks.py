@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from igam_tf.experiment.settings import TrainingSettings
 
 
+#: Networks with a normalisation of their images inside, which methods choose.
+NORMALIZING = ("wide_resnet", "preact_resnet", "vit", "conv_net")
+
+
 def student(
     experiment: Experiment, normalization: str = "zero_mean_unit_norm"
 ) -> keras.Model:

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.folder import default_path
 from igam_tf.experiment.starts import FROM_ROW
@@ -95,6 +96,25 @@ class Table:
                     f"{FROM_ROW}{row.start}; expected an earlier row, one of "
                     f"{names[:number]}."
                 )
+            if row.start:
+                self._check_start(row, self.rows[names.index(row.start)])
+
+    def _check_start(self, row, start):
+        """Refused before the first row is trained, and not after it."""
+        of_row, of_start = (
+            r.experiment.settings_of(r.method).student_normalization
+            for r in (row, start)
+        )
+        if of_row == of_start:
+            return
+        # Others have no normalisation inside, or one of their own.
+        if row.experiment.network("student") in networks.NORMALIZING:
+            raise ValueError(
+                f"{self.name}: the row {row.label!r} starts from {start.label!r}, "
+                f"whose student has the normalisation {of_start} inside of it, and "
+                f"those of --methods={row.method} have {of_row}: it would start at "
+                "chance; expected a row of the same."
+            )
 
     def _check_folders(self):
         """All rows of a run folder are evaluated with the settings of its last run."""
