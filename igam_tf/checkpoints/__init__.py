@@ -3,7 +3,7 @@
 from igam_tf.checkpoints.classifiers import load_classifier
 from igam_tf.checkpoints.convert import convert
 from igam_tf.checkpoints.describe import CheckpointInfo, describe
-from igam_tf.checkpoints.digest import digest
+from igam_tf.checkpoints.digest import digest, known_digests
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.fetch import fetch
 from igam_tf.checkpoints.load import load, load_madry, load_weights
@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "digest",
     "fetch",
+    "known_digests",
     "load",
     "load_classifier",
     "load_into",

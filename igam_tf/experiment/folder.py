@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from igam_tf import files, locks
 from igam_tf.data import registry
-from igam_tf.experiment import controls, own_data
+from igam_tf.experiment import controls, own_data, starts
 from igam_tf.experiment.experiment import FIELDS, as_recorded
 from igam_tf.experiment.provenance import provenance
 from igam_tf.experiment.settings import LATER
@@ -270,6 +270,10 @@ class RunFolder(Folder):
         now = json.loads(json.dumps(experiment.fixed_flags()))
         before = as_recorded(earlier["settings"], now)
         other = [n for n in now if n in before and before[n] != now[n]]
+        if "student_checkpoint" in other and starts.is_same(
+            experiment, before["student_checkpoint"]
+        ):
+            other.remove("student_checkpoint")
         if other:
             changes = ", ".join(
                 f"--{n}: {before[n]!r} there, {now[n]!r} now" for n in other

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import warnings
 
 import keras
 import numpy as np
 
-from igam_tf import checkpoints, compat
+from igam_tf import checkpoints, compat, models
+from igam_tf.experiment import preprocessing
 
 _FLAG = "--student_checkpoint"
 _WEIGHTS = ".weights.h5"
@@ -22,21 +24,49 @@ def load(student: keras.Model, path: str) -> None:
         path: a .keras or .h5 file of a whole network, a .weights.h5 file, or a
             TensorFlow 1 checkpoint (`igam_tf.checkpoints.load_weights`). The network
             has to be the student's, but for its activation; where a whole network has
-            other classes, the student's logits stay as they were drawn.
+            other classes, the student's logits stay as they were drawn. What it does
+            to images before its first weights has to be the same; a warning says where
+            that is not known.
 
     Raises:
-        ValueError: if it is damaged, of another network, or holds no finite numbers.
+        ValueError: if it is damaged, of another network, of one that normalises images
+            otherwise, or holds no finite numbers.
         FileNotFoundError: if it is missing. Both name the flag.
     """
     with _naming(path):
         if path.endswith(_WEIGHTS):
             _load_weights(student, path)
+            _warn(path, "it holds weights only")
         elif path.endswith(checkpoints.KERAS_SUFFIXES):
-            _copy(checkpoints.load(path), student)
+            loaded = checkpoints.load(path)
+            _copy(loaded, student)
+            if not preprocessing.check_same(loaded, student):
+                _warn(path, f"its images are of shape {loaded.input_shape[1:]}")
         else:
-            names = [part.name for part in checkpoints.describe(path).parts]
-            part = "student" if len(names) > 1 and "student" in names else None
-            checkpoints.load_weights(student, path, part=part)
+            _load_tf1(student, path)
+
+
+def _load_tf1(student, path):
+    info = checkpoints.describe(path)
+    names = [part.name for part in info.parts]
+    part = "student" if len(names) > 1 and "student" in names else None
+    checkpoints.load_weights(student, path, part=part)
+    try:
+        preprocessing.check_is(info.part(part).normalization, student)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} The original code of this checkpoint has normalization="
+            f"{info.part(part).normalization!r}; if yours had another, save "
+            "igam_tf.checkpoints.load(PATH, normalization=...) as a .keras file."
+        ) from error
+
+
+def _warn(path, reason):
+    warnings.warn(
+        f"{_FLAG}={path}: whether its network normalises images as the student does is "
+        f"not known ({reason}); where it does not, the student starts at chance.",
+        stacklevel=3,
+    )
 
 
 @contextlib.contextmanager
@@ -59,7 +89,7 @@ def _load_weights(student, path):
         _check_finite(student.get_weights())
     # Keras passes on whatever h5py raises.
     except Exception as error:
-        student.set_weights(before)
+        models.set_weights(student, before)
         reason = str(error).strip().partition("\n")[0][:300]
         raise ValueError(
             f"these are no weights of the student {student.name!r} "
@@ -88,8 +118,8 @@ def _copy(loaded, student):
     _check_finite(values)
     # Kernel and bias of other classes go together.
     keeps = not all(fits)
-    student.set_weights(
-        [d if keeps and o else v for v, d, o in zip(values, drawn, others)]
+    models.set_weights(
+        student, [d if keeps and o else v for v, d, o in zip(values, drawn, others)]
     )
 
 

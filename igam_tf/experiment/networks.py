@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import checkpoints, models, training, transforms
-from igam_tf.experiment import initial_weights, own_networks
+from igam_tf.experiment import initial_weights, own_networks, starts
 
 if TYPE_CHECKING:
     from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.settings import TrainingSettings
+
+
+#: Networks with a normalisation of their images inside, which methods choose.
+NORMALIZING = ("wide_resnet", "preact_resnet", "vit", "conv_net")
 
 
 def student(
@@ -26,22 +30,26 @@ def student(
         normalization: inside of the network, see `igam_tf.models`; a network of
             one's own has its own.
     """
+    made = fresh_student(experiment, normalization)
+    if start := starts.path(experiment):
+        initial_weights.load(made, start)
+    return made
+
+
+def fresh_student(experiment: Experiment, normalization: str) -> keras.Model:
+    """The network of `student` as it is built, whatever file the weights come from."""
     task, settings = experiment.data.info("target"), experiment.student
     if own_networks.is_own(settings.model):
-        made = own_networks.build(settings.model, task, settings.activation)
-    else:
-        made = _classifier(
-            experiment.network("student"),
-            task,
-            depth=settings.depth,
-            width=settings.width,
-            normalization=normalization,
-            activation=settings.activation,
-            patch_size=settings.patch_size,
-        )
-    if settings.checkpoint:
-        initial_weights.load(made, settings.checkpoint)
-    return made
+        return own_networks.build(settings.model, task, settings.activation)
+    return _classifier(
+        experiment.network("student"),
+        task,
+        depth=settings.depth,
+        width=settings.width,
+        normalization=normalization,
+        activation=settings.activation,
+        patch_size=settings.patch_size,
+    )
 
 
 def teacher(experiment: Experiment) -> keras.Model:

@@ -18,6 +18,7 @@ import keras
 from igam_tf import checkpoints, models
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.derivatives import second_derivatives
+from igam_tf.experiment import starts, structure
 from igam_tf.experiment.settings import NETWORKS
 from igam_tf.settings import naming
 from igam_tf.training.checks import check_classifier, check_no_probabilities
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 _FLAG = "--student_model"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-#: Flag that names a file -> key of what `flags.json` says of it, with its SHA-256.
+#: Flag that names a file, or a function -> key of what `flags.json` says of it, with
+#: its SHA-256: of a function that of the network that it makes (`structure.digest`).
 RECORDED = {
     "student_model": "student_network",
     "student_checkpoint": "student_weights",
@@ -167,31 +169,58 @@ def check_row(
 
 
 def recorded(experiment: Experiment) -> dict[str, Any]:
-    """What `flags.json` holds of files a student is made of: names and SHA-256."""
-    return {
-        RECORDED[flag]: {"file": path, "sha256": checkpoints.digest(path)}
+    """What `flags.json` holds of what a student is made of: names and SHA-256."""
+    flags = experiment.flags()
+    found = {
+        RECORDED[flag]: {"file": flags[flag], "sha256": checkpoints.digest(path)}
         for flag, path in _files(experiment).items()
     }
+    if made := _of_function(experiment):
+        name = experiment.student.model
+        found[RECORDED["student_model"]] = {"function": name, "sha256": made}
+    return found
+
+
+def known_digests(experiment: Experiment) -> dict[str, frozenset[str]]:
+    """Of each flag that is given, what may have been recorded of its file."""
+    found = {
+        flag: checkpoints.known_digests(path)
+        for flag, path in _files(experiment).items()
+    }
+    if made := _of_function(experiment):
+        found["student_model"] = frozenset({made})
+    return found
 
 
 def _files(experiment):
     """The files a student is made of: flag -> path, of those that are given."""
     flags = experiment.flags()
     found = {flag: flags[flag] for flag in RECORDED}
+    found["student_checkpoint"] = starts.path(experiment)
     if not is_file(found["student_model"]):
         del found["student_model"]
     return {flag: path for flag, path in found.items() if path}
 
 
+def _of_function(experiment):
+    """Digest of the network that a function of one's own makes, or None."""
+    name = experiment.student.model
+    if not is_own(name) or is_file(name):
+        return None
+    task = experiment.data.info("target")
+    return structure.digest(build(name, task, experiment.student.activation))
+
+
 def check_recorded(experiment: Experiment, folder: RunFolder) -> None:
-    """Raises ValueError if a file is another one than when the run began."""
-    before, found = folder.read_flags() or {}, recorded(experiment)
-    for flag, key in RECORDED.items():
-        earlier, now = before.get(key), found.get(key)
-        if earlier and now and earlier["sha256"] != now["sha256"]:
+    """Raises ValueError if what a student is made of is not what the run began with."""
+    before, flags = folder.read_flags() or {}, experiment.flags()
+    for flag, known in known_digests(experiment).items():
+        earlier = before.get(RECORDED[flag])
+        if earlier and earlier["sha256"] not in known:
+            what = "network that it makes" if "function" in earlier else "file"
             raise ValueError(
-                f"--{flag}={now['file']}: the file is not the one that the run of "
-                f"{folder.path} began with (sha256 {now['sha256'][:12]} now, "
+                f"--{flag}={flags[flag]}: the {what} is not the one that the run of "
+                f"{folder.path} began with (sha256 {min(known)[:12]} now, "
                 f"{earlier['sha256'][:12]} then): put that one back, or pass another "
                 "--run_dir."
             )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from igam_tf import data, distribution
-from igam_tf.experiment import networks, own_networks
+from igam_tf.experiment import initial_weights, networks, own_networks, starts
 from igam_tf.experiment.setup import Setup
 from igam_tf.reports import tensorboard
 from igam_tf.settings import naming
@@ -108,12 +109,15 @@ def check_rows(
         method = experiment.settings_of(name)
         if method.is_teacher:
             continue
-        if own_networks.is_own(experiment.student.model):
-            student = networks.student(experiment, method.student_normalization)
+        is_own = own_networks.is_own(experiment.student.model)
+        flags = "--student_model, --depth, --width, --patch_size, --target"
+        with contextlib.nullcontext() if is_own else naming(flags):
+            student = networks.fresh_student(experiment, method.student_normalization)
+        if start := starts.path(experiment):
+            with naming(f"The row {name}"):
+                initial_weights.load(student, start)
+        if is_own:
             said.add(own_networks.check_row(experiment, student, method))
-        else:
-            with naming("--student_model, --depth, --width, --patch_size, --target"):
-                student = networks.student(experiment, method.student_normalization)
         method.check_row(
             Setup(experiment=experiment, task=task, student=student, total_steps=1)
         )

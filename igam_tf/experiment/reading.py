@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
-from igam_tf import data
+import numpy as np
+
+from igam_tf import data, pixels
 from igam_tf.settings import naming
 
 if TYPE_CHECKING:
@@ -56,6 +59,45 @@ def read_target(experiment: Experiment, **kwargs: Any) -> data.Task:
         return data.hold_out(
             whole, settings.held_out_fraction, seed=settings.split_seed, **counts
         )
+
+
+def held_out_warning(
+    experiment: Experiment, source: data.Task, target: data.Task
+) -> str:
+    """A sentence where a teacher is trained on images that are held out; or "".
+
+    The teacher's task may have the images of the target, with other classes. Streamed
+    images are not decoded for it: they are the same where the names are.
+
+    Args:
+        experiment: the settings.
+        source: what the teacher is about to be trained on.
+        target: what is evaluated on, with `--held_out_fraction`.
+    """
+    if not target.held_out_fraction:
+        return ""
+    settings, known = experiment.data, len(target.test)
+    if not source.train.is_streamed and not target.test.is_streamed:
+        trained_on = set(_digests(source.train.images))
+        known = sum(d in trained_on for d in _digests(target.test.images))
+    elif settings.source != settings.target:
+        known = 0
+    if not known:
+        return ""
+    return (
+        f"Warning: the teacher is trained on {known:,} of the {len(target.test):,} "
+        f"images that --held_out_fraction holds out: --source={settings.source} and "
+        f"--target={settings.target} share them. Rows that learn from the teacher may "
+        "look better on these than on images that nothing has seen; take another "
+        "source to compare them with the other rows."
+    )
+
+
+def _digests(images):
+    for image in images:
+        values = np.round(255 * pixels.as_float(np.asarray(image))).astype(np.uint8)
+        # The shape as well: images of other sizes are other images.
+        yield hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).digest()
 
 
 def _read(experiment, role, **options):

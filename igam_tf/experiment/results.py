@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from igam_tf import cards, data, evaluation, models, reports
 from igam_tf.evaluation import outcomes
-from igam_tf.experiment import controls
+from igam_tf.experiment import controls, evaluated
 from igam_tf.experiment.experiment import as_recorded
 from igam_tf.reports.names import FIGURES, OF_A_RUN
 from igam_tf.reports.transfer import transfer
@@ -25,17 +25,20 @@ PAGE = "report.html"
 
 
 def is_evaluated(run: Run, row: str) -> bool:
-    """Whether the row was evaluated with the settings of this run."""
+    """Whether the student that is there was evaluated with the settings of this run."""
     way_out = "delete it to evaluate that row again"
     found = run.folder.read_json(f"{row}/evaluation.json", way_out=way_out) or {}
     asked = _asked(run.experiment)
-    return as_recorded(found.get("settings") or {}, asked) == asked
+    if as_recorded(found.get("settings") or {}, asked) != asked:
+        return False
+    return evaluated.is_of(run, row, found.get(evaluated.KEY))
 
 
 def evaluate(run: Run, row: str) -> None:
     """Writes `evaluation.json` of a row, and then removes intermediate results."""
     experiment, settings = run.experiment, run.experiment.evaluation
     run.say(f"{experiment.label(row)}: evaluation")
+    made_of = evaluated.networks(run, row)
     student = _in_traced(
         run, run.folder.load_model(f"{row}/student.keras", run.local_strategy)
     )
@@ -47,7 +50,7 @@ def evaluate(run: Run, row: str) -> None:
         if settings.statistics:
             found["statistics"] = _statistics(run, student, found)
         found["robustbench"]["dataset"] = run.target.name
-        written = {**found, "settings": _asked(experiment)}
+        written = {**found, "settings": _asked(experiment), evaluated.KEY: made_of}
         if run.target.held_out_fraction:
             # What these numbers are of, for whoever reads, or compares, them.
             written["held_out_fraction"] = run.target.held_out_fraction
@@ -85,8 +88,9 @@ def _in_traced(run, student):
     What attacks compile belongs to a model, and takes seconds; it sees the weights that
     the model has at the time.
     """
-    if len(student.variables) > len(student.weights):
-        # Random layers go on from where an earlier row has left them.
+    if len(student.variables) > len(student.weights) or models.derives_state(student):
+        # Random layers go on from where an earlier row has left them; compiled
+        # attacks keep what a layer had derived from its weights.
         return student
     try:
         network = student.to_json()
@@ -104,18 +108,12 @@ def transfer_sources(run: Run) -> dict[str, keras.Model]:
 
     The plainly trained student, and the finetuned teacher: IGAM's, or else that of FT.
     """
-    places = {
-        "standard": ("standard/student.keras",),
-        "teacher": ("finetuned.keras",),
-        "finetune": ("finetune/student.keras",),
-    }
     found = {}
-    for name, (file,) in places.items():
-        if name == "finetune" and "teacher" in found:
-            continue
+    for name, file in evaluated.transfer_sources(run.folder).items():
         model = run.folder.load_model(file, run.local_strategy)
-        if model is not None:
-            found[name] = model
+        with run.local_strategy.scope():
+            # Attacks in half precision would find gradients of zero.
+            found[name] = models.in_float32(model)
     return found
 
 

@@ -38,7 +38,7 @@ def train(run: Run, stage: Row) -> keras.Model:
         student = networks.student(experiment, stage.settings.student_normalization)
         run.folder.require_space(student.count_params())
         if initial:
-            student.set_weights(initial.get_weights())
+            models.set_weights(student, initial.get_weights())
         setup = Setup(
             experiment=experiment,
             task=run.target,

@@ -191,11 +191,14 @@ class Run:
         """Models whose adversarial images the evaluation tries on every row."""
         return results.transfer_sources(self)
 
+    @functools.cached_property
+    def _made_of(self):
+        """Files and functions that students are made of, as they were read."""
+        return own_networks.recorded(self.experiment)
+
     def record(self) -> None:
         """Writes what the run is into its folder."""
-        self.folder.record(
-            self.experiment, self.changes, own_networks.recorded(self.experiment)
-        )
+        self.folder.record(self.experiment, self.changes, self._made_of)
 
     def seed(self, purpose: str) -> int:
         """A seed for each purpose, so that a resumed run draws the same numbers."""

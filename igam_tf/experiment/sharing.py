@@ -22,6 +22,8 @@ _OF_SCORES = (
     "precision",
     "seed",
 )
+#: Settings on which numbers of `--epoch_attack` depend, in every history.
+_BALL = ("eps", "step_size", "norm")
 #: Flag that names a file -> what `flags.json` says of the file, with its digest.
 _FILES = {"teacher_checkpoint": "teacher", **own_networks.RECORDED}
 
@@ -67,8 +69,8 @@ def share_finished(experiment: Experiment) -> None:
     Raises:
         ValueError: if a file of a neighbour is damaged, or not the one it wrote.
     """
-    own = Folder(experiment.run.run_dir)
-    records, digests = own_data.records(experiment), _digests(experiment)
+    own, digests = Folder(experiment.run.run_dir), _digests(experiment)
+    records = own_data.records(experiment)
     table = own.path.parent
     neighbors = [*table.glob("*/flags.json"), *table.parent.glob("*/*/flags.json")]
     for flags in sorted(neighbors):
@@ -81,24 +83,43 @@ def share_finished(experiment: Experiment) -> None:
         theirs = {**defaults, **recorded["settings"]}
         if recorded.get("data", {}) != records:
             continue
-        if experiment.run.epoch_attack not in ("", theirs["epoch_attack"]):
-            # Their history lacks what was asked for.
-            continue
         _share_score_network(experiment, theirs, other, own)
+        if not _has_history(experiment, theirs):
+            continue
         for stage, deciding in trained_stages(experiment):
-            if any(_plain(v) != _plain(theirs[k]) for k, v in deciding.items()):
-                continue
-            if any(
-                (recorded.get(_FILES[flag]) or {}).get("sha256") != digest
-                for flag, digest in digests.items()
-                if flag in deciding
-            ):
+            if not _is_same(deciding, digests, theirs, recorded):
                 continue
             if (own.path / stage.output).exists() or not other.is_finished(
                 stage.output
             ):
                 continue
             _link_stage(stage, other, own)
+
+
+def _has_history(experiment, theirs):
+    """Whether the histories of another run hold what is asked for, and mean it."""
+    if experiment.run.epoch_attack not in ("", theirs["epoch_attack"]):
+        return False
+    # Otherwise they have numbers of another attack under the same name.
+    flags = experiment.flags()
+    return not theirs["epoch_attack"] or all(flags[k] == theirs[k] for k in _BALL)
+
+
+def _is_same(deciding, digests, theirs, recorded):
+    """Whether what decides a stage is the same in another run.
+
+    Files are the same by their contents, wherever they are.
+    """
+    for flag, value in deciding.items():
+        known = digests.get(flag)
+        # A function may be called otherwise, and do something else in its layers.
+        is_file = flag != "student_model" or own_networks.is_file(value)
+        if not (known and is_file) and _plain(value) != _plain(theirs[flag]):
+            return False
+        made_of = recorded.get(_FILES.get(flag)) or {}
+        if known and made_of.get("sha256") not in known:
+            return False
+    return True
 
 
 def _share_score_network(experiment, theirs, other, own):
@@ -117,16 +138,11 @@ def _share_score_network(experiment, theirs, other, own):
 
 
 def _digests(experiment):
-    """SHA-256 of the files that settings name, by flag."""
-    recorded = own_networks.recorded(experiment)
-    found = {
-        flag: recorded[key]["sha256"]
-        for flag, key in own_networks.RECORDED.items()
-        if key in recorded
-    }
+    """What may have been recorded of the files that settings name, by flag."""
+    found = own_networks.known_digests(experiment)
     if path := experiment.teacher.checkpoint:
         with networks.naming_checkpoint(path):
-            found["teacher_checkpoint"] = checkpoints.digest(path)
+            found["teacher_checkpoint"] = checkpoints.known_digests(path)
     return found
 
 

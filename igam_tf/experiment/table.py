@@ -3,11 +3,11 @@
 import dataclasses
 import re
 
+from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
+from igam_tf.experiment.folder import default_path
+from igam_tf.experiment.starts import FROM_ROW
 from igam_tf.training.methods import METHODS
-
-#: What a --student_checkpoint begins with that names an earlier row of the table.
-FROM_ROW = "row:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Table:
 
     Raises:
         ValueError: if a row has several methods, two rows are the same, they have
-            different target tasks, or one starts from a row that is not before it.
+            different target tasks, or one starts from a row that is not before it; if
+            rows would share a run folder and undo each other's evaluation there.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Table:
                 f"{self.name}: rows of --held_out_fraction {sorted(held_out)}, which "
                 "are evaluated on different images; expected one for all rows."
             )
+        self._check_folders()
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: rows of the same label among {names}.")
@@ -93,6 +95,40 @@ class Table:
                     f"{self.name}: the row {row.label!r} starts from "
                     f"{FROM_ROW}{row.start}; expected an earlier row, one of "
                     f"{names[:number]}."
+                )
+            if row.start:
+                self._check_start(row, self.rows[names.index(row.start)])
+
+    def _check_start(self, row, start):
+        """Refused before the first row is trained, and not after it."""
+        of_row, of_start = (
+            r.experiment.settings_of(r.method).student_normalization
+            for r in (row, start)
+        )
+        if of_row == of_start:
+            return
+        # Others have no normalisation inside, or one of their own.
+        if row.experiment.network("student") in networks.NORMALIZING:
+            raise ValueError(
+                f"{self.name}: the row {row.label!r} starts from {start.label!r}, "
+                f"whose student has the normalisation {of_start} inside of it, and "
+                f"those of --methods={row.method} have {of_row}: it would start at "
+                "chance; expected a row of the same."
+            )
+
+    def _check_folders(self):
+        """All rows of a run folder are evaluated with the settings of its last run."""
+        folders: dict[str, tuple[Experiment, tuple[Row, ...]]] = {}
+        for experiment, rows in self.runs():
+            name = default_path(experiment).name
+            other, others = folders.setdefault(name, (experiment, rows))
+            now, before = (e.evaluation.flags() for e in (experiment, other))
+            if apart := [f"--{flag}" for flag in now if now[flag] != before[flag]]:
+                raise ValueError(
+                    f"{self.name}: the rows {others[0].label!r} and {rows[0].label!r} "
+                    f"are trained with the same settings and differ in "
+                    f"{', '.join(apart)}: in their one run folder each would undo the "
+                    "evaluation of the other; give both rows the same."
                 )
 
     def runs(self) -> list[tuple[Experiment, tuple[Row, ...]]]:

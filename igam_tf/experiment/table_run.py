@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from igam_tf import distribution
-from igam_tf.experiment import controls, reading, results, runner
+from igam_tf.experiment import controls, reading, results, runner, starts
 from igam_tf.experiment.folder import Folder, default_path
 from igam_tf.experiment.sharing import share_finished
 from igam_tf.reports.transfer import transfer
@@ -55,7 +55,8 @@ def run_table(table: Table) -> dict[str, Any]:
         target = _read_all(runs)
         found: list[tuple[Experiment, tuple[Row, ...], dict[str, Any]]] = []
         for experiment, rows in runs:
-            experiment = _started(experiment, rows[0].start, found)
+            # What a row may start from, see `starts`.
+            starts.write(folder.path, _students(folder, found))
             share_finished(experiment)
             changes = dict.fromkeys(change for row in rows for change in row.changes)
             done = runner.run(experiment, changes=tuple(changes))
@@ -67,14 +68,17 @@ def run_table(table: Table) -> dict[str, Any]:
     return {**together, "run_dir": str(folder.path)}
 
 
-def _started(experiment, start, found):
-    """The experiment, starting from the student of a finished row by its name."""
-    for other, rows, _ in found:
-        for row in rows:
-            if start and row.name == start:
-                student = f"{other.run.run_dir}/{row.method}/student.keras"
-                return experiment.replace(student_checkpoint=student)
-    return experiment
+def _students(folder, found):
+    """Name of a finished row -> its student's file below the folder."""
+    return {
+        row.name: f"{_inside(folder, experiment)}/{row.method}/student.keras"
+        for experiment, rows, _ in found
+        for row in rows
+    }
+
+
+def _inside(folder, experiment):
+    return pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
 
 
 def _read_all(runs):
@@ -91,7 +95,7 @@ def _together(table, folder, found):
     """`results.json` of the table, from those of its runs."""
     rows, paper, teachers = {}, {}, {}
     for experiment, own_rows, done in found:
-        inside = pathlib.Path(experiment.run.run_dir).relative_to(folder.path)
+        inside = _inside(folder, experiment)
         for stage, seconds in done["teacher_seconds"].items():
             teachers[f"{experiment.source_name} {stage}, {inside.name[-8:]}"] = seconds
         for row in own_rows:

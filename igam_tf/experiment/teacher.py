@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import keras
 
 from igam_tf import attacks, data, distribution, models, training
-from igam_tf.experiment import controls, networks, preflight, teacher_check
+from igam_tf.experiment import (
+    controls,
+    networks,
+    preflight,
+    reading,
+    teacher_check,
+)
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.fitting import fit
 from igam_tf.experiment.setup import Setup, augmentation, jit_compile
@@ -195,6 +201,8 @@ def _check(run, teacher):
 def _train(run, stage, teacher, *, is_robust):
     experiment = run.experiment
     source, settings = run.read_source(), experiment.teacher
+    if warning := reading.held_out_warning(experiment, source, run.target):
+        run.say(warning)
     preflight.check_batch(
         "teacher_batch_size", settings.batch_size, source.train, run.strategy
     )

@@ -5,7 +5,7 @@ from igam_tf.derivatives.resizing import Resize
 from igam_tf.models.activations import ACTIVATIONS
 from igam_tf.models.backbone import with_backbone
 from igam_tf.models.conv_net import conv_net
-from igam_tf.models.copying import copy_network
+from igam_tf.models.copying import copy_network, derives_state, set_weights
 from igam_tf.models.discriminator import dense_discriminator, discriminator
 from igam_tf.models.freezing import freeze, use_batch_statistics, wake_batch_norm
 from igam_tf.models.inputs import with_channels_last, with_pixels
@@ -36,6 +36,7 @@ __all__ = [
     "conv_net",
     "copy_network",
     "dense_discriminator",
+    "derives_state",
     "discriminator",
     "freeze",
     "in_float32",
@@ -44,6 +45,7 @@ __all__ = [
     "output_activation",
     "preact_resnet",
     "score_network",
+    "set_weights",
     "small_cnn",
     "swap_activations",
     "two_logits",

@@ -2,11 +2,12 @@
 
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
+from igam_tf import compat
 from igam_tf.models.freezing import leaves
 
 # Of the largest output. Copies of one precision run the same operations.
@@ -115,6 +116,28 @@ def _cloned(network, replace):
             made.set_weights(original.get_weights())
         derive_state(made)
     return copy
+
+
+def set_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    """`network.set_weights`, and what layers derive from weights as well, in place.
+
+    A `Normalization` layer would go on with the mean and variance that it had.
+
+    Args:
+        network: keras.Model.
+        weights: what `get_weights` of the same network returns.
+    """
+    network.set_weights(weights)
+    for layer in compat.flatten_layers(network):
+        derive_state(layer)
+
+
+def derives_state(network: keras.Model) -> bool:
+    """Whether a layer computes with more than its weights.
+
+    What was compiled of such a network keeps what the layer had derived then.
+    """
+    return any(hasattr(x, "finalize_state") for x in compat.flatten_layers(network))
 
 
 def derive_state(layer: keras.Layer) -> None:

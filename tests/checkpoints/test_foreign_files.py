@@ -12,6 +12,7 @@ import pytest
 from small_checkpoints import equal_weights, saved, small_net
 
 from igam_tf import checkpoints
+from igam_tf.cards.archive import attach_card
 from igam_tf.checkpoints import CheckpointError
 
 _HDF5_WEIGHTS, _HDF5_MODEL = "weights.h5", "model.h5"
@@ -164,11 +165,24 @@ def test_an_archive_that_would_fill_the_memory(tmp_path):
         checkpoints.load(tmp_path / "bomb.keras")
 
 
+def test_a_card_leaves_the_digest_as_it_is(tmp_path):
+    path = tmp_path / "teacher.keras"
+    _classifier().save(path)
+    before = checkpoints.digest(path)
+    attach_card(path, {"results": 1})
+    assert checkpoints.digest(path) == before
+    # What an earlier version recorded.
+    whole = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert checkpoints.known_digests(path) == {before, whole} and whole != before
+    keras.utils.set_random_seed(99)
+    _classifier().save(path)
+    assert before not in checkpoints.known_digests(path)
+
+
 def test_digest_is_that_of_the_files(tmp_path):
-    _classifier().save(tmp_path / "teacher.keras")
-    content = (tmp_path / "teacher.keras").read_bytes()
-    wanted = hashlib.sha256(content).hexdigest()
-    assert checkpoints.digest(tmp_path / "teacher.keras") == wanted
+    _classifier().save(tmp_path / "teacher.h5")
+    wanted = hashlib.sha256((tmp_path / "teacher.h5").read_bytes()).hexdigest()
+    assert checkpoints.digest(tmp_path / "teacher.h5") == wanted
     folder = tmp_path / "tf1"
     folder.mkdir()
     saved(folder)

@@ -54,12 +54,84 @@ def test_a_checkpoint_of_tensorflow_1(tmp_path):
     size = {"depth": 8, "width": 1, "num_classes": 3, "image_shape": (8, 8, 3)}
     set_seed(1)
     pretrained = models.wide_resnet(**size)
-    checkpoints.save_tf1(pretrained, tmp_path / "model")
+    checkpoints.save_tf1(pretrained, tmp_path / "model", part="student")
     set_seed(2)
     student = models.wide_resnet(**size, activation="silu")
     initial_weights.load(student, str(tmp_path / "model"))
     for a, b in zip(student.get_weights(), pretrained.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("normalization", ["none", "standardize", "unit_norm"])
+def test_weights_behind_another_normalization_are_refused(normalization, tmp_path):
+    path = str(tmp_path / "a.keras")
+    size = {"depth": 8, "width": 1, "num_classes": 3, "image_shape": (8, 8, 3)}
+    models.wide_resnet(**size, normalization=normalization).save(path)
+    student = models.wide_resnet(**size, normalization=normalization)
+    initial_weights.load(student, path)
+    words = "something else to images .*mean .* there, and mean .* here"
+    with pytest.raises(ValueError, match=f"--student_checkpoint=.*{words}"):
+        initial_weights.load(models.wide_resnet(**size), path)
+
+
+@pytest.mark.fast
+def test_a_checkpoint_of_tensorflow_1_behind_another_normalization(tmp_path):
+    """MadryLab's networks standardize, and students here do not."""
+    size = {"depth": 8, "width": 1, "num_classes": 3, "image_shape": (8, 8, 3)}
+    teacher = models.wide_resnet(**size, normalization="standardize")
+    with pytest.warns(UserWarning, match="load it with image_shape"):
+        checkpoints.save_tf1(teacher, tmp_path / "model")
+    initial_weights.load(teacher, str(tmp_path / "model"))
+    words = "something else to images.*normalization='standardize'; if yours"
+    with pytest.raises(ValueError, match=words):
+        initial_weights.load(models.wide_resnet(**size), str(tmp_path / "model"))
+
+
+@pytest.mark.fast
+def test_it_is_told_where_the_normalization_is_not_known(tmp_path):
+    _network(1).save_weights(tmp_path / "a.weights.h5")
+    with pytest.warns(UserWarning, match="--student_checkpoint=.*not known .*only"):
+        initial_weights.load(_network(2), str(tmp_path / "a.weights.h5"))
+    size = {"depth": 8, "width": 1, "num_classes": 3}
+    larger = models.wide_resnet(**size, image_shape=(16, 16, 3))
+    larger.save(tmp_path / "a.keras")
+    student = models.wide_resnet(**size, image_shape=(8, 8, 3))
+    with pytest.warns(UserWarning, match=r"not known .*\(16, 16, 3\)"):
+        initial_weights.load(student, str(tmp_path / "a.keras"))
+
+
+@pytest.mark.fast
+def test_a_row_of_another_normalization_is_named_before_anything_is_trained(tmp_path):
+    """The row pag has none inside of its students; the row standard has one."""
+    settings = {**DIGITS, "student_model": "wide_resnet", "depth": 8}
+    settings["run_dir"] = str(tmp_path / "run")
+    path = str(tmp_path / "a.keras")
+    networks.student(Experiment(**settings)).save(path)
+    experiment = Experiment(
+        **settings, methods=("standard", "pag"), student_checkpoint=path
+    )
+    words = "^The row pag: --student_checkpoint=.*something else to images"
+    with pytest.raises(ValueError, match=words):
+        experiments.run(experiment)
+    assert not list((tmp_path / "run").rglob("history.csv"))
+
+
+@pytest.mark.fast
+def test_a_layer_that_normalises_starts_with_the_statistics_of_the_file(tmp_path):
+    def network(mean):
+        layer = keras.layers.Normalization(name="normalization")
+        layer.adapt(np.array([mean - 2, mean + 2.0]).reshape(2, 1, 1, 1))
+        dense = keras.layers.Dense(2, name="logit")
+        return keras.Sequential(
+            [keras.Input((2, 2, 1)), layer, keras.layers.Flatten(), dense]
+        )
+
+    pretrained, student = network(5), network(0)
+    pretrained.save(tmp_path / "a.keras")
+    initial_weights.load(student, str(tmp_path / "a.keras"))
+    images = np.random.default_rng(0).random((3, 2, 2, 1))
+    np.testing.assert_allclose(student(images), pretrained(images), atol=1e-5)
 
 
 def _poisoned(path):

@@ -57,6 +57,28 @@ def test_held_out_images_take_the_place_of_test_images(asked):
     assert set(other.test.images.ravel()) != set(task.test.images.ravel())
 
 
+@pytest.mark.parametrize(
+    "source, target, is_told",
+    [("digits", "digits_parity", True), ("digits_0_to_7", "digits", True),
+     ("digits", "marked", False)],
+)  # fmt: skip
+def test_it_is_told_that_a_teacher_is_trained_on_what_is_held_out(
+    source, target, is_told, asked
+):
+    """The parity of digits has the images of the digits; one source has no 8 and 9."""
+    experiment = Experiment(source=source, target=target, held_out_fraction=0.1)
+    tasks = reading.read_source(experiment), reading.read_target(experiment)
+    told = reading.held_out_warning(experiment, *tasks)
+    held_out = tasks[1].test
+    assert bool(told) == is_told
+    if is_told:
+        among = held_out.labels < 8 if target == "digits" else held_out.labels >= 0
+        assert f"on {int(among.sum()):,} of the {len(held_out):,} images" in told
+    without = experiment.replace(held_out_fraction=0.0)
+    tasks = tasks[0], reading.read_target(without)
+    assert reading.held_out_warning(without, *tasks) == ""
+
+
 def test_without_it_the_test_images_are_read(asked):
     experiment = _experiment(train_examples=30, eval_examples=8)
     task = reading.read_target(experiment)
@@ -75,6 +97,7 @@ def test_results_say_of_what_they_are(asked, monkeypatch):
         experiment = _experiment(held_out_fraction=fraction)
         folder = types.SimpleNamespace(
             load_model=lambda *_: keras.Sequential(),
+            is_finished=lambda _: False,
             file=lambda *_: None,
             write_json=lambda name, value: written.update({name: value}),
         )
@@ -107,3 +130,35 @@ def test_a_table_has_rows_of_one_kind(asked):
     )
     with pytest.raises(ValueError, match="held_out_fraction"):
         Table("t", "T", rows)
+
+
+def test_a_row_starts_from_one_of_the_same_normalization(asked):
+    first = Row("A", _experiment(methods=("standard",)))
+
+    def table(method, model="conv_net"):
+        start = _experiment(
+            methods=(method,), student_checkpoint="row:a", student_model=model
+        )
+        return Table("t", "T", (first, Row("B", start)))
+
+    assert table("pgd").rows[1].start == "a"
+    with pytest.raises(ValueError, match="'B' starts from 'A', .*zero_mean.* none"):
+        table("pag")
+    # It has none inside.
+    assert table("pag", "mnist_cnn").rows[1].start == "a"
+
+
+def test_rows_that_would_undo_each_others_evaluation_are_refused(asked):
+    """They have one run folder, whose rows are all evaluated with the last settings."""
+    first = Row("A", _experiment(methods=("standard",)))
+
+    def table(**settings):
+        return Table("t", "T", (first, Row("B", _experiment(**settings))))
+
+    words = "'A' and 'B' .*differ in --attacks, --eval_examples: "
+    with pytest.raises(ValueError, match=words):
+        table(methods=("pgd",), attacks=("clean", "spsa"), eval_examples=7)
+    assert len(table(methods=("pgd",)).runs()) == 1
+    # In run folders of their own.
+    assert len(table(methods=("pgd",), attacks=("spsa",), epochs=77).runs()) == 2
+    assert len(table(methods=("pgd",), controls=("random_teacher",)).runs()) == 2

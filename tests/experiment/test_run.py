@@ -153,7 +153,10 @@ def test_rows_of_one_network_are_evaluated_in_one_model():
         np.testing.assert_array_equal(a, b)
     # Another network, and random layers, whose state would be that of an earlier row.
     dropout = [keras.layers.Dropout(0.5, name="dropout")]
-    for model in (network(units=4), network(*dropout), network(*dropout)):
+    # Nor one whose compiled attacks would keep another row's mean and variance.
+    normalize = [keras.layers.Normalization(name="normalize")]
+    others = [network(*normalize), network(*normalize)]
+    for model in (network(units=4), network(*dropout), network(*dropout), *others):
         assert run_results._in_traced(run, model) is model
 
 

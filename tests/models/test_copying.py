@@ -53,6 +53,23 @@ def test_inside_of_networks_and_wrappers():
     np.testing.assert_allclose(copy(nine[0]), [[2.0]], atol=1e-5)
 
 
+def test_weights_that_are_set_are_what_a_layer_computes_with():
+    """(9 - 5) / 2 = 2, and not (9 - 0) / 1; also inside of another network."""
+    layer = keras.layers.Normalization()
+    layer.adapt(np.array([-1.0, 1.0]).reshape(2, 1, 1, 1))
+    inner = keras.Input((1, 1, 1))
+    images = keras.Input((1, 1, 1))
+    inner = keras.Model(inner, keras.layers.Flatten()(layer(inner)))
+    model = keras.Model(images, inner(images))
+    nine = np.full((1, 1, 1, 1), 9.0)
+    np.testing.assert_allclose(model(nine), [[9.0]], atol=1e-5)
+    models.set_weights(model, _of_one_normalization().get_weights())
+    np.testing.assert_allclose(model(nine), [[2.0]], atol=1e-5)
+    assert models.derives_state(model) and not models.derives_state(
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    )
+
+
 @pytest.mark.parametrize(
     "copied", ["swap_activations", "in_float32", "with_new_logits"]
 )
