@@ -15,6 +15,7 @@ from tensorflow.python.data.ops import dataset_ops, multi_device_iterator_ops
 
 from igam_tf import compat
 from igam_tf.compat import replicas
+from igam_tf.compat.optimizers import clipped_gradients
 from igam_tf.models.freezing import leaves
 
 pytestmark = pytest.mark.fast
@@ -252,7 +253,7 @@ def test_clipped_gradients():
         ({"clipvalue": 3.0}, [3.0, -3.0]),
         ({}, [3.0, -4.0]),
     ):
-        clipped = compat.clipped_gradients(keras.optimizers.SGD(**limit), gradients)
+        clipped = clipped_gradients(keras.optimizers.SGD(**limit), gradients)
         np.testing.assert_allclose(np.ravel(clipped), expected, rtol=1e-6)
 
 
@@ -333,7 +334,7 @@ LOST = {
     "keras.optimizers.LossScaleOptimizer.inner_optimizer": lambda: (
         compat.without_loss_scale(Bare())
     ),
-    "keras.Optimizer._clip_gradients": lambda: compat.clipped_gradients(NOTHING, []),
+    "keras.Optimizer._clip_gradients": lambda: clipped_gradients(NOTHING, []),
     "tf.function.experimental_get_compiler_ir": lambda: compat.compiler_ir(
         NOTHING, [], "stablehlo"
     ),

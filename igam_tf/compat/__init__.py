@@ -219,18 +219,6 @@ def without_loss_scale(
     return attribute(optimizer, "inner_optimizer", owner, purpose)
 
 
-def clipped_gradients(
-    optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor]
-) -> list[tf.Tensor]:
-    """Gradients as an optimizer would clip them: by norm, global norm or value.
-
-    `Optimizer._clip_gradients`: `Optimizer.apply` clips what each replica hands in.
-    """
-    purpose = "to clip gradients over all replicas"
-    owner = "keras.Optimizer"
-    return attribute(optimizer, "_clip_gradients", owner, purpose)(gradients)
-
-
 # TensorFlow: programs, graphs and files.
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from igam_tf import compat, models
+from igam_tf.compat.optimizers import clipped_gradients
 
 
 @keras.saving.register_keras_serializable("igam_tf")
@@ -187,7 +188,7 @@ def apply_gradients(
     if replicas > 1 and (inner.clipnorm or inner.global_clipnorm or inner.clipvalue):
         scale = optimizer.scale_loss(1.0)
         summed = context.all_reduce("SUM", list(gradients))
-        clipped = compat.clipped_gradients(inner, [g / scale for g in summed])
+        clipped = clipped_gradients(inner, [g / scale for g in summed])
         gradients = [
             # A clipped overflow must still be seen, so that its step is skipped.
             tf.where(tf.math.is_finite(whole), part * scale / replicas, whole)
