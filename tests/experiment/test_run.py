@@ -21,6 +21,7 @@ from igam_tf import experiment as experiments
 from igam_tf.cli import recipes
 from igam_tf.experiment import Experiment, teacher
 from igam_tf.experiment import results as run_results
+from igam_tf.reports.names import OF_A_RUN
 from igam_tf.training import callbacks
 from igam_tf.training.methods import METHODS
 
@@ -173,8 +174,14 @@ def test_a_finished_run_is_not_repeated(finished):
 def test_a_figure_that_was_taken_away_is_drawn_again(finished, tmp_path, monkeypatch):
     folder = shutil.copytree(finished[0], tmp_path / "copied")
     given, drawn = Experiment(**SMALL, run_dir=str(folder)), []
-    for name in ("write_figures", "examples_of"):
-        monkeypatch.setattr(f"igam_tf.reports.{name}", lambda *a, **k: drawn.append(a))
+
+    def write_figures(*args, **kwargs):
+        drawn.append(args)
+        for name in OF_A_RUN:
+            (folder / f"{name}.png").touch()
+
+    monkeypatch.setattr("igam_tf.reports.write_figures", write_figures)
+    monkeypatch.setattr("igam_tf.reports.examples_of", lambda *args: drawn.append(args))
     monkeypatch.setattr(
         "igam_tf.reports.write_page", lambda page, *args, **kwargs: page.touch()
     )
