@@ -134,34 +134,24 @@ class Scripted(ModelUnderTest):
 
 
 @pytest.mark.parametrize(
-    "counts, words",
+    "counts, warns, words",
     [
-        ((90, 50, 40, 40), None),
-        ((40, 50, 40, 40), "PGD-5 leaves 50%"),
-        ((90, 50, 40, 60), "PGD-100 leaves 60%"),
-        ((90, 50, 40, 30), "has not converged"),
+        ((90, 50, 40, 40), False, "100 do as 20: it has converged"),
+        ((40, 50, 40, 40), True, "PGD-5 leaves 50%"),
+        ((90, 50, 40, 60), True, "PGD-100 leaves 60%"),
+        ((90, 50, 40, 30), True, "has not converged"),
+        ((90, 50, 40, 39), False, "100 do as 20: it has converged"),
+        # No reason to warn, and no all-clear either.
+        ((90, 50, 40, 31), False, "another 9% of the images after PGD-20: it may not"),
+        ((47, 50, 40, 40), False, "leave up to 3% of the images more robust, but that"),
     ],
 )
-def test_steps(counts, words):
+def test_steps(counts, warns, words):
     numbers = zip((1, 5, 20, 100), counts, strict=True)
     check = strength.steps(Scripted(**{f"steps{k}": n for k, n in numbers}))
-    assert check.warns == (words is not None)
-    assert words is None or words in check.sentence
-
-
-@pytest.mark.parametrize(
-    "counts, words",
-    [
-        ((90, 50, 40, 39), "100 do as 20: it has converged"),
-        ((90, 50, 40, 31), "takes another 9% of the images after PGD-20: it may not"),
-        ((47, 50, 40, 40), "leave up to 3% of the images more robust"),
-    ],
-)
-def test_steps_that_are_no_reason_to_warn_are_no_all_clear(counts, words):
-    numbers = zip((1, 5, 20, 100), counts, strict=True)
-    check = strength.steps(Scripted(**{f"steps{k}": n for k, n in numbers}))
-    assert not check.warns and words in check.sentence
-    assert ("less than it takes to warn" in check.sentence) == (counts[-1] != 39)
+    assert check.warns == warns and words in check.sentence
+    is_between = not warns and "it has converged" not in check.sentence
+    assert ("less than it takes to warn" in check.sentence) == is_between
 
 
 @pytest.mark.parametrize(
