@@ -46,6 +46,8 @@ def _noise(name, num_classes, image_shape):
 class _Tiny(estimate.Estimate):
     """Takes steps of images of noise, without data on disk."""
 
+    is_streamed = False
+
     @functools.cached_property
     def target(self):
         info = self.experiment.data.info("target")
