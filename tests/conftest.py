@@ -7,6 +7,7 @@ out to be. To see that, set one of these before `python -m pytest`:
     TF_NUM_INTRAOP_THREADS=2 TF_NUM_INTEROP_THREADS=2    two threads (with -n: one)
     TF_ENABLE_ONEDNN_OPTS=0      other kernels
     ONEDNN_MAX_CPU_ISA=AVX2      the kernels of another processor
+    IGAM_TF_TEST_GRAPPLER=1      graphs that TensorFlow rewrites before it runs them
 
 They reach the processes that tests start, too.
 """
@@ -65,6 +66,7 @@ def pytest_configure(config):
     import tensorflow as tf
 
     _record_no_stacks()
+    _rewrite_graphs("IGAM_TF_TEST_GRAPPLER" in os.environ)
     cpus = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -84,6 +86,17 @@ def _record_no_stacks():
     except (ImportError, AttributeError):  # Private: tests go on, slower, without it.
         return
     tf_stack.extract_stack = lambda stacklevel=1: one_for_all
+
+
+def _rewrite_graphs(yes):
+    """Whether Grappler rewrites a traced graph: a third of the time of its first call.
+
+    It does for users, and so for all that tests start in other processes (quickstart,
+    notebooks, golden parity). In the tests' own, `rewritten_graphs` asks for it.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not yes})
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -147,6 +160,14 @@ def eagerly():
 
     with small_models.eagerly():
         yield
+
+
+@pytest.fixture
+def rewritten_graphs():
+    """What is called for the first time is rewritten by Grappler, as it is for users."""
+    _rewrite_graphs(True)
+    yield
+    _rewrite_graphs("IGAM_TF_TEST_GRAPPLER" in os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,13 @@ def test_equals_plain_training(
         np.testing.assert_allclose(history[name], found_history[name], rtol=1e-3)
 
 
+def test_rewritten_graphs_train_the_same(make_igam, digits, plain, rewritten_graphs):
+    expected, _ = plain
+    found, _, _ = _trained(make_igam, digits, PLAIN())
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_adversarial_terms_run_on_two_replicas(make_igam, digits, jit_compile):
     with _two().scope():
