@@ -164,7 +164,7 @@ def eagerly():
 
 @pytest.fixture
 def rewritten_graphs():
-    """What is called for the first time is rewritten by Grappler, as it is for users."""
+    """Grappler rewrites what is called for the first time, as it does for users."""
     _rewrite_graphs(True)
     yield
     _rewrite_graphs("IGAM_TF_TEST_GRAPPLER" in os.environ)

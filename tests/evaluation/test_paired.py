@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from small_models import linear_model
 
 import igam_tf
 from igam_tf.evaluation import compare, compare_many
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
-from tests.small_models import linear_model
 
 pytestmark = pytest.mark.fast
 

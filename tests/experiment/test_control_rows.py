@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import small_models
 from small_models import set_seed
+from test_run import SMALL
 
 from igam_tf import experiment as experiments
 from igam_tf.experiment import Experiment, networks
 from igam_tf.experiment.controls import CONTROLS
-from tests.experiment.test_run import SMALL
 
 EVERY = ("natural_teacher", "random_teacher", "zero", "same_class", "other_class")
 

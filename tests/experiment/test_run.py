@@ -308,7 +308,9 @@ def test_a_finished_run_is_evaluated_anew_with_other_attacks(copied):
     assert clean[0]["num_correct"] == clean[1]["num_correct"]
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, without_figures):
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tmp_path, without_figures, rewritten_graphs
+):
     """Ctrl-C in the middle of IGAM's training, then the same command again."""
     settings = {**SMALL, "methods": ("igam",)}
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

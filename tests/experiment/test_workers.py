@@ -81,7 +81,9 @@ def cluster(tmp_path):
     cluster.stop()
 
 
-def test_a_killed_worker_comes_back(cluster, tmp_path, monkeypatch, without_figures):
+def test_a_killed_worker_comes_back(
+    cluster, tmp_path, monkeypatch, without_figures, rewritten_graphs
+):
     for index in (0, 1):
         cluster.start(index)
     folder = cluster.folder / "standard" / "checkpoints"
