@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import models
 from igam_tf.backend import require_tensorflow
 
 require_tensorflow()
@@ -51,7 +52,7 @@ def input_gradient(
 
     It is not meant to be differentiated again, as `igam_tf.gradients` is; and where a
     model has no gradient it is zero and no error, because an attack then fails as it
-    should, and evaluation says why.
+    should, and evaluation says why. Where one is too small for float16, it is not zero.
 
     Args:
         objective: function of the logits (batch, classes) to one number an image.
@@ -62,16 +63,32 @@ def input_gradient(
     Returns:
         Tuple of the logits, the objective (batch,), and its gradient like `images`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
         tape.watch(images)
         logits = logits_of(model, images, training)
         values = objective(logits)
         # A sum over images keeps each image's gradient its own.
         total = tf.reduce_sum(values)
+    zero = tf.UnconnectedGradients.ZERO
+    if not _is_float16(model):
+        gradient = tape.gradient(total, images, unconnected_gradients=zero)
+        return logits, values, gradient
+    # The slopes of a confident image are below the smallest number of float16: they go
+    # through the model with a largest one of 1, and the gradient is scaled back.
+    slope = tape.gradient(total, logits, unconnected_gradients=zero)
+    largest = tf.reduce_max(tf.abs(slope), axis=1)
+    slope = tf.math.divide_no_nan(slope, largest[:, None])
+    shape = [-1] + [1] * (images.shape.rank - 1)
     gradient = tape.gradient(
-        total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        logits, images, output_gradients=slope, unconnected_gradients=zero
     )
-    return logits, values, gradient
+    return logits, values, gradient * tf.reshape(largest, shape)
+
+
+def _is_float16(model):
+    if isinstance(model, keras.Model):
+        return models.compute_dtype(model) == "float16"
+    return model.compute_dtype == "float16"
 
 
 def takes_any_batch(model: keras.Model) -> bool:

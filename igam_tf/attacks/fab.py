@@ -23,7 +23,7 @@ from igam_tf.attacks.geometry import (
     where,
 )
 from igam_tf.attacks.losses import margin_targeted
-from igam_tf.attacks.nearest import FAR, nearest_images
+from igam_tf.attacks.nearest import AT_A_TIE, FAR, nearest_images
 from igam_tf.attacks.stepwise import StepwiseAttack
 
 _TINY = 1e-12
@@ -206,13 +206,16 @@ class FAB(StepwiseAttack):
     def _plane(self, model, state, training):
         """Lead of a class over the true one, and its gradient, at the present point."""
         point, labels = state["adversarial"], state["labels"]
-        if not self.num_targets:
-            return nearest_plane(model, point, labels, self.norm, training)
 
         def lead_of(logits):
             return margin_targeted(logits, labels, state["targets"])
 
-        return input_gradient(lead_of, model, point, training)[1:]
+        if self.num_targets:
+            _, lead, gradient = input_gradient(lead_of, model, point, training)
+        else:
+            lead, gradient = nearest_plane(model, point, labels, self.norm, training)
+        steepness = flat_lengths(gradient, DUAL[self.norm])
+        return tf.where(lead == 0, -AT_A_TIE * steepness, lead), gradient
 
     def _lengths(self, flat):
         return lengths(flat, self.norm)[:, 0]

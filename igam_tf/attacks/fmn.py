@@ -10,7 +10,7 @@ from igam_tf.attacks.engine.batching import Numbers
 from igam_tf.attacks.geometry import DUAL, flat_lengths, project
 from igam_tf.attacks.losses import margin, margin_targeted
 from igam_tf.attacks.minimum_norm import MinimumNormAttack
-from igam_tf.attacks.nearest import FAR
+from igam_tf.attacks.nearest import AT_A_TIE, FAR
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -85,6 +85,7 @@ class FMN(MinimumNormAttack):
         size, distance = state["size"], state["distance"]
         steepness = tf.maximum(flat_lengths(look.gradient, DUAL[self.norm]), 1e-12)
         boundary = look.size + tf.abs(look.objective) / steepness
+        boundary = tf.maximum(boundary, AT_A_TIE)
         farther = tf.where(distance < FAR, size, boundary) * (1.0 + gamma)
         nearer = tf.minimum(size * (1.0 - gamma), distance)
         return tf.where(look.is_beyond, nearer, farther)

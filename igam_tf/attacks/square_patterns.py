@@ -53,11 +53,15 @@ def bumps(side: int, norm: str) -> np.ndarray:
 
 
 def tiles(height: int, width: int) -> tuple[list[tuple[int, int]], int]:
-    """Corners (row, column) and side of the tiles that the start in L2 and L1 has."""
-    side = max(height // 5, 1)
+    """Corners (row, column) and side of the tiles that the start in L2 and L1 has.
+
+    There is at least one, of narrow images too (the authors' are square).
+    """
+    side = min(max(height // 5, 1), width)
     first = max((height - 5 * side) // 2, 0)
     rows = [first + i * side for i in range(height // side)]
-    columns = [first + i * side for i in range(width // side)]
+    left = min(first, width - side)
+    columns = [left + i * side for i in range(width // side)]
     corners = [
         (row, column)
         for row in rows

@@ -61,28 +61,30 @@ def operation_of_output(model: keras.Model, index: int = 0) -> keras.Operation:
 
     `KerasTensor._keras_history`: the order of `Model.layers` is not that of the graph.
     """
-    return attribute(_history(model, index), "operation", _HISTORY, _TO_FIND_LOGITS)
+    return call_before(model.outputs[index])[0]
 
 
 def inputs_of_output(model: keras.Model) -> list[keras.KerasTensor]:
-    """The tensors that `operation_of_output` was given: a list of KerasTensor.
+    """The tensors that `operation_of_output` was given: a list of KerasTensor."""
+    return call_before(model.outputs[0])[1]
+
+
+def call_before(tensor: typing.Any) -> tuple[keras.Operation, list[typing.Any]]:
+    """What gave a KerasTensor, a layer or operation, and what that was given.
 
     `Operation._inbound_nodes`: `Operation.input` needs a layer that is called once.
     """
-    operation, history = operation_of_output(model), _history(model)
+    history = attribute(tensor, "_keras_history", "keras.KerasTensor", _TO_FIND_LOGITS)
+    operation = attribute(history, "operation", _HISTORY, _TO_FIND_LOGITS)
     index = attribute(history, "node_index", _HISTORY, _TO_FIND_LOGITS)
     nodes = attribute(operation, "_inbound_nodes", "keras.Operation", _TO_FIND_LOGITS)
     owner = "keras.Operation._inbound_nodes"
-    return list(attribute(nodes[index], "input_tensors", owner, _TO_FIND_LOGITS))
+    inputs = attribute(nodes[index], "input_tensors", owner, _TO_FIND_LOGITS)
+    return operation, list(inputs)
 
 
 _HISTORY = "keras.KerasTensor._keras_history"
 _TO_FIND_LOGITS = "to find the layer that gives the logits"
-
-
-def _history(model, index=0):
-    owner = "keras.KerasTensor"
-    return attribute(model.outputs[index], "_keras_history", owner, _TO_FIND_LOGITS)
 
 
 def operation_name(operation: keras.Operation) -> str:

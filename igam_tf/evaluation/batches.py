@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.attacks.checks import images_and_labels
+from igam_tf.attacks.checks import images_and_labels, whole_number
 from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.data.batches import damage_named, without_tuning
 
@@ -20,6 +20,8 @@ from igam_tf.data.batches import damage_named, without_tuning
 # set may hold, and how many images it takes to say so.
 _IN_A_ROW, _COPIES, _AT_LEAST = 32, 3, 1000
 
+#: Modes of a model: moving statistics, or those of each batch.
+BATCH_NORM = ("inference", "batch")
 #: What is evaluated: batches of (images, labels), or a pair of arrays.
 Data: TypeAlias = tf.data.Dataset | tuple[np.ndarray, np.ndarray]
 
@@ -45,6 +47,7 @@ def batches(
     Raises:
         ValueError: if the data has another structure, or images or labels are bad.
     """
+    check_max_examples(max_examples)
     remaining = math.inf if max_examples is None else max_examples
     for images, labels in _raw_batches(data, batch_size, as_given):
         images, labels = images_and_labels(images, labels)
@@ -167,6 +170,7 @@ def check_data(data: Data) -> None:
 
 def check_ends(data: Data, max_examples: int | None) -> None:
     """Raises ValueError if a Dataset says that it has no end, and nothing stops it."""
+    check_max_examples(max_examples)
     if max_examples is not None or not isinstance(data, tf.data.Dataset):
         return
     if data.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -174,6 +178,12 @@ def check_ends(data: Data, max_examples: int | None) -> None:
             "the data set has no end (it ends in repeat()): expected each image once; "
             "leave repeat() out, or pass max_examples."
         )
+
+
+def check_max_examples(max_examples: int | None) -> None:
+    """Raises ValueError unless it is a number of images, or None for all."""
+    if max_examples is not None:
+        whole_number("max_examples", max_examples, 1)
 
 
 class Repeats:

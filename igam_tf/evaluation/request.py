@@ -9,14 +9,13 @@ import tensorflow as tf
 from igam_tf.attacks import Attack, AutoAttack, MinimumNormAttack, checks, parse
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
-from igam_tf.evaluation.batches import Data, check_data, check_ends
+from igam_tf.evaluation.batches import BATCH_NORM, Data, check_data, check_ends
 from igam_tf.evaluation.corruptions.counting import check_corruptions
 from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import STATE_VERSION
 from igam_tf.evaluation.masking import PANEL_VERSION, named_models
 from igam_tf.evaluation.verified.network import PiecewiseLinear, read_network
 
-BATCH_NORM = ("inference", "batch")
 THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 

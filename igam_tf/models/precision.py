@@ -34,10 +34,10 @@ def compute_dtype(network: keras.Model) -> str:
 def in_float32(network: keras.Model) -> keras.Model:
     """The network, or a copy of it that computes in float32.
 
-    A classifier trained in half precision is evaluated and used in float32: attacks
-    that compute in float16 find gradients of zero at confident images, which passes
-    for robustness (under PGD-20 the quickstart's plain student had a robust accuracy
-    of 61 % in float16, and of 26 % in float32).
+    A classifier trained in half precision is evaluated and used in float32: gradients
+    of zero in float16 pass for robustness (under PGD-20 the quickstart's plain student
+    had a robust accuracy of 61 % in float16, and of 26 % in float32, before attacks
+    scaled the gradients of confident images; those within a network may still vanish).
 
     Args:
         network: functional or sequential keras.Model with float32 weights.

@@ -12,7 +12,9 @@ import tensorflow as tf
 from small_models import digits, digits_net, linear_model
 
 from igam_tf import attacks
+from igam_tf.attacks.classifier import input_gradient
 from igam_tf.attacks.geometry import uniform_in_ball
+from igam_tf.losses import cross_entropy
 
 EPS = {"linf": 0.1, "l2": 0.6}
 
@@ -190,3 +192,48 @@ def test_repr_is_the_call_that_makes_the_attack():
     for attack in [*ALL, attacks.pgd(eps=8 / 255, seed=3, num_restarts=5)]:
         again = eval(repr(attack), names)
         assert repr(again) == repr(attack) and again == attack
+
+
+def test_confident_images_have_a_gradient_in_float16():
+    """Slopes of a softmax at a lead of 20, 2e-9, are zero in float16."""
+    layers = [
+        keras.Input((2, 3, 1)),
+        keras.layers.Flatten(dtype="float16"),
+        keras.layers.Dense(2, dtype="float16"),
+    ]
+    model = keras.Sequential(layers)
+    signs = np.array([1, -1, 1, 1, -1, -1])
+    model.set_weights([np.stack([signs, -signs], axis=1), np.array([10, -10])])
+    images, labels = np.full((2, 2, 3, 1), 0.5, np.float32), np.array([0, 0])
+    for attack in (
+        attacks.fgsm(eps=0.1),
+        attacks.pgd(eps=0.1, num_steps=3, step_size=0.1, random_start=False),
+    ):
+        change = attack(model, images, labels) - images
+        np.testing.assert_allclose(
+            change.reshape(2, 6), np.tile(-0.1 * signs, (2, 1)), atol=1e-6
+        )
+
+
+def test_gradients_in_float16_have_their_size():
+    model = keras.Sequential(
+        [keras.Input((1, 1, 2)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    half = keras.Sequential(
+        [
+            keras.Input((1, 1, 2)),
+            keras.layers.Flatten(dtype="float16"),
+            keras.layers.Dense(2, dtype="float16"),
+        ]
+    )
+    weights = [np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([3.0, 0.0])]
+    points = tf.constant([[[[0.5, 0.25]]], [[[1.0, 0.0]]]])
+
+    def loss(logits):
+        return cross_entropy(logits, tf.constant([0, 1]))
+
+    found = []
+    for net in (model, half):
+        net.set_weights(weights)
+        found.append(input_gradient(loss, net, points, False)[2].numpy())
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-3)

@@ -91,6 +91,24 @@ def test_no_result_depends_on_the_batch():
     np.testing.assert_allclose(whole, parts, rtol=0.02)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_an_image_on_the_boundary(norm):
+    """Equal logits count as the class of the lower number: a step to there is none."""
+    model, weights, _ = linear_model((4, 4, 1))
+    model.set_weights([weights, np.zeros(2)])
+    zero = np.zeros((1, 4, 4, 1), np.float32)
+    assert np.ptp(model(zero)) == 0
+    for attack in (
+        FMN(eps=0.5, norm=norm, num_steps=20),
+        FMN(eps=0.5, norm=norm, num_steps=20, num_targets=1),
+        FAB(eps=0.5, norm=norm, num_steps=5),
+        FAB(eps=0.5, norm=norm, num_steps=5, num_targets=0),
+    ):
+        found, distance = attack.nearest(model, zero, np.array([0]))
+        assert model(found).numpy().argmax() == 1, attack
+        assert 0 < distance[0] < 0.01, attack
+
+
 def test_within_an_ensemble():
     """Images that FMN brought within eps leave; APGD need not attack them."""
     model, images, labels, truth = linear_case("linf")

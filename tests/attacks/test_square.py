@@ -55,6 +55,18 @@ def test_patterns(norm, order, edge):
     assert (len(corners), side, corners[0]) == (25, 6, (1, 1))
 
 
+@pytest.mark.parametrize("shape", [(9, 2), (16, 1), (40, 3), (1, 16), (1, 1)])
+def test_images_of_any_shape_have_a_start(shape):
+    corners, side = tiles(*shape)
+    assert corners and side <= min(shape)
+    images = tf.fill((3, *shape, 2), 0.5)
+    seeds = tf.constant([[0, 0], [0, 1], [0, 2]])
+    for norm, order in (("l2", 2), ("l1", 1)):
+        change = (first_point(images, seeds, 0.3, norm) - images).numpy()
+        sizes = (np.abs(change) ** order).sum(axis=(1, 2, 3)) ** (1 / order)
+        np.testing.assert_allclose(sizes, 0.3, rtol=1e-4)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("shape", [(9, 9, 3), (9, 7, 1)])
 def test_a_proposal_changes_squares_within_the_ball(norm, shape):

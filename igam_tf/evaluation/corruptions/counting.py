@@ -10,7 +10,14 @@ import numpy as np
 from igam_tf.attacks import checks
 from igam_tf.attacks.classifier import num_classes
 from igam_tf.data import check_labels
-from igam_tf.evaluation.batches import Data, by_batch, finite_logits, num_images
+from igam_tf.evaluation.batches import (
+    BATCH_NORM,
+    Data,
+    by_batch,
+    check_max_examples,
+    finite_logits,
+    num_images,
+)
 from igam_tf.evaluation.corruptions.names import PAPER, Corruptions
 from igam_tf.evaluation.corruptions.sources import Portion, check_images, source_of
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
@@ -66,6 +73,8 @@ def evaluate_corruptions(
     # Longer than forty lines because of its arguments.
     checks.whole_number("batch_size", batch_size, 1)
     checks.whole_number("seed", seed, 0)
+    checks.one_of("batch_norm", batch_norm, BATCH_NORM)
+    check_max_examples(max_examples)
     start = time.perf_counter()
     asked = Corruptions.parse(corruptions)
     check_corruptions(asked, model)

@@ -75,6 +75,12 @@ def corrupted(
             f"images of shape {images.shape}: expected (n, height, width, channels) "
             "with 1 or 3 channels."
         )
+    if images.dtype.kind != "f" or not (0 <= images.min() and images.max() <= 1):
+        raise ValueError(
+            f"images are {images.dtype} from {images.min():.6g} to "
+            f"{images.max():.6g}: expected floating-point numbers in [0, 1]; divide "
+            "grey levels by 255."
+        )
     key = zlib.crc32(kind.encode())
     draws = [
         np.random.default_rng([seed, key, severity, first_index + number])

@@ -17,8 +17,8 @@ def precision_warnings(model: keras.Model) -> list[str]:
     if models.compute_dtype(model) != "float16":
         return []
     return [
-        "the model computes in float16, in which gradients of confident images are "
-        "zero: attacks fail there and accuracy is too high; evaluate "
+        "the model computes in float16, in which gradients within the network may be "
+        "zero: attacks may fail there and accuracy be too high; evaluate "
         "igam_tf.models.in_float32(model)."
     ]
 

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from igam_tf import compat, models
+
 # Numbers in one matrix: 400 MB. A convolution is written out as a matrix.
 _LARGEST = 50_000_000
 # How much the logits of matrices and model may differ, as a share of the largest one.
@@ -53,6 +55,8 @@ def read_network(model: keras.Model) -> PiecewiseLinear:
     Raises:
         ValueError: if the model has another layer or branches, or is too large.
     """
+    layers = list(_chain(model))
+    _check_precision(model)
     shape = tuple(model.input_shape[1:])
     if None in shape:
         raise ValueError(
@@ -60,7 +64,7 @@ def read_network(model: keras.Model) -> PiecewiseLinear:
             f"{_WAY_OUT}"
         )
     parts: list[list[_Map]] = [[]]
-    for layer in _chain(model):
+    for layer in layers:
         for part in _maps(layer):
             if part is None:
                 parts.append([])
@@ -75,13 +79,49 @@ def read_network(model: keras.Model) -> PiecewiseLinear:
     return network
 
 
-def _chain(model: keras.Model) -> Iterator[keras.Layer]:
-    """The layers of a model in their order, those of models inside of it as well."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _chain(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield layer
+def _chain(model: keras.Model) -> Iterator[keras.Operation]:
+    """What a model calls, one after the other, and the models inside of it."""
+    for operation in _calls(model):
+        if isinstance(operation, keras.Model):
+            yield from _chain(operation)
+        elif not isinstance(operation, keras.layers.InputLayer):
+            yield operation
+
+
+def _calls(model: keras.Model) -> list[keras.Operation]:
+    """The layers and operations of a model as it calls them, each as often.
+
+    `Model.layers` has a layer once that is called twice, and no operations of
+    `keras.ops`: a bound without them is none, and may look like one, because they may
+    leave the few images of `_check_same` alone.
+    """
+    if isinstance(model, keras.Sequential):
+        return model.layers
+    if not hasattr(model, "operations"):
+        raise ValueError(
+            f"{model.name} is a model of its own class, {type(model).__name__}, whose "
+            f"layers cannot be followed: expected a functional or Sequential model; "
+            f"{_WAY_OUT}"
+        )
+    found: list[keras.Operation] = []
+    tensors = model.outputs
+    while len(tensors) == 1 and not any(tensors[0] is x for x in model.inputs):
+        operation, tensors = compat.call_before(tensors[0])
+        found.append(operation)
+    if len(tensors) != 1 or len(model.inputs) != 1:
+        raise ValueError(f"{model.name} has branches: {_WAY_OUT}")
+    return found[::-1]
+
+
+def _check_precision(model: keras.Model) -> None:
+    """Raises ValueError if a model rounds more than the bounds allow for."""
+    dtype = models.compute_dtype(model)
+    if dtype in ("float16", "bfloat16"):
+        raise ValueError(
+            f"{model.name} computes in {dtype}, which rounds by more than the bounds "
+            "allow for: expected float32, as igam_tf.models.in_float32(model) makes "
+            f"it; {_WAY_OUT}"
+        )
 
 
 def _check_same(network: PiecewiseLinear, model: keras.Model) -> None:
@@ -110,7 +150,8 @@ def _maps(layer: keras.Layer) -> list[_Map | None]:
         return [_weighted(layer), *_activation(layer, layer.activation)]
     found = _MAPS.get(kind)
     if found is None:
-        raise ValueError(f"{layer.name} is a layer {kind.__name__}: {_WAY_OUT}")
+        what = "a layer" if isinstance(layer, keras.Layer) else "an operation"
+        raise ValueError(f"{layer.name} is {what} {kind.__name__}: {_WAY_OUT}")
     return found(layer)
 
 

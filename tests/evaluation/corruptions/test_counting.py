@@ -244,6 +244,24 @@ def test_files_that_are_not_what_they_should_be(model, files):
         evaluate_corruptions(model, None, str(files), **QUIET)
 
 
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"batch_norm": "train"}, "batch_norm is 'train'"),
+        ({"max_examples": -1}, "max_examples is -1: expected at least 1"),
+        ({"max_examples": 0}, "max_examples is 0: expected at least 1"),
+    ],
+)
+def test_bad_settings(model, settings, message):
+    data = (levels(0.2, 0.8), np.array([0, 1]))
+    with pytest.raises(ValueError, match=message):
+        evaluate_corruptions(model, data, "fog", **settings, **QUIET)
+    if "max_examples" in settings:
+        for evaluation in (igam_tf.evaluate, igam_tf.evaluation.verify):
+            with pytest.raises(ValueError, match=message):
+                evaluation(model, data, **settings, **QUIET)
+
+
 def test_what_does_not_fit_the_model_is_refused_before_any_attack(model, files):
     data = (levels(0.2), np.array([0]))
     other = np.zeros((20, 9, 9, 1), np.uint8)

@@ -121,6 +121,9 @@ def test_other_sizes_and_grey_levels():
         ((GREY, "fog", True), "whole numbers from 1 to 5"),
         ((GREY[0], "fog", 1), r"expected \(n, height, width, channels\)"),
         ((GREY[..., :1], "saturate", 1), "expected colours"),
+        ((np.uint8(255 * GREY), "fog", 1), "uint8 from 128 to 128: expected floating"),
+        ((255 * GREY, "fog", 1), "divide grey levels by 255"),
+        ((GREY * np.nan, "fog", 1), "float64 from nan to nan"),
     ],
 )
 def test_bad_input(arguments, message):
