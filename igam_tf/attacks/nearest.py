@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
 #: The distance of an image for which nothing has been found.
 FAR = 1e10
-#: How far a step goes where logits are equal: the boundary is there, and a step to it is
+#: How far a step goes where logits are equal: the boundary is there, a step to it is
 #: none. Half precision and rounded logits have such places.
 AT_A_TIE = 1e-4
 

@@ -47,13 +47,15 @@ def read_network(model: keras.Model) -> PiecewiseLinear:
     """The matrices of a model in inference mode.
 
     Args:
-        model: Keras model from images (batch, height, width, channels) to logits.
+        model: functional or Sequential Keras model in float32, from images (batch,
+            height, width, channels) to logits.
 
     Returns:
         `PiecewiseLinear`; products are computed in float64.
 
     Raises:
-        ValueError: if the model has another layer or branches, or is too large.
+        ValueError: if the model has another layer, an operation or branches, computes
+            in half precision, or is too large.
     """
     layers = list(_chain(model))
     _check_precision(model)
