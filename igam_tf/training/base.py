@@ -21,7 +21,7 @@ from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
 from igam_tf.training.distortions import Distortions
 from igam_tf.training.on_replica import OnReplica
-from igam_tf.training.optimizers import apply_gradients, reported_norm
+from igam_tf.training.optimizers import apply_gradients, is_kernel, reported_norm
 from igam_tf.training.soft_labels import SoftLabels
 from igam_tf.training.terms import Terms
 
@@ -87,6 +87,7 @@ class TrainingMethod(OnReplica):
             check_in_graph(attack)
             if soft_labels is not None:
                 soft_labels.check_attack(attack)
+        transforms.randomize(student)
         self.student = student
         self.attack = attack
         self.penalty = penalty
@@ -226,7 +227,9 @@ class TrainingMethod(OnReplica):
         with transforms.random_offsets(seed):
             images, targets = self.prepare(images, labels, phase=phase, seed=seed)
         variables = self.trained_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        # The student's own transform draws again what `prepare` saw.
+        with transforms.random_offsets(seed), tape:
             tape.watch([v.value for v in variables])
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
@@ -277,7 +280,9 @@ class TrainingMethod(OnReplica):
         loss = sum(tf.reduce_sum(v) for v in losses) / global_batch + share * own
         if not self.weight_decay:
             return loss, share
-        kernels = [v for v in variables if v.name == "kernel"]
+        kernels = [v for v in variables if is_kernel(v)]
+        if not kernels:
+            return loss, share
         decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
         return loss + self.weight_decay * share * decay, share
 

@@ -41,6 +41,14 @@ class MatchedMethod:
         partner_labels = tf.cast(partner_labels, tf.int32)
         return (images, partners, partner_labels), labels, global_batch
 
+    def test_step(self, data: Any, step: tf.Tensor) -> tuple[tuple, tuple]:
+        """Of the images alone: partners are for training."""
+        x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        images = x[0] if isinstance(x, (tuple, list)) else x
+        return super().test_step(  # type: ignore[misc]  # of the method beside it
+            (images, labels, weights), step
+        )
+
     def images_and_partners(self, images: Any) -> tuple[tf.Tensor, Any]:
         """The images of `unpack` alone, and (partners, their labels) or None.
 
