@@ -38,7 +38,8 @@ class TrainingMethod(OnReplica):
             by an adversarial one, or None to train on natural images.
         penalty: `GradientNormPenalty` to add to the losses, or None.
         weight_decay: weight of half the squared L2 norm of every convolution and
-            dense kernel (2e-4 in the paper); norms and biases are not decayed.
+            dense kernel (2e-4 in the paper), of both kernels of a separable
+            convolution; norms and biases are not decayed.
         micro_batch: images of a replica that go through the networks at once, or None
             for all of them. The gradients of the parts are added up before the one
             update; the activations of one part only are in memory. Batch norm takes

@@ -53,7 +53,7 @@ class Fitting(compat.OwnLoop, keras.Model):
         Args:
             optimizer: optimizer of the student; of a float16 one it scales the loss.
             jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
-            metrics: Keras metrics of (labels, logits), or None.
+            metrics: Keras metrics of (class numbers, logits), or None.
             **kwargs: `steps_per_execution`, `run_eagerly`.
 
         Raises:

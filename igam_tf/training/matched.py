@@ -22,7 +22,7 @@ class MatchedMethod:
     """Mixin of methods whose `matched_to` is one of `MATCHED_TO`.
 
     Data of a method in `WITH_PARTNERS` yields ((images, partners, labels of the
-    partners), labels); of the others, (images, labels).
+    partners), labels); of the others, (images, labels). `evaluate` takes both.
     """
 
     matched_to: str
