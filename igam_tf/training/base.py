@@ -21,7 +21,7 @@ from igam_tf.training import checks, micro_batches
 from igam_tf.training import terms as loss_terms
 from igam_tf.training.distortions import Distortions
 from igam_tf.training.on_replica import OnReplica
-from igam_tf.training.optimizers import apply_gradients, reported_norm
+from igam_tf.training.optimizers import apply_gradients, is_kernel, reported_norm
 from igam_tf.training.soft_labels import SoftLabels
 from igam_tf.training.terms import Terms
 
@@ -38,7 +38,8 @@ class TrainingMethod(OnReplica):
             by an adversarial one, or None to train on natural images.
         penalty: `GradientNormPenalty` to add to the losses, or None.
         weight_decay: weight of half the squared L2 norm of every convolution and
-            dense kernel (2e-4 in the paper); norms and biases are not decayed.
+            dense kernel (2e-4 in the paper), of both kernels of a separable
+            convolution; norms and biases are not decayed.
         micro_batch: images of a replica that go through the networks at once, or None
             for all of them. The gradients of the parts are added up before the one
             update; the activations of one part only are in memory. Batch norm takes
@@ -87,6 +88,7 @@ class TrainingMethod(OnReplica):
             check_in_graph(attack)
             if soft_labels is not None:
                 soft_labels.check_attack(attack)
+        transforms.randomize(student)
         self.student = student
         self.attack = attack
         self.penalty = penalty
@@ -226,7 +228,9 @@ class TrainingMethod(OnReplica):
         with transforms.random_offsets(seed):
             images, targets = self.prepare(images, labels, phase=phase, seed=seed)
         variables = self.trained_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        # The student's own transform draws again what `prepare` saw.
+        with transforms.random_offsets(seed), tape:
             tape.watch([v.value for v in variables])
             terms, logits, report = self.loss_terms(
                 images, labels, targets, phase=phase, global_batch=global_batch
@@ -277,7 +281,9 @@ class TrainingMethod(OnReplica):
         loss = sum(tf.reduce_sum(v) for v in losses) / global_batch + share * own
         if not self.weight_decay:
             return loss, share
-        kernels = [v for v in variables if v.name == "kernel"]
+        kernels = [v for v in variables if is_kernel(v)]
+        if not kernels:
+            return loss, share
         decay = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in kernels])
         return loss + self.weight_decay * share * decay, share
 

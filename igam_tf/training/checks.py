@@ -6,12 +6,15 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from igam_tf import compat, models
 from igam_tf.attacks.classifier import check_not_probabilities
 
 # Images of random numbers that show whether a network gives probabilities.
 _NUM_TRIED = 4
+# Names for which Keras chooses a metric by the shapes, so that it fits class numbers.
+_CHOSEN_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def check_classifier(network: object, role: str = "student") -> None:
@@ -119,6 +122,66 @@ def checked_metrics(metrics: Any) -> list:
     if isinstance(metrics, str) or callable(metrics):
         return [metrics]
     return list(metrics or ())
+
+
+def check_metric(metric: Any, classes: int) -> None:
+    """Raises ValueError if a metric does not take class numbers beside logits.
+
+    What takes one-hot rows may take numbers without a word, and mistakes them: then its
+    value depends on the order of the images.
+
+    Args:
+        metric: Keras metric, its name, or a function of (labels, logits).
+        classes: number of logits.
+    """
+    if str(metric).lower() in _CHOSEN_BY_SHAPE:
+        return
+    reason = "gives another value for the same images in another order"
+    try:
+        values = _in_both_orders(metric, classes)
+        pairs = zip(*map(keras.tree.flatten, values), strict=True)
+        if all(np.allclose(a, b, 1e-4, 1e-5, equal_nan=True) for a, b in pairs):
+            return
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        reason = f"cannot be computed ({str(error).splitlines()[0]})"
+    name = metric if isinstance(metric, str) else getattr(metric, "name", metric)
+    raise ValueError(
+        f"metric {name!r} of class numbers (images,) and logits (images, classes) "
+        f"{reason}: it may take one-hot rows. Expected one that takes class numbers, "
+        "which every metric gets here, such as 'accuracy' or "
+        "'sparse_top_k_categorical_accuracy'."
+    )
+
+
+def _in_both_orders(metric, classes):
+    """A metric's values of some images, and of the same ones from the last on."""
+    found = keras.metrics.get(metric)
+    if not isinstance(found, keras.metrics.Metric):
+        found = keras.metrics.MeanMetricWrapper(found)
+    # Another number of images than of classes, which would pass for one-hot rows.
+    labels = np.zeros(classes + 2, np.int32)
+    labels[0] = 1
+    row = np.linspace(1.0, -1.0, classes, dtype=np.float32)
+    logits = np.tile(row, (classes + 2, 1))
+    logits[classes // 2 + 1 :, 0] = -2.0
+    values = []
+    for order in (1, -1):
+        found.reset_state()
+        found.update_state(labels[::order], logits[::order])
+        values.append(keras.tree.map_structure(np.asarray, found.result()))
+    found.reset_state()
+    return values
+
+
+def check_trainable(student: keras.Model) -> None:
+    """Raises ValueError if a student has no weight that a training would change."""
+    if not student.trainable_variables:
+        raise ValueError(
+            f"student {student.name!r} has no trainable weights: a training would "
+            "leave it as it is. Set student.trainable = True (a network that was "
+            "frozen stays so in its file, too), or that of the layers to train, and "
+            "make the method again."
+        )
 
 
 def check_weights(**weights: Any) -> None:

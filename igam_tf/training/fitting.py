@@ -53,12 +53,13 @@ class Fitting(compat.OwnLoop, keras.Model):
         Args:
             optimizer: optimizer of the student; of a float16 one it scales the loss.
             jit_compile: "auto" (on a GPU), True or False: gradients through XLA.
-            metrics: Keras metrics of (labels, logits), or None.
+            metrics: Keras metrics of (class numbers, logits), or None.
             **kwargs: `steps_per_execution`, `run_eagerly`.
 
         Raises:
             ValueError: if a loss is given, if the optimizer gathers gradients over
-                steps, or if the student computes probabilities.
+                steps, if the student computes probabilities, or if a metric does not
+                take class numbers.
         """
         if kwargs.keys() & {"loss", "loss_weights"}:
             raise ValueError(
@@ -69,9 +70,13 @@ class Fitting(compat.OwnLoop, keras.Model):
         optimizer = with_loss_scale(optimizer, self.student)
         checks.check_optimizer(optimizer)
         checks.check_no_probabilities(self.student)
+        metrics = checks.checked_metrics(metrics)
+        classes = self.student.output_shape[-1]
+        for metric in metrics:
+            checks.check_metric(metric, classes)
         super().compile(
             optimizer=optimizer,
-            metrics=checks.checked_metrics(metrics),
+            metrics=metrics,
             jit_compile=False,
             **{**kwargs, "auto_scale_loss": False},
         )
@@ -80,7 +85,6 @@ class Fitting(compat.OwnLoop, keras.Model):
         # Built now, over its own variables, so that a checkpoint holds its state.
         self.optimizer.build(self.trained_variables)
         # So are the metrics: a step that makes variables is traced twice.
-        classes = self.student.output_shape[-1]
         self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
         self.reset_metrics()
 
@@ -106,7 +110,8 @@ class Fitting(compat.OwnLoop, keras.Model):
 
         Raises:
             ValueError: if images are not in [0, 1] or labels are not classes, naming
-                the batch; before the first step where that can be seen.
+                the batch; before the first step where that can be seen. If no weight
+                of the student is trainable.
             TrainingDivergedError: if the loss is not finite, naming the batch; not
                 where `keras.callbacks.TerminateOnNaN` is given.
         """
@@ -217,6 +222,7 @@ class Fitting(compat.OwnLoop, keras.Model):
     def make_train_function(self, force: bool = False) -> None:
         if self.train_function is not None and not force:
             return
+        checks.check_trainable(self.student)
         student_check.check_student(self)
         step = replicas.over_iterator(self, replicas.train_on_batch)
 

@@ -22,7 +22,7 @@ class MatchedMethod:
     """Mixin of methods whose `matched_to` is one of `MATCHED_TO`.
 
     Data of a method in `WITH_PARTNERS` yields ((images, partners, labels of the
-    partners), labels); of the others, (images, labels).
+    partners), labels); of the others, (images, labels). `evaluate` takes both.
     """
 
     matched_to: str
@@ -40,6 +40,14 @@ class MatchedMethod:
         partners = tf.cast(partners, images.dtype)
         partner_labels = tf.cast(partner_labels, tf.int32)
         return (images, partners, partner_labels), labels, global_batch
+
+    def test_step(self, data: Any, step: tf.Tensor) -> tuple[tuple, tuple]:
+        """Of the images alone: partners are for training."""
+        x, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        images = x[0] if isinstance(x, (tuple, list)) else x
+        return super().test_step(  # type: ignore[misc]  # of the method beside it
+            (images, labels, weights), step
+        )
 
     def images_and_partners(self, images: Any) -> tuple[tf.Tensor, Any]:
         """The images of `unpack` alone, and (partners, their labels) or None.

@@ -105,6 +105,11 @@ def cosine(
     )
 
 
+def is_kernel(variable: keras.Variable) -> bool:
+    """Whether a weight decays: a kernel, of which separable convolutions have two."""
+    return variable.name in ("kernel", "depthwise_kernel", "pointwise_kernel")
+
+
 def decay_kernels_only(
     optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
 ) -> None:
@@ -115,7 +120,7 @@ def decay_kernels_only(
         variables: what it will train.
     """
     if compat.without_loss_scale(optimizer).weight_decay:
-        others = [v for v in variables if v.name != "kernel"]
+        others = [v for v in variables if not is_kernel(v)]
         compat.without_loss_scale(optimizer).exclude_from_weight_decay(others)
 
 

@@ -7,6 +7,7 @@ optimizer fails under MirroredStrategy.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +121,14 @@ def over_iterator(model: keras.Model, on_batch: Callable) -> Callable:
             logs = on_batch(batch.get_value())
         return logs
 
+    def execute_eagerly(iterator):
+        logs = on_batch(next(iterator))
+        for batch in itertools.islice(iterator, int(model.steps_per_execution) - 1):
+            logs = on_batch(batch)
+        return logs
+
     if model.run_eagerly:
-        return lambda iterator: on_batch(next(iterator))
+        return execute_eagerly
     if model.steps_per_execution == 1:
         # The loop would trace the step a second time. A partial: TensorFlow counts the
         # traces of a function's code over all methods, and warns of the fifth.

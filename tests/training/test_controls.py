@@ -103,3 +103,14 @@ def test_partners_that_do_not_belong_are_refused(name, digits, make):
             )
     with pytest.raises(ValueError, match="matched_to='noise'"):
         make(name, "noise")
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("name", METHODS)
+def test_data_with_partners_is_evaluated_as_the_images_alone(name, digits, make):
+    method = make(name, "same_class")
+    images, labels = batch(digits, "same_class")
+    pairs = tf.data.Dataset.from_tensors((images, labels))
+    found = method.evaluate(pairs, verbose=0)
+    alone = method.evaluate(images[0].numpy(), labels.numpy(), verbose=0)
+    np.testing.assert_allclose(found, alone, atol=1e-6)

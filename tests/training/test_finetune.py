@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from small_models import digits_net, set_seed
 
-from igam_tf import data, models, training
+from igam_tf import attacks, data, models, training
 
 
 def _teacher(**kwargs):
@@ -217,3 +217,52 @@ def test_what_was_chosen_and_what_is_dropped_is_said(capsys):
             input_transform="center_crop",
         )  # fmt: skip
     assert "Input transform" not in capsys.readouterr().out
+
+
+def _at_random_places(teacher_shape=(14, 14, 1)):
+    """A teacher of larger images behind random padding, which tells places apart."""
+    set_seed(0)
+    teacher = models.small_cnn(num_classes=3, image_shape=teacher_shape)
+    return training.with_new_logits(
+        teacher, num_classes=2, image_shape=(8, 8, 1), input_transform="random_pad"
+    )
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("loaded", [False, True])
+def test_random_padding_is_random_in_finetuning_and_not_in_evaluation(
+    digits, tmp_path, loaded
+):
+    model = _at_random_places()
+    if loaded:
+        model.save(tmp_path / "model.keras")
+        model = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    method = training.StandardTraining(model)
+    method.compile(keras.optimizers.SGD(0.0))
+    images = digits.train.images[:8].astype(np.float32) / np.float32(255)
+    batch = images, digits.train.labels[:8]
+    # Nothing is learned at the rate 0: only the places differ from step to step.
+    first, second = (method.train_on_batch(*batch)[0] for _ in range(2))
+    evaluated = [method.test_on_batch(*batch)[0] for _ in range(2)]
+    assert abs(first - second) > 1e-5
+    assert evaluated[0] == evaluated[1]
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_the_step_trains_on_the_places_that_its_attack_saw():
+    model, seen = _at_random_places(), []
+    features = model.get_layer("frozen_teacher")
+    inner = features.call
+
+    def call(images, *args, **kwargs):
+        seen.append(np.asarray(images) > 0)
+        return inner(images, *args, **kwargs)
+
+    features.call = call
+    method = training.AdversarialTraining(model, attacks.fgsm(eps=0.01))
+    method.compile(keras.optimizers.SGD(0.0))
+    seen.clear()
+    method.train_on_batch(np.full((6, 8, 8, 1), 0.5, np.float32), np.zeros(6, int))
+    assert len(seen) == 2
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert len({image.tobytes() for image in seen[0]}) > 1
