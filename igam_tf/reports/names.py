@@ -63,6 +63,23 @@ def attack_title(name: str) -> str:
     return title + (f" x{restarts}" if restarts else "")
 
 
+def titles(rows: dict[str, dict]) -> dict[str, str]:
+    """What stands for each row in figures and lists: its label.
+
+    Args:
+        rows: dict from row name to {"label": text, ...}.
+
+    Returns:
+        Dict from row name to a title that no other row has.
+    """
+    found: dict[str, str] = {}
+    for name, row in rows.items():
+        label = row["label"]
+        # Two rows of one title would be one.
+        found[name] = f"{label} ({name})" if label in found.values() else label
+    return found
+
+
 def evaluated_images(found: dict) -> str:
     """What accuracies are of: test images, or training images that were held out.
 
