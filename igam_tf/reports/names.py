@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from collections.abc import Mapping
 
 from igam_tf.attacks import radii
 from igam_tf.data import registry
@@ -63,7 +64,7 @@ def attack_title(name: str) -> str:
     return title + (f" x{restarts}" if restarts else "")
 
 
-def titles(rows: dict[str, dict]) -> dict[str, str]:
+def titles(rows: Mapping[str, dict]) -> dict[str, str]:
     """What stands for each row in figures and lists: its label.
 
     Args:
