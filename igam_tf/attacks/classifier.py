@@ -28,12 +28,16 @@ def logits_of(model: keras.Model, images: tf.Tensor, training: bool) -> tf.Tenso
 
     Returns:
         float32 tensor (batch, classes).
+
+    Raises:
+        ValueError: if the model returns a dict or several outputs.
     """
     if training:
         with keras.StatelessScope():
             logits = model(images, training=True)
     else:
         logits = model(images, training=False)
+    _check_one_output(model, logits)
     return tf.cast(logits, tf.float32)
 
 
@@ -131,17 +135,27 @@ def num_classes(model: keras.Model, images: np.ndarray) -> int:
     return known[shape]
 
 
+def _check_one_output(model, outputs):
+    if not hasattr(outputs, "shape"):
+        raise ValueError(
+            f"model {model.name!r} returns a {type(outputs).__name__} of outputs: "
+            "expected logits (batch, classes); igam_tf.models.one_output(model, name) "
+            "is the model of one of them, by its key or the name of its layer."
+        )
+
+
 def _classes_of_output(model, logits):
-    shape = getattr(logits, "shape", None)
-    if shape is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+    _check_one_output(model, logits)
+    shape = logits.shape
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
         raise ValueError(
             f"model {model.name!r} returns one number an image, {tuple(shape)}: "
             "expected logits (batch, classes) with at least 2 classes; "
             "igam_tf.models.two_logits(model) makes two logits of one logit or sigmoid."
         )
-    if shape is None or len(shape) != 2:
+    if len(shape) != 2:
         raise ValueError(
-            f"model {model.name!r} returns {shape or type(logits).__name__} for some "
+            f"model {model.name!r} returns {tuple(shape)} for some "
             "images: expected logits (batch, classes) with at least 2 classes; pass "
             "the classifier itself, ending in a dense layer without activation."
         )

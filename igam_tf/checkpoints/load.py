@@ -36,7 +36,7 @@ def load(path: str | os.PathLike, **options) -> keras.Model:
     if given:
         raise ValueError(
             f"{', '.join(given)}: these options choose from a TF1 checkpoint; {path} "
-            "is a .keras file, which is loaded as it is. Leave them out."
+            "is a file of Keras, which is loaded as it is. Leave them out."
         )
     return load_keras(pathlib.Path(path).expanduser())
 

@@ -60,6 +60,12 @@ def with_backbone(
 
 def _pooled(features, pooling, name):
     """Features (batch, units) of a backbone."""
+    if not isinstance(features, keras.KerasTensor):
+        raise ValueError(
+            f"backbone {name!r} gives a {type(features).__name__} of outputs: expected "
+            "features alone; igam_tf.models.one_output(backbone, name) is the backbone "
+            "of one of them."
+        )
     rank = len(features.shape)
     if pooling not in ("mean", "first") or (pooling == "first" and rank != 3):
         raise ValueError(

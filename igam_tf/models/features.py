@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from igam_tf import compat
+from igam_tf.models.activations import is_linear
 from igam_tf.models.copying import check_can_be_copied
 
 _CHANNELS = (1, 3, 4)
@@ -71,7 +72,7 @@ def _cut(network, role):
     if isinstance(last, keras.Model):
         inside, head = _cut(last, role)
         return keras.Model(network.inputs[0], inside(given[0])), head
-    if _is_linear(last):
+    if is_linear(last):
         before, head = _cut(keras.Model(network.inputs[0], given[0]), role)
         return before, [*head, last]
     if not isinstance(last, keras.layers.Dense):
@@ -104,12 +105,4 @@ def check_channels_last(shape: Sequence[int | None], what: str) -> None:
         "np.moveaxis(images, 1, -1). A network: images = keras.Input("
         f"{(height, width, channels)}); keras.Model(images, "
         "network(keras.layers.Permute((3, 1, 2))(images)))."
-    )
-
-
-def _is_linear(layer):
-    # Keras' advice for half precision: an Activation("linear", dtype="float32").
-    return (
-        isinstance(layer, keras.layers.Activation)
-        and layer.activation is keras.activations.linear
     )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from igam_tf import compat
+from igam_tf.models.activations import function_name, is_linear
 from igam_tf.models.copying import copy_network
 
 # Images of random numbers on which a rebuilt network is compared with the given one.
@@ -179,7 +180,11 @@ def _before(model, function, complaint):
 def _last(model):
     """The operation that gives a model's output, and its symbolic input."""
     _check_one_output(model)
-    return compat.operation_of_output(model), compat.inputs_of_output(model)[0]
+    operation = compat.operation_of_output(model)
+    inputs = compat.inputs_of_output(model)[0]
+    if is_linear(operation):
+        return _last(keras.Model(model.inputs[0], inputs))
+    return operation, inputs
 
 
 def _has_inside(operation):
@@ -195,7 +200,11 @@ def _function_name(operation):
     if name in ("softmax", "sigmoid"):
         return name
     function = getattr(operation, "activation", None)
-    return getattr(function, "__name__", "linear")
+    if function is None:
+        return "linear"
+    name = function_name(function)
+    # A layer may stand for the function: `Dense(10, activation=Softmax())`.
+    return name.lower() if isinstance(function, keras.Layer) else name
 
 
 def _check_one_output(model):

@@ -2,8 +2,10 @@
 
 import keras
 
+from igam_tf import compat
 from igam_tf.models.copying import check_same, copy_network
-from igam_tf.models.freezing import leaves
+
+_HALVES = {"float16", "bfloat16"}
 
 
 def compute_dtype(network: keras.Model) -> str:
@@ -16,17 +18,17 @@ def compute_dtype(network: keras.Model) -> str:
         network: keras.Model.
 
     Returns:
-        The type of the narrowest of its layers.
+        The type of the narrowest of its layers, those inside of layers included.
     """
     found = {
         layer.compute_dtype
-        for layer in leaves(network)
-        if not isinstance(layer, keras.layers.InputLayer)
+        for layer in compat.flatten_layers(network)
+        if not isinstance(layer, (keras.layers.InputLayer, keras.Model))
     }
-    halves = found & {"float16", "bfloat16"}
+    halves = found & _HALVES
     if halves:
         return min(halves, key=("float16", "bfloat16").index)
-    if network.compute_dtype in ("float16", "bfloat16") and found:
+    if network.compute_dtype in _HALVES and found:
         return "float32"
     return network.compute_dtype
 
@@ -48,7 +50,7 @@ def in_float32(network: keras.Model) -> keras.Model:
     Raises:
         ValueError: if the copy would compute something else, see `copy_network`.
     """
-    if compute_dtype(network) not in ("float16", "bfloat16"):
+    if compute_dtype(network) not in _HALVES:
         return network
     copy = copy_network(network, replace=_in_float32)
     check_same(network, copy, between_precisions=True)
@@ -59,4 +61,22 @@ def _in_float32(operation):
     # Bare operations have no precision of their own.
     if not isinstance(operation, keras.Layer):
         return None
-    return type(operation).from_config({**operation.get_config(), "dtype": "float32"})
+    policy = keras.config.dtype_policy()
+    # Layers of someone's own may make theirs in the precision of the moment.
+    keras.config.set_dtype_policy("float32")
+    try:
+        return type(operation).from_config(_full(operation.get_config()))
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _full(config):
+    """A config of a layer in float32, and of the layers that it wraps."""
+    if not isinstance(config, dict):
+        return config
+    inner = {
+        name: {**value, "config": _full(value["config"])}
+        for name, value in config.items()
+        if isinstance(value, dict) and "dtype" in (value.get("config") or {})
+    }
+    return {**config, **inner, "dtype": "float32"}

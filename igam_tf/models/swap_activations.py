@@ -3,7 +3,7 @@
 import keras
 
 from igam_tf import compat
-from igam_tf.models.activations import ACTIVATIONS, activation
+from igam_tf.models.activations import ACTIVATIONS, activation, function_name
 from igam_tf.models.copying import check_can_be_copied, copy_network
 
 # What stands between layers: by the name of a function, of a layer or of an operation.
@@ -24,7 +24,8 @@ def swap_activations(model: keras.Model, name: str) -> keras.Model:
 
     Swapped are layers (`ReLU`, `LeakyReLU`, `ELU`, `PReLU`, `Activation`), operations
     (`keras.ops.relu(x)`) and the `activation` argument of convolutions and dense
-    layers, in networks inside of the network too. Swapped is what rectifies (relu,
+    layers, in networks inside of the network and in wrappers such as
+    `SpectralNormalization` too. Swapped is what rectifies (relu,
     leaky_relu, elu, gelu, silu, softplus and their kin); softmax, sigmoid and tanh
     stay, and so does an `activation` argument of the layer that gives the logits.
     GradNorm needs it: with ReLU its penalty has no curvature to work on.
@@ -73,8 +74,10 @@ def _swapped(operation, name, *, is_last):
     if not isinstance(operation, keras.layers.Layer):
         is_hidden = _key(compat.operation_name(operation)) in _HIDDEN
         return activation(name, operation.name) if is_hidden else None
+    if isinstance(operation, keras.layers.Wrapper):
+        return _wrapped(operation, _swapped(operation.layer, name, is_last=is_last))
     function = getattr(operation, "activation", None)
-    if function is None or _key(_name_of(function)) not in _HIDDEN:
+    if function is None or _key(function_name(function)) not in _HIDDEN:
         return None
     if isinstance(operation, keras.layers.Activation):
         return activation(name, operation.name)
@@ -88,15 +91,22 @@ def _swapped(operation, name, *, is_last):
     return copy
 
 
+def _wrapped(wrapper, layer):
+    """A copy of a wrapper around another layer; None around none."""
+    if layer is None:
+        return None
+    config = {
+        **wrapper.get_config(),
+        "layer": keras.saving.serialize_keras_object(layer),
+    }
+    return type(wrapper).from_config(config)
+
+
 def _as_argument(name):
     # A layer, since the function "leaky_relu" of Keras has another slope.
     if name == "leaky_relu":
         return activation(name, None)
     return keras.activations.get(name)
-
-
-def _name_of(function):
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def _key(name):

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from igam_tf.evaluation.class_pairs import success_rates
-from igam_tf.reports.names import attack_title
+from igam_tf.reports.names import attack_title, titles
 from igam_tf.reports.style import (
     FAINT,
     FONT_SIZE,
     INK,
     dress,
     new_figure,
+    plain,
     save_figure,
     wrap,
 )
@@ -85,9 +86,10 @@ def plot_class_pairs(
 
 def targeted(results: dict) -> dict[str, dict]:
     """The entries of targeted attacks of all rows, by a title for each."""
+    titled = titles(results["rows"])
     return {
-        f"{row['label']}, {attack_title(name)}": entry
-        for row in results["rows"].values()
+        f"{titled[key]}, {attack_title(name)}": entry
+        for key, row in results["rows"].items()
         for name, entry in row["evaluation"]["attacks"].items()
         if "class_pairs" in entry
     }
@@ -147,7 +149,7 @@ def _label(set_ticks, classes, class_names, **look):
     """Ticks for all classes, or, of many, for about as many as can be read."""
     step = -(-len(classes) // (_MOST_NAMES if class_names else _MOST_NUMBERS))
     places = range(0, len(classes), step)
-    names = [class_names[c] if class_names else str(c) for c in classes[::step]]
+    names = [plain(class_names[c]) if class_names else str(c) for c in classes[::step]]
     set_ticks(places, names, **look)
 
 

@@ -15,6 +15,7 @@ from igam_tf.reports.style import (
     SMALL_SIZE,
     dress,
     new_figure,
+    plain,
     save_figure,
 )
 
@@ -61,7 +62,7 @@ def plot_curves(
     width = (PAGE - _LEFT - _RIGHT + _GAP) / len(names) - _GAP
     top = height - _HEAD
     for training, line in zip(trainings, lines):
-        figure.text(0.03 / PAGE, (top - 0.02) / height, training.label, va="top",
+        figure.text(0.03 / PAGE, (top - 0.02) / height, plain(training.label), va="top",
                     size=FONT_SIZE, color=INK, weight="bold")  # fmt: skip
         for column, name in enumerate(names):
             left = _LEFT + column * (width + _GAP)

@@ -17,7 +17,7 @@ from igam_tf.reports.class_pairs import plot_class_pairs
 from igam_tf.reports.curves import plot_curves
 from igam_tf.reports.histories import read_histories
 from igam_tf.reports.input_gradients import plot_input_gradients
-from igam_tf.reports.names import FIGURES, OF_A_RUN, OF_MODELS
+from igam_tf.reports.names import FIGURES, OF_A_RUN, OF_MODELS, titles
 from igam_tf.reports.robustness import plot_robustness
 from igam_tf.reports.style import save_figure
 from igam_tf.reports.surfaces import plot_loss_surface
@@ -108,12 +108,8 @@ def titled_models(
         results: dict as of `results.json`.
         models: dict from row name to Keras model.
     """
-    titled = {}
-    for row, model in models.items():
-        label = results["rows"][row]["label"]
-        # Two rows of one label would be one panel.
-        titled[f"{label} ({row})" if label in titled else label] = model
-    return titled
+    titled = titles({row: results["rows"][row] for row in models})
+    return {titled[row]: model for row, model in models.items()}
 
 
 def _first(split, count):

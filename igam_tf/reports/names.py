@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from collections.abc import Mapping
 
 from igam_tf.attacks import radii
 from igam_tf.data import registry
@@ -61,6 +62,23 @@ def attack_title(name: str) -> str:
     kind = _TITLES.get(kind, kind.upper())
     title = f"{kind}-{steps}{'-T' if targeted else ''}"
     return title + (f" x{restarts}" if restarts else "")
+
+
+def titles(rows: Mapping[str, dict]) -> dict[str, str]:
+    """What stands for each row in figures and lists: its label.
+
+    Args:
+        rows: dict from row name to {"label": text, ...}.
+
+    Returns:
+        Dict from row name to a title that no other row has.
+    """
+    found: dict[str, str] = {}
+    for name, row in rows.items():
+        label = row["label"]
+        # Two rows of one title would be one.
+        found[name] = f"{label} ({name})" if label in found.values() else label
+    return found
 
 
 def evaluated_images(found: dict) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from igam_tf.attacks import radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.evaluation.curve import distances_of
-from igam_tf.reports.names import attack_title
+from igam_tf.reports.names import attack_title, titles
 from igam_tf.reports.style import (
     COLUMN,
     FAINT,
@@ -20,6 +20,7 @@ from igam_tf.reports.style import (
     SMALL_SIZE,
     dress,
     new_figure,
+    plain,
     save_figure,
 )
 
@@ -51,15 +52,15 @@ def plot_robustness(results: dict, path: str | os.PathLike | None = None) -> Fig
     Raises:
         ValueError: if no row has distances.
     """
-    curves = {
-        row["label"]: _smallest(row["evaluation"]) for row in measured(results).values()
-    }
+    rows = measured(results)
+    titled = titles(rows)
+    curves = {titled[key]: _smallest(row["evaluation"]) for key, row in rows.items()}
     if not curves:
         raise ValueError(
             "no row has distances: expected an evaluation with an attack that looks "
             "for the smallest perturbation, such as --attacks=clean,fmn."
         )
-    evaluation = next(iter(measured(results).values()))["evaluation"]
+    evaluation = next(iter(rows.values()))["evaluation"]
     eps, norm = evaluation["eps"], evaluation["threat_model"]
     end = _end(curves.values(), eps)
     figure = new_figure(COLUMN, _HEIGHT)
@@ -71,7 +72,7 @@ def plot_robustness(results: dict, path: str | os.PathLike | None = None) -> Fig
             where="post",
             color=PALETTE[number % len(PALETTE)],
             linewidth=1.2,
-            label=label,
+            label=plain(label),
         )
     axis.axvline(eps, color=FAINT, linewidth=0.6, linestyle=":")
     axis.text(eps, 101, f" eps {fraction(eps)}", size=SMALL_SIZE, color=INK)

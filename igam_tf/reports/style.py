@@ -66,8 +66,27 @@ def panel_size(columns: int, *, margins: float, gap: float) -> tuple[float, floa
 
 
 def wrap(title: str, characters: int) -> str:
-    """A title on lines of so many characters, broken between words and at hyphens."""
-    return textwrap.fill(title, characters, break_long_words=False)
+    """A title on lines of so many characters, broken between words and at hyphens.
+
+    A word of more than two lines is broken anywhere, or it would leave the figure no
+    room.
+    """
+    lines = textwrap.wrap(plain(title), characters, break_long_words=False)
+    return "\n".join(
+        line[start : start + 2 * characters]
+        for line in lines
+        for start in range(0, len(line), 2 * characters)
+    )
+
+
+def plain(text: str) -> str:
+    """A name as matplotlib draws it as it is: no formula, and not left out.
+
+    It takes what stands between two dollars for TeX, and leaves names that begin with
+    an underscore out of legends.
+    """
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def dress(axis: Axes, *, spines: Sequence[str] = ("left", "bottom")) -> None:

@@ -20,6 +20,7 @@ from igam_tf.reports.style import (
     dress,
     new_figure,
     panel_size,
+    plain,
     save_figure,
     wrap,
 )
@@ -193,7 +194,9 @@ def _legend_entries(colours, label, class_names):
     """Pairs of a text and a colour."""
 
     def name(number):
-        known = f"class {number}" if class_names is None else class_names[number]
+        known = f"class {number}"
+        if class_names is not None:
+            known = plain(class_names[number])
         return f"{known} (true)" if number == label else known
 
     entries = [(name(number), colour) for number, colour in colours.items()]

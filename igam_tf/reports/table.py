@@ -8,7 +8,7 @@ from igam_tf.attacks.fractions import fraction
 from igam_tf.evaluation.corruptions.relative import relative_corruption_error
 from igam_tf.evaluation.statistic_names import STATISTICS
 from igam_tf.reports.markdown import table_lines
-from igam_tf.reports.names import attack_title, evaluated_images
+from igam_tf.reports.names import attack_title, evaluated_images, titles
 from igam_tf.reports.transfer import sentences, transfer
 
 _BATCH_NORM = {
@@ -203,9 +203,10 @@ def _corruptions(found):
 
 def panel_lines(rows: dict[str, dict]) -> Iterator[str]:
     """What the panel says of all rows: of each, only what it warns of."""
+    titled = titles(rows)
     panels = {
-        row["label"]: row["evaluation"]["panel"]
-        for row in rows.values()
+        titled[key]: row["evaluation"]["panel"]
+        for key, row in rows.items()
         if row["evaluation"].get("panel")
     }
     quiet = [label for label, panel in panels.items() if not panel["warns"]]

@@ -38,6 +38,11 @@ def check_classifier(network: object, role: str = "student") -> None:
             f"{name} has {len(inputs)} inputs and {len(outputs)} outputs: expected "
             "images as the only input and logits as the only output."
         )
+    if isinstance(getattr(network, "output", None), dict):
+        raise ValueError(
+            f"{name} returns a dict of {list(network.output)}: expected logits; "
+            "igam_tf.models.one_output(network) is the same network without it."
+        )
     shape, classes = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if len(shape) != 4:
         raise ValueError(

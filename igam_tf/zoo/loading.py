@@ -25,7 +25,7 @@ def load(name: str, *, folder: str | os.PathLike = ".") -> keras.Model:
         ValueError: if there is no entry of this name, or its file is not the recorded
             one.
         FileNotFoundError: if it does not travel with the package, and is not in
-            `folder`; says how to make it.
+            `folder`; says how to make it. Or if a file of the package is gone.
     """
     found = entry(name)
     if found.file:
@@ -43,7 +43,7 @@ def load(name: str, *, folder: str | os.PathLike = ".") -> keras.Model:
 
 
 def check_digest(path: pathlib.Path, sha256: str) -> None:
-    """Raises ValueError unless a file has the recorded digest, or is missing."""
+    """Raises ValueError unless a file has the digest; FileNotFoundError without it."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing, which travels with the package: install it again."

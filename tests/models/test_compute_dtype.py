@@ -1,9 +1,10 @@
 """What a network computes in is what its layers say, whatever the policy is now."""
 
 import keras
+import numpy as np
 import pytest
 
-from igam_tf import distribution, models
+from igam_tf import compat, distribution, models
 from igam_tf.evaluation.masking import precision_warnings
 
 
@@ -28,3 +29,38 @@ def test_a_network_in_half_precision_says_so_under_float32(tmp_path):
     assert models.compute_dtype(loaded) == "float16"
     (sentence,) = precision_warnings(loaded)
     assert "computes in float16" in sentence
+
+
+class Block(keras.layers.Layer):
+    """Makes a layer in the precision of the moment."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.inner = keras.layers.Conv2D(2, 3)
+
+    def call(self, images):
+        return self.inner(images)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: keras.layers.SpectralNormalization(keras.layers.Conv2D(2, 3)),
+        lambda: keras.layers.TimeDistributed(keras.layers.Conv1D(2, 3)),
+        Block,
+    ],
+    ids=["SpectralNormalization", "TimeDistributed", "Block"],
+)
+def test_layers_inside_of_layers_are_brought_to_float32(layer):
+    with distribution.precision("mixed_float16"):
+        head = keras.layers.Dense(2, dtype="float32")
+        network = keras.Sequential(
+            [keras.Input((6, 6, 1)), layer(), keras.layers.Flatten(), head]
+        )
+        assert models.compute_dtype(network) == "float16"
+        copy = models.in_float32(network)
+    assert models.compute_dtype(copy) == "float32"
+    every = compat.flatten_layers(copy.layers[0])
+    assert {part.compute_dtype for part in every} == {"float32"}
+    images = np.random.default_rng(0).random((3, 6, 6, 1), np.float32)
+    np.testing.assert_allclose(copy(images), network(images), atol=1e-2)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from small_models import set_seed
 
-from igam_tf import models
+import igam_tf
+from igam_tf import checkpoints, models
 
 IMAGES = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
 
@@ -40,12 +41,20 @@ SOFTMAX = {
     "layer": lambda: body(dense(3), keras.layers.Softmax()),
     "operation": lambda: functional(body(dense(3)), keras.ops.softmax),
     "inside": lambda: functional(body(dense(3, "softmax")), lambda x: x),
+    "a layer as argument": lambda: body(dense(3, keras.layers.Softmax())),
+    "a layer in a layer": lambda: body(
+        dense(3), keras.layers.Activation(keras.layers.Activation("softmax"))
+    ),
+    "in float32": lambda: body(
+        dense(3, "softmax"), keras.layers.Activation("linear", dtype="float32")
+    ),
     "augmented": lambda: augmented(body(dense(3, "softmax"))),
 }
 SIGMOID = {
     "argument": lambda: body(dense(1, "sigmoid")),
     "activation": lambda: body(dense(1), keras.layers.Activation("sigmoid")),
     "operation": lambda: functional(body(dense(1)), keras.ops.sigmoid),
+    "a layer as argument": lambda: body(dense(1, keras.layers.Activation("sigmoid"))),
     "augmented": lambda: augmented(body(dense(1, "sigmoid"))),
 }
 
@@ -135,3 +144,33 @@ class OwnClass(keras.Model):
 def test_other_models_are_refused(function, model, message):
     with pytest.raises(ValueError, match=message):
         function(model())
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [dense(3, keras.layers.Activation("sigmoid"))],
+        [dense(3, "sigmoid"), keras.layers.Activation("linear", dtype="float32")],
+    ],
+    ids=["layer", "in float32"],
+)
+def test_a_hidden_sigmoid_is_no_logit(ending, tmp_path):
+    """Evaluated as logits it would hide gradients, and pass for robust."""
+    path = tmp_path / "model.keras"
+    body(*ending).save(path)
+    with pytest.raises(ValueError, match="ends in a sigmoid"):
+        checkpoints.load_classifier(path)
+
+
+@pytest.mark.parametrize("pack", [lambda x: {"logits": x}, lambda x: [x, x]])
+def test_a_dict_or_several_outputs_are_told_how_to_become_one(pack):
+    """By whatever looks at the classifier first, and not by TensorFlow."""
+    images = keras.Input((6, 6, 1))
+    model = keras.Model(images, pack(body(dense(3))(images)))
+    labels = np.zeros(len(IMAGES), np.int32)
+    with pytest.raises(ValueError, match=r"one_output\(model, name\)"):
+        igam_tf.evaluate(model, (IMAGES, labels), ["clean"], progress=False)
+    with pytest.raises(ValueError, match="expected.* logits"):
+        igam_tf.StandardTraining(model)
+    with pytest.raises(ValueError, match="features alone"):
+        models.with_backbone(model, num_classes=2, image_shape=(6, 6, 1))

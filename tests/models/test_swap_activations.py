@@ -76,6 +76,8 @@ def test_equals_the_network_made_with_them(name, tmp_path):
     keras.layers.LeakyReLU(), keras.layers.ELU(), keras.layers.PReLU(),
     keras.layers.ReLU(6.0), keras.layers.Activation("silu"),
     keras.layers.Activation(keras.layers.LeakyReLU(0.3)),
+    keras.layers.Activation(keras.layers.Activation("relu")),
+    keras.layers.TimeDistributed(keras.layers.ReLU()),
 ])  # fmt: skip
 def test_other_activations_are_swapped_too(layer):
     def network(layer):
@@ -108,6 +110,26 @@ def test_networks_of_the_package(network):
     swapped = models.swap_activations(original, "silu")
     np.testing.assert_allclose(swapped(IMAGES), expected(IMAGES), atol=1e-6)
     assert [x.name for x in swapped.layers] == [x.name for x in original.layers]
+
+
+@pytest.mark.parametrize("name", ["gelu", "leaky_relu"])
+def test_activations_inside_of_wrappers_and_as_layers(name):
+    def network(activation):
+        inner = keras.layers.Conv2D(2, 3, activation=activation)
+        return keras.Sequential(
+            [keras.Input((8, 8, 1)), keras.layers.SpectralNormalization(inner),
+             keras.layers.Dense(3, activation=activation), keras.layers.ReLU(),
+             keras.layers.Flatten(), keras.layers.Dense(2)]
+        )  # fmt: skip
+
+    original = network(keras.layers.Activation("relu"))
+    swapped = models.swap_activations(original, name)
+    function = models.activations.activation(name, "hidden")
+    expected = network(function)
+    expected.set_weights(original.get_weights())
+    wanted = keras.Sequential([*expected.layers[:2], function, *expected.layers[3:]])
+    np.testing.assert_allclose(swapped(IMAGES), wanted(IMAGES), atol=1e-6)
+    assert np.abs(swapped(IMAGES) - original(IMAGES)).max() > 1e-4
 
 
 def test_logits_of_a_rectified_layer_stay():

@@ -56,6 +56,12 @@ def test_fields_are_success_rates_in_percent():
     assert scale.get_ylabel() == "success (%)"
 
 
+def test_rows_of_one_label_have_a_panel_each():
+    rows = {"a": row("net", toward=ONE), "b": row("net", toward=EVERY)}
+    *panels, _ = plot_class_pairs({"rows": rows}).axes
+    assert [panel.get_title() for panel in panels] == ["net, toward", "net (b), toward"]
+
+
 def test_names_of_classes_and_many_classes():
     figure = plot_class_pairs(results(), class_names=["cat", "dog", "owl"])
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]

@@ -203,6 +203,13 @@ def test_curves_of_every_training(page):
     assert all(re.fullmatch(r"M[-\d. L]+|M1 5H21", path) for path in paths)
 
 
+def test_a_warning_of_each_of_two_rows_of_one_label():
+    found = results()
+    found["rows"]["igam"]["label"] = LABELS[0]
+    text = Parsed(format_page(found)).text
+    assert "PGD does worse than <FGSM>." in text and f"{LABELS[0]} (igam)" in text
+
+
 def test_what_is_not_there_has_no_section():
     found = results()
     for name in ("settings", "versions", "changes", "paper"):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import is_math_text
 from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
@@ -53,6 +54,24 @@ def test_the_axis_of_bars_ends_beyond_the_longest(accuracy, end):
     (axis,) = plot_bars({"rows": {"a": row}}, attacks=("clean",)).axes
     assert axis.get_xticks().tolist() == [end * k / 5 for k in range(6)]
     assert axis.get_xlim()[1] > end
+
+
+@pytest.mark.parametrize("label", ["a$\\frac$", "costs_$5_or_$10", "long" * 30, "_net"])
+def test_any_label_is_drawn_as_it_is(label):
+    """No formula, which may be a broken one, and no word that leaves no room."""
+    row = {"label": label, "evaluation": {"attacks": {"clean": entry(0.5)}}}
+    figure = plot_bars({"rows": {"a": row}}, attacks=("clean",))
+    FigureCanvasAgg(figure).draw()
+    (name,) = figure.axes[0].get_yticklabels()
+    shown = name.get_text().replace("\n", "").replace(r"\$", "$")
+    assert shown.strip() == label
+    assert not is_math_text(name.get_text())
+    model, _, _ = linear_model((2, 2, 1))
+    surface = {"eps": 0.1, "num_points": 3, "class_names": [label, "b"]}
+    figure = plot_loss_surface(
+        {label: model}, np.full((2, 2, 1), 0.5, "f"), 0, **surface
+    )
+    FigureCanvasAgg(figure).draw()
 
 
 def test_bars_show_values_and_intervals():

@@ -53,6 +53,16 @@ def test_curves_fall_where_images_are_lost():
     assert axis.get_xlabel() == "eps (L2)"
 
 
+def test_rows_of_one_label_have_a_curve_each():
+    same = results()
+    same["rows"]["b"]["label"] = "weak"
+    (axis,) = plot_robustness(same).axes
+    weak, strong, _ = axis.get_lines()
+    assert weak.get_ydata()[-1] == 0 and strong.get_ydata()[-1] == 25
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["weak", "weak (b)"]
+
+
 def test_an_evaluation_without_distances_has_no_curve():
     with pytest.raises(ValueError, match="--attacks=clean,fmn"):
         plot_robustness({"rows": {"c": row("not measured")}})

@@ -69,12 +69,16 @@ class Bundle:
             np.ndarray of the stored type and shape, its checksum verified.
 
         Raises:
-            CheckpointError: if the bytes are damaged or are not numbers.
+            CheckpointError: if the bytes are damaged, or are no numbers in one piece.
         """
         entry = self.entries[name]
         if entry.sliced or entry.dtype not in _SIZES:
             what = "in slices" if entry.sliced else f"of type {entry.dtype}"
-            raise self._error(f"variable {name!r} is stored {what}: not supported")
+            raise CheckpointError(
+                f"{self.shown}.index: variable {name!r} is stored {what}: expected "
+                "numbers in one piece. Unless the file is damaged, save it anew from "
+                "the graph that it is of."
+            )
         try:
             if self._reader is None:
                 self._reader = tf.train.load_checkpoint(self._plain_prefix())

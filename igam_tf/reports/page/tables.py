@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
 from igam_tf.evaluation.statistic_names import STATISTICS
-from igam_tf.reports.names import attack_title, public_settings
+from igam_tf.reports.names import attack_title, public_settings, titles
 from igam_tf.reports.page.html import Child, element
 from igam_tf.reports.table import (
     beside_attacks,
@@ -80,9 +80,10 @@ def corruptions(rows: Mapping[str, dict]) -> Iterator[Child]:
     Args:
         rows: "rows" of `results.json`.
     """
+    titled = titles(rows)
     found = {
-        row["label"]: row["evaluation"]["corruptions"]
-        for row in rows.values()
+        titled[key]: row["evaluation"]["corruptions"]
+        for key, row in rows.items()
         if row["evaluation"].get("corruptions")
     }
     if not found:
@@ -141,7 +142,8 @@ def warnings(rows: Mapping[str, dict]) -> Iterator[Child]:
     Args:
         rows: "rows" of `results.json`.
     """
-    evaluations = {row["label"]: row["evaluation"] for row in rows.values()}
+    titled = titles(rows)
+    evaluations = {titled[key]: row["evaluation"] for key, row in rows.items()}
     warned = [
         element("li", element("b", f"{label}: "), sentence)
         for label, found in evaluations.items()
