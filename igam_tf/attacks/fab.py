@@ -38,9 +38,9 @@ class FAB(StepwiseAttack):
     nearest to the original. From an adversarial image it goes back towards the original
     by 1 - beta. An image is done with once one is found within eps.
 
-    Where both logits are equal, a step goes a little beyond. Without targets it goes to
-    the nearest of the hyperplanes of all other classes, which takes a backward pass for
-    each class.
+    Where both logits are equal, a step goes a little beyond. Without targets a step
+    goes to the nearest of the hyperplanes of all other classes, which takes a backward
+    pass for each class.
 
     Args:
         eps: radius of the ball, as a fraction such as 8/255.
