@@ -62,7 +62,6 @@ def test_a_checkpoint_of_tensorflow_1(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("normalization", ["none", "standardize", "unit_norm"])
 def test_weights_behind_another_normalization_are_refused(normalization, tmp_path):
     path = str(tmp_path / "a.keras")
@@ -75,7 +74,6 @@ def test_weights_behind_another_normalization_are_refused(normalization, tmp_pat
         initial_weights.load(models.wide_resnet(**size), path)
 
 
-@pytest.mark.fast
 def test_a_checkpoint_of_tensorflow_1_behind_another_normalization(tmp_path):
     """MadryLab's networks standardize, and students here do not."""
     size = {"depth": 8, "width": 1, "num_classes": 3, "image_shape": (8, 8, 3)}
@@ -88,7 +86,6 @@ def test_a_checkpoint_of_tensorflow_1_behind_another_normalization(tmp_path):
         initial_weights.load(models.wide_resnet(**size), str(tmp_path / "model"))
 
 
-@pytest.mark.fast
 def test_it_is_told_where_the_normalization_is_not_known(tmp_path):
     _network(1).save_weights(tmp_path / "a.weights.h5")
     with pytest.warns(UserWarning, match="--student_checkpoint=.*not known .*only"):
@@ -101,7 +98,6 @@ def test_it_is_told_where_the_normalization_is_not_known(tmp_path):
         initial_weights.load(student, str(tmp_path / "a.keras"))
 
 
-@pytest.mark.fast
 def test_a_row_of_another_normalization_is_named_before_anything_is_trained(tmp_path):
     """The row pag has none inside of its students; the row standard has one."""
     settings = {**DIGITS, "student_model": "wide_resnet", "depth": 8}
@@ -117,7 +113,6 @@ def test_a_row_of_another_normalization_is_named_before_anything_is_trained(tmp_
     assert not list((tmp_path / "run").rglob("history.csv"))
 
 
-@pytest.mark.fast
 def test_a_layer_that_normalises_starts_with_the_statistics_of_the_file(tmp_path):
     def network(mean):
         layer = keras.layers.Normalization(name="normalization")
@@ -172,7 +167,6 @@ def test_other_files_are_refused_and_change_nothing(name, make, kind, words, tmp
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.fast
 def test_a_network_of_ones_own_with_another_activation(tmp_path):
     _network(1, num_classes=2).save(tmp_path / "mine.keras")
     settings = {**DIGITS, "student_model": str(tmp_path / "mine.keras")}

@@ -163,7 +163,6 @@ def test_programs_target_an_old_stablehlo(make_igam, digits, tmp_path):
             assert artifact[5:21] == version
 
 
-@pytest.mark.fast
 def test_manifest_pairs_arguments_and_results(make_igam, digits, tmp_path):
     images, labels, _ = digits
     export.export_step(make_igam(), (images[0], labels[0]), tmp_path / "step")
@@ -219,6 +218,7 @@ def test_state_of_other_networks_is_refused(make_igam, make_network, digits, tmp
         export.import_state(other, tmp_path / "nowhere")
 
 
+@pytest.mark.fast
 def test_what_cannot_be_exported(make_igam, make_network, digits, tmp_path):
     images, labels, _ = digits
     batch = (images[0], labels[0])
@@ -239,6 +239,7 @@ def test_what_cannot_be_exported(make_igam, make_network, digits, tmp_path):
     assert not (tmp_path / "step").exists()
 
 
+@pytest.mark.fast
 def test_changed_lowering_is_noticed():
     arguments = [{"name": "a", "shape": [2], "dtype": "float32"}]
     body = "func.func @main(%arg0: tensor<3xf32>) -> tensor<3xf32> {\n"

@@ -3,7 +3,7 @@
 Run by `test_igam_parity.py` in processes of its own, for the reasons given in
 `tests/checkpoints/golden_parity.py`, and because the precision is global:
 
-    python tests/golden/igam_parity.py SHARED_FOLDER float32|float64
+    python tests/golden/igam_parity.py SHARED_FOLDER probability|loss|float64
 
 prints a JSON object of differences: the largest absolute one over the largest absolute
 value of the golden array, and the worst of a group of variables.
@@ -247,7 +247,8 @@ def discriminator_transition(found, folder, run, steps, gradients, after):
         found.add_weights("after 1 statistics", values, after, trainable=False)
 
 
-def float32(folder):
+def probability(folder):
+    """The authors' default, in float32: the first step of both networks, whole."""
     found = Differences()
     steps, gradients = arrays(folder / "steps.npz"), arrays(folder / "step0_grads.npz")
     steps = {key: value[0] for key, value in steps.items() if "/" in key}
@@ -256,6 +257,12 @@ def float32(folder):
     run = transition(found, "probability", folder, steps, gradients, statistics)
     after = arrays(folder / "after1.npz")
     discriminator_transition(found, folder, run, steps, gradients, after)
+    return found
+
+
+def loss(folder):
+    """The paper's gradient of the loss, in float32: the student's first step."""
+    found = Differences()
     paper = arrays(folder / "ce_step0.npz")
     gradients = subset(paper, "grad0/")
     step0(found, "loss", folder, paper, gradients, input_gradient_of="loss")
@@ -298,10 +305,9 @@ if __name__ == "__main__":
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     golden_folder = pathlib.Path(sys.argv[1]) / "golden" / "igam_step_narrow"
-    keras.config.set_floatx(sys.argv[2])
+    compared = {"probability": probability, "loss": loss, "float64": float64}
     if sys.argv[2] == "float64":
+        keras.config.set_floatx("float64")
         tf.nn.leaky_relu = exact_leaky_relu
-        results = float64(golden_folder)
-    else:
-        results = float32(golden_folder)
+    results = compared[sys.argv[2]](golden_folder)
     print(json.dumps(results, indent=1))

@@ -12,13 +12,13 @@ WORKER = pathlib.Path(__file__).with_name("igam_parity.py")
 REPOSITORY = WORKER.parents[2]
 
 
-def run_worker(shared_dir, precision):
+def run_worker(shared_dir, compared):
     environment = os.environ | {
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "PYTHONPATH": str(REPOSITORY),
     }
     done = subprocess.run(
-        [sys.executable, str(WORKER), str(shared_dir), precision],
+        [sys.executable, str(WORKER), str(shared_dir), compared],
         env=environment,
         capture_output=True,
         text=True,
@@ -29,8 +29,13 @@ def run_worker(shared_dir, precision):
 
 
 @pytest.fixture(scope="module")
-def float32(shared_dir):
-    return run_worker(shared_dir, "float32")
+def probability(shared_dir):
+    return run_worker(shared_dir, "probability")
+
+
+@pytest.fixture(scope="module")
+def loss(shared_dir):
+    return run_worker(shared_dir, "loss")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +43,17 @@ def float64(shared_dir):
     return run_worker(shared_dir, "float64")
 
 
-@pytest.mark.fast
-@pytest.mark.parametrize("of", ["probability", "loss"])
+each_input_gradient = pytest.mark.parametrize(
+    "of", [pytest.param("probability", marks=pytest.mark.fast), "loss"]
+)
+
+
+@pytest.fixture
+def differences(request, of):
+    return request.getfixturevalue(of)
+
+
+@each_input_gradient
 @pytest.mark.parametrize(
     "what",
     [
@@ -55,46 +69,44 @@ def float64(shared_dir):
         "loss",
     ],
 )
-def test_first_step(float32, of, what):
-    assert float32[f"{of} {what}"] < 1e-4
+def test_first_step(differences, of, what):
+    assert differences[f"{of} {what}"] < 1e-4
 
 
-@pytest.mark.fast
-@pytest.mark.parametrize("of", ["probability", "loss"])
+@each_input_gradient
 @pytest.mark.parametrize("term", ["cross_entropy", "adversarial", "difference"])
-def test_gradients_of_each_term(float32, of, term):
+def test_gradients_of_each_term(differences, of, term):
     """The difference is a millionth of the loss: only here would a wrong one show."""
-    assert float32[f"{of} gradients of {term}: number"] == 10
-    assert float32[f"{of} gradients of {term}"] < 1e-4
+    assert differences[f"{of} gradients of {term}: number"] == 10
+    assert differences[f"{of} gradients of {term}"] < 1e-4
+
+
+@each_input_gradient
+def test_all_gradients_of_the_student(differences, of):
+    assert differences[f"{of} gradients: number"] == 95
+    assert differences[f"{of} gradients"] < 1e-4
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("of", ["probability", "loss"])
-def test_all_gradients_of_the_student(float32, of):
-    assert float32[f"{of} gradients: number"] == 95
-    assert float32[f"{of} gradients"] < 1e-4
+def test_gradients_of_the_discriminator(probability):
+    assert probability["discriminator gradients: number"] == 22
+    assert probability["discriminator gradients"] < 1e-4
+    assert probability["discriminator gradients: biases before batch norm"] < 1e-4
 
 
 @pytest.mark.fast
-def test_gradients_of_the_discriminator(float32):
-    assert float32["discriminator gradients: number"] == 22
-    assert float32["discriminator gradients"] < 1e-4
-    assert float32["discriminator gradients: biases before batch norm"] < 1e-4
-
-
-@pytest.mark.fast
-def test_statistics_between_the_two_updates(float32):
-    assert float32["probability statistics: number"] == 134
-    assert float32["probability statistics"] < 1e-4
+def test_statistics_between_the_two_updates(probability):
+    assert probability["probability statistics: number"] == 134
+    assert probability["probability statistics"] < 1e-4
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize(
     "what, number", [("student", 95), ("discriminator", 22), ("statistics", 134)]
 )
-def test_state_after_the_first_step(float32, what, number):
-    assert float32[f"after 1 {what}: number"] == number
-    assert float32[f"after 1 {what}"] < 1e-4
+def test_state_after_the_first_step(probability, what, number):
+    assert probability[f"after 1 {what}: number"] == number
+    assert probability[f"after 1 {what}"] < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,6 @@ def test_each_image_gets_its_own_two_operations_and_keeps_its_place():
     assert np.abs(factors[:, None] - expected).min(axis=1).max() < 1e-6
 
 
-@pytest.mark.fast
 def test_all_of_them_follow_from_the_seed_of_the_step():
     distort = training.Distortions(
         rand_augment=9, color_jitter=0.4, random_erasing=0.25
