@@ -35,7 +35,8 @@ def describe(
         what = f"{replicas} x {_name(gpus[0])}" if replicas > 1 else _name(gpus[0])
         after = ""
     else:
-        what = f"CPU: {_cores()} cores"
+        cores = _cores()
+        what = f"CPU: {cores} core" + ("s" if cores != 1 else "")
         how[:0] = [f"{replicas} replicas"] * (replicas > 1)
         after = "; a GPU needs pip install igam_tf[gpu]"
     start = f"{workers} workers, each with " if workers > 1 else ""

@@ -16,6 +16,8 @@ def test_a_cpu_and_the_way_to_a_gpu(monkeypatch):
     assert distribution.describe(one) == f"CPU: 2 cores, float32{after}"
     told = distribution.describe(two, precision="mixed_bfloat16", jit_compile=True)
     assert told == f"CPU: 2 cores, 2 replicas, XLA, mixed_bfloat16{after}"
+    monkeypatch.setattr(devices, "_cores", lambda: 1)
+    assert distribution.describe(one) == f"CPU: 1 core, float32{after}"
 
 
 def test_gpus_by_their_name(monkeypatch):
