@@ -1,6 +1,7 @@
 """From command line arguments to an `Experiment` or a `Table`: recipes and sizes."""
 
 import pathlib
+import warnings
 
 import igam_tf
 from igam_tf.cli import default_recipes, flags, table_text
@@ -70,6 +71,7 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         shared = flags.given(recipe)
         options = (own, composition["size"], given["run_dir"])
         return _table(name, asked, shared, *options), []
+    _tell_replaced(recipe, composition["size"])
     experiment, changes = _experiment(recipe, own, composition["size"])
     if experiment.student.checkpoint.startswith(FROM_ROW):
         raise ValueError(
@@ -84,8 +86,27 @@ def _check_size(recipe, size):
     if size != "paper":
         raise ValueError(
             f"{recipe}: --size={size} stands in the file, and a size cuts a recipe; "
-            "expected --flagfile=RECIPE before this file, or --size on the command "
-            "line."
+            "expected --flagfile=RECIPE before this file, whose flags then win over "
+            "the size, or --size on the command line, which replaces some of them."
+        )
+
+
+def _tell_replaced(recipe, size):
+    """Warns of the flags of a file of one's own that a size replaces.
+
+    A shipped recipe is there to be cut; in a file of one's own they may be meant.
+    """
+    path = pathlib.Path(recipe[0].split("=", 1)[1])
+    if path.resolve().is_relative_to(FLAGS_DIR):
+        return
+    cut = flags.given([*recipe, *_overlays(recipe, size)])
+    replaced = [flag for flag in flags.given(recipe) if flag not in cut]
+    if replaced:
+        warnings.warn(
+            f"--size={size} cuts {path.name} as it cuts a recipe, and replaces its "
+            f"{', '.join(replaced)}. To keep them, give the recipe first: "
+            f"--flagfile=RECIPE --flagfile={path} --size={size}.",
+            stacklevel=2,
         )
 
 

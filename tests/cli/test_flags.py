@@ -122,6 +122,18 @@ def test_a_file_of_flags_after_the_recipe_wins_over_its_size(tmp_path):
         recipes.parse([f"--flagfile={mine}"])
 
 
+def test_what_a_size_replaces_in_a_file_of_ones_own_is_told(tmp_path):
+    mine = tmp_path / "mine.cfg"
+    mine.write_text("--source=mnist\n--target=cifar10\n--epochs=3\n--eps=2/255\n")
+    arguments = [f"--flagfile={mine}", "--size=small"]
+    with pytest.warns(UserWarning, match="replaces its --epochs=3. To keep") as told:
+        experiment, _ = recipes.parse(arguments)
+    assert experiment.training.epochs == 10 and len(told) == 1
+    first = f"--flagfile={REPOSITORY / 'flags' / 'mnist_to_cifar10.cfg'}"
+    experiment, _ = recipes.parse([first, *arguments])
+    assert experiment.training.epochs == 3
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", ["medium", "small", "tiny"])
 def test_sizes_cut_every_table(path, size):
