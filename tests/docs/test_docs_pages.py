@@ -27,7 +27,13 @@ PAGES = [
 ]
 README_LINES = 180
 # Flags of programs that are not ours, on these pages.
-OTHERS = {"dist", "logdir", "strict"}
+OTHERS = {
+    "dist",
+    "logdir",
+    "strict",
+    "tf_xla_persistent_cache_device_types",
+    "tf_xla_persistent_cache_directory",
+}
 # Where the programs of these pages are run, at a small size.
 RUN_BY = {
     "python run.py": "tests/experiment",
