@@ -76,9 +76,12 @@ def publish(temporary: str | os.PathLike, path: str | os.PathLike) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file: whole, or not at all."""
+    """Writes a text file in UTF-8: whole, or not at all.
+
+    What UTF-8 cannot hold, as of file names in another encoding, becomes an escape.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | os.PathLike, value: object) -> None:

@@ -208,3 +208,9 @@ def test_one_of_many_takes_over_a_stale_lock(tmp_path):
     for process in several:
         process.join()
     assert found.count(True) == 1
+
+
+def test_texts_are_utf8_and_what_it_cannot_hold_is_escaped(tmp_path):
+    """Whatever the locale: of a name in another encoding Python makes such halves."""
+    files.write_text(tmp_path / "x", "中 \udce9")
+    assert (tmp_path / "x").read_bytes() == "中 ".encode() + rb"\udce9"

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from igam_tf import models
 from igam_tf.backend import require_tensorflow
+from igam_tf.models.inputs import check_takes_floats
 
 require_tensorflow()
 
@@ -101,6 +102,16 @@ def takes_any_batch(model: keras.Model) -> bool:
     return not shape or not isinstance(shape, tuple) or shape[0] is None
 
 
+def check_model(model: object) -> None:
+    """Raises ValueError unless it is a Keras model that takes floats; calls nothing."""
+    if not isinstance(model, keras.Layer):
+        raise ValueError(
+            f"model is {type(model).__name__}: expected a keras.Model from images to "
+            "logits; a function can be wrapped in a keras.layers.Lambda."
+        )
+    check_takes_floats(model)
+
+
 def num_classes(model: keras.Model, images: np.ndarray) -> int:
     """Number of classes of a classifier, checked by one call on the first few images.
 
@@ -114,14 +125,10 @@ def num_classes(model: keras.Model, images: np.ndarray) -> int:
         Integer, at least 2.
 
     Raises:
-        ValueError: if the model is not a Keras model, does not return
-            (batch, classes), or returns probabilities instead of logits.
+        ValueError: if the model is not a Keras model, takes whole numbers, does not
+            return (batch, classes), or returns probabilities instead of logits.
     """
-    if not isinstance(model, keras.Layer):
-        raise ValueError(
-            f"model is {type(model).__name__}: expected a keras.Model from images to "
-            "logits; a function can be wrapped in a keras.layers.Lambda."
-        )
+    check_model(model)
     known = _NUM_CLASSES.setdefault(model, {})
     shape = images.shape[1:]
     if shape not in known:

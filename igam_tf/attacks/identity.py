@@ -16,8 +16,8 @@ def model_digest(model: keras.Model) -> str:
     """A short text that differs for models that differ in layers or weights.
 
     Args:
-        model: keras.Model, of whatever layers. Those that cannot say how they are
-            configured count by their class alone.
+        model: keras.Model or layer, of whatever layers. Those that cannot say how they
+            are configured count by their class alone.
 
     Returns:
         Text of 32 hexadecimal digits, the same in another process. The state of random
@@ -25,7 +25,7 @@ def model_digest(model: keras.Model) -> str:
     """
     try:
         layers = model.to_json()
-    except (NotImplementedError, TypeError, ValueError):
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
         layers = " ".join(
             type(layer).__name__ for layer in compat.flatten_layers(model)
         )

@@ -26,9 +26,11 @@ from igam_tf.attacks.losses import margin
 from igam_tf.attacks.nearest import FAR, nearest_images
 from igam_tf.attacks.stepwise import StepwiseAttack
 
-# By how much of its largest logit a point must lie beyond the boundary to count: the
-# last digits of logits differ from one size of a batch to another.
+# How far a point must lie beyond the boundary to count, as a share of the span of its
+# logits, and in last digits of the largest: these differ from one size of a batch to
+# another. A number that all logits have in common has no part in it but for its digits.
 _BEYOND = 1e-5
+_ROUNDING = 4 * np.finfo(np.float32).eps
 
 
 class Look(NamedTuple):
@@ -161,7 +163,7 @@ class MinimumNormAttack(StepwiseAttack):
 
         logits, value, gradient = input_gradient(objective, model, point, training)
         lead = margin(logits, state["labels"])
-        is_beyond = lead > _BEYOND * tf.reduce_max(tf.abs(logits), axis=1)
+        is_beyond = lead > _last_digits(logits)
         size = flat_lengths(point - state["images"], self.norm)
         return Look(size, lead, is_beyond, value, gradient)
 
@@ -202,3 +204,9 @@ class MinimumNormAttack(StepwiseAttack):
             f"{type(self).__name__}(eps={fraction(self.eps)}, norm={self.norm!r}, "
             f"{', '.join(settings)})"
         )
+
+
+def _last_digits(logits):
+    """What a lead must exceed to be more than rounding, (batch,)."""
+    span = tf.reduce_max(logits, axis=1) - tf.reduce_min(logits, axis=1)
+    return _BEYOND * span + _ROUNDING * tf.reduce_max(tf.abs(logits), axis=1)

@@ -37,7 +37,7 @@ def attach_card(path: str | os.PathLike, card: dict) -> None:
     """
     # A link keeps pointing to the one file.
     path = pathlib.Path(path).resolve()
-    comment = json.dumps({"kind": _KIND, **card}, separators=(",", ":")).encode()
+    comment = _encoded(card)
     if len(comment) > _MOST_BYTES:
         raise ValueError(
             f"the card of {path} has {len(comment)} bytes: expected at most "
@@ -52,6 +52,21 @@ def attach_card(path: str | os.PathLike, card: dict) -> None:
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.comment = comment
         os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def fitting(card: dict) -> dict:
+    """A card that a file can hold: without its classes' names, where it is too large.
+
+    Args:
+        card: dict as of `make_card`.
+
+    Returns:
+        The card itself, or one whose "task" has no "classes", and "classes_left_out".
+    """
+    if len(_encoded(card)) <= _MOST_BYTES:
+        return card
+    task = {**card["task"], "classes": [], "classes_left_out": True}
+    return {**card, "task": task}
 
 
 def read_card(path: str | os.PathLike) -> dict:
@@ -79,6 +94,15 @@ def read_card(path: str | os.PathLike) -> dict:
             "without one."
         )
     return card
+
+
+def _encoded(card):
+    """The comment of a card: bytes."""
+    text = json.dumps(
+        {"kind": _KIND, **card}, ensure_ascii=False, separators=(",", ":")
+    )
+    # Names of files may hold halves of pairs, as JSON's own reader of bytes takes them.
+    return text.encode(errors="surrogatepass")
 
 
 def _comment(path):

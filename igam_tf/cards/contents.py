@@ -39,7 +39,8 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
             "method": {"name", "label"};
             "task": {"name", "source", "classes", "num_classes", "input_shape",
                 "input_range", "output"}; "classes" are names in order, [] where they
-                are not known; None in a shape stands for any size;
+                are not known (or do not fit into the file, which then says
+                "classes_left_out"); None in a shape stands for any size;
             "num_parameters";
             "results": the evaluation's threat model and settings, "attacks": a dict
                 from name to {"accuracy", "interval_95", "num_correct",

@@ -5,8 +5,14 @@ would be one more to install for twenty lines.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+
+# What JSON may hold as it is, and YAML takes for the end of a line or refuses.
+_NOT_YAML = re.compile(
+    "[\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff\\ufeff\\ufffe\\uffff]"
+)
 
 
 def formatted(values: dict[str, Any]) -> str:
@@ -31,7 +37,7 @@ def _lines(value: Any) -> Iterator[str]:
     )
     for head, item in pairs:
         if not isinstance(item, (dict, list)):
-            yield f"{head} {json.dumps(item, ensure_ascii=False, allow_nan=False)}"
+            yield f"{head} {_scalar(item)}"
             continue
         inner = list(_lines(item))
         if head == "-":
@@ -39,3 +45,19 @@ def _lines(value: Any) -> Iterator[str]:
         else:
             yield head
         yield from (f"  {line}" for line in inner)
+
+
+def quoted(text: str) -> str:
+    """Text in double quotes, as YAML, JSON and Python read it."""
+    written = json.dumps(text, ensure_ascii=False)
+    return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def _scalar(item):
+    if isinstance(item, str):
+        return quoted(item)
+    written = json.dumps(item, allow_nan=False)
+    if isinstance(item, float) and "." not in written:
+        # To YAML 1.1 a number such as 1e-06 is a text.
+        written = written.replace("e", ".0e")
+    return written

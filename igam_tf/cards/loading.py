@@ -6,7 +6,7 @@ import pathlib
 import keras
 
 from igam_tf import files
-from igam_tf.cards.archive import attach_card, read_card
+from igam_tf.cards.archive import attach_card, fitting, read_card
 from igam_tf.cards.contents import make_card
 from igam_tf.cards.hub import PREFIX, fetch
 from igam_tf.cards.text import format_card
@@ -44,6 +44,8 @@ def write_card(
 ) -> pathlib.Path:
     """Puts the card of a row into its `.keras` file, and as Markdown beside it.
 
+    Names of classes that would make it too large for the file stand in the Markdown.
+
     Args:
         path: the row's `student.keras`; `student.card.md` is written beside it.
         results: dict as of `results.json`.
@@ -58,7 +60,7 @@ def write_card(
     """
     path = pathlib.Path(path)
     card = make_card(results, row, model)
-    attach_card(path, card)
+    attach_card(path, fitting(card))
     text = path.with_name(f"{path.stem}.card.md")
     files.write_text(text, format_card(card, path.name))
     return text

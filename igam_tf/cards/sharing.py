@@ -10,7 +10,7 @@ from typing import Any
 from igam_tf import files
 from igam_tf.attacks.fractions import fraction
 from igam_tf.cards import front_matter
-from igam_tf.cards.archive import attach_card, read_card
+from igam_tf.cards.archive import attach_card, fitting, read_card
 from igam_tf.cards.contents import make_card
 from igam_tf.cards.text import format_card
 from igam_tf.models.loading import load_keras
@@ -75,7 +75,7 @@ def share(
     card = _card(student, results, row)
     out.mkdir(parents=True, exist_ok=True)
     files.copy(student, out / MODEL)
-    attach_card(out / MODEL, card)
+    attach_card(out / MODEL, fitting(card))
     files.write_json(out / "results.json", _of_row(results, row))
     text = f"{front_matter.formatted(metadata(card))}\n{format_card(card, MODEL)}"
     files.write_text(out / "README.md", f"{text}\n{_FROM_HUB}")

@@ -3,11 +3,17 @@
 import html
 import json
 import re
+from collections.abc import Iterator
 
 from igam_tf.attacks.fractions import fraction
+from igam_tf.cards.front_matter import quoted
 from igam_tf.data import registry
 from igam_tf.reports.names import HELD_OUT, attack_title, evaluated_images
 
+# What Markdown takes for marks; an underscore inside of a word is none.
+_MARKS = re.compile(r"[\\`*\[\]|~$#]|(?<![^\W_])_|_(?![^\W_])|^[-+=](?=\s|$)")
+# Letters of names of classes that are read in a line; more are a list of their own.
+_IN_A_LINE = 400
 # Attacks of minutes, which the pasted code runs; AutoAttack takes hours.
 _QUICK = re.compile(r"clean|fgsm|(pgd|cw)\d+")
 
@@ -16,7 +22,7 @@ _LOAD = """\
 import keras
 import numpy as np
 
-model = keras.models.load_model("{file}", compile=False)
+model = keras.models.load_model({file}, compile=False)
 images = np.zeros({shape}, "float32")  # yours, in [0, 1]
 logits = model.predict(images)
 classes = logits.argmax(axis=1)
@@ -25,7 +31,7 @@ _ATTACK = """\
 ```python
 import igam_tf
 
-model, card = igam_tf.load("{file}")
+model, card = igam_tf.load({file})
 data_dir = None  # or a folder of TFDS-prepared data
 {read}
 results = igam_tf.evaluate(
@@ -45,10 +51,10 @@ for name, found in results["attacks"].items():
 ```"""
 _READ = """\
 task = igam_tf.data.read(
-    "{task}", data_dir, train_examples=1, test_examples={count}{own}
+    {task}, data_dir, train_examples=1, test_examples={count}{own}
 )"""
 _READ_HELD_OUT = """\
-task = igam_tf.data.read("{task}", data_dir, test_examples=1{own})
+task = igam_tf.data.read({task}, data_dir, test_examples=1{own})
 task = igam_tf.data.hold_out(
     task, {fraction!r}, seed={split_seed}, test_examples={count}
 )"""
@@ -66,7 +72,7 @@ def format_card(card: dict, file: str = "student.keras") -> str:
     """
     return "\n".join(
         [
-            f"# {_plain(card['method']['label'])} for {_plain(card['task']['name'])}",
+            f"# {_plain(card['method']['label'])} for {_name(card['task']['name'])}",
             "",
             *_what(card),
             "",
@@ -79,7 +85,7 @@ def format_card(card: dict, file: str = "student.keras") -> str:
             "",
             "Plain Keras, without any other package:",
             "",
-            _LOAD.format(file=file, shape=_batch_shape(card)),
+            _LOAD.format(file=quoted(file), shape=_batch_shape(card)),
             "",
             "## Attack it",
             "",
@@ -91,24 +97,51 @@ def format_card(card: dict, file: str = "student.keras") -> str:
             "",
             *_making(card),
             "",
+            *_classes(card),
         ]
     )
 
 
 def _what(card):
     task = card["task"]
+    names = (task["source"], task["name"])
     shape = " x ".join(str(size or "any") for size in task["input_shape"])
     yield (
         f"An image classifier of {task['num_classes']} classes with "
         f"{card['num_parameters']:,} parameters: the row {card['method']['name']!r} of "
-        f"the run {' -> '.join(filter(None, (task['source'], task['name'])))}."
+        f"the run {' -> '.join(map(_name, filter(None, names)))}."
     )
     yield ""
     yield f"- Input: images {shape}, float32 in [0, 1], without preprocessing."
+    told = _names_in_a_line(task)
+    if task.get("classes_left_out"):
+        told = " (whose names are too long for a card)"
+    elif task.get("classes") and not told:
+        told = ", by name at the end"
+    yield f"- Output: logits of the classes 0 to {task['num_classes'] - 1}{told}."
+
+
+def _names_in_a_line(task):
+    """The names of the classes after a colon; "" for none, and for many."""
     # Cards of earlier versions have no names.
-    names = ", ".join(map(_plain, task.get("classes", ())))
-    last = task["num_classes"] - 1
-    yield f"- Output: logits of the classes 0 to {last}{': ' * bool(names)}{names}."
+    names = ", ".join(map(_name, task.get("classes", ())))
+    return f": {names}" if 0 < len(names) <= _IN_A_LINE else ""
+
+
+def _classes(card: dict) -> Iterator[str]:
+    """The names of many classes, folded up."""
+    names = card["task"].get("classes", ())
+    if not names or _names_in_a_line(card["task"]):
+        return
+    yield "## Classes"
+    yield ""
+    yield f"<details><summary>The {len(names):,} names</summary>"
+    yield ""
+    for number, name in enumerate(names):
+        yield f"{number}. {_name(name)}"
+    yield ""
+    yield "</details>"
+    yield ""
 
 
 def _results(found):
@@ -161,9 +194,9 @@ def _attack(card, file):
     quick = [name for name in found["attacks"] if _QUICK.fullmatch(name)]
     read = _READ_HELD_OUT if found.get(HELD_OUT) else _READ
     return _ATTACK.format(
-        file=file,
+        file=quoted(file),
         read=read.format(
-            task=card["task"]["name"],
+            task=quoted(card["task"]["name"]),
             count=found["num_examples"],
             own=_own_data(card),
             fraction=found.get(HELD_OUT),
@@ -241,6 +274,11 @@ def _teacher(found):
 def _plain(text):
     """Text without what Markdown takes for HTML; a label may come from anywhere."""
     return html.escape(" ".join(str(text).split()), quote=False)
+
+
+def _name(text):
+    """A name as it is, whatever Markdown would make of it."""
+    return _MARKS.sub(r"\\\g<0>", _plain(text))
 
 
 def _machine(machine):

@@ -215,7 +215,7 @@ def _corruptions(request, kept, progress):
         max_examples=request.max_examples,
         progress=progress,
         state=kept.corruptions,
-        keep=kept.save_corruptions,
+        keep=kept.save_corruptions if kept.keeps else None,
     )
 
 

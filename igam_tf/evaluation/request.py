@@ -7,10 +7,14 @@ import keras
 import tensorflow as tf
 
 from igam_tf.attacks import Attack, AutoAttack, MinimumNormAttack, checks, parse
+from igam_tf.attacks.classifier import check_model
 from igam_tf.attacks.fractions import fraction
 from igam_tf.attacks.identity import model_digest
 from igam_tf.evaluation.batches import BATCH_NORM, Data, check_data, check_ends
-from igam_tf.evaluation.corruptions.counting import check_corruptions
+from igam_tf.evaluation.corruptions.counting import (
+    CORRUPTIONS_VERSION,
+    check_corruptions,
+)
 from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import STATE_VERSION
 from igam_tf.evaluation.masking import PANEL_VERSION, named_models
@@ -100,7 +104,7 @@ class Request:
             STATE_VERSION,
         )
         if self.corruptions is not None:
-            identity += (self.corruptions,)
+            identity += (self.corruptions, CORRUPTIONS_VERSION)
         return str(identity)
 
 
@@ -128,6 +132,7 @@ def checked(
         ValueError: if an argument does not fit.
     """
     # Longer than forty lines because of its arguments, which are handed on by name.
+    check_model(model)
     attacks = _named(attacks, eps=eps, step_size=step_size, norm=norm, seed=seed)
     _check(attacks, norm=norm, eps=eps, step_size=step_size, batch_norm=batch_norm,
            panel=panel)  # fmt: skip

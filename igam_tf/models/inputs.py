@@ -30,8 +30,10 @@ def with_pixels(
         given one itself if nothing is asked for.
 
     Raises:
-        ValueError: if the numbers do not make a scale, or do not fit the channels.
+        ValueError: if the numbers do not make a scale, or do not fit the channels; or
+            the model takes whole numbers.
     """
+    check_takes_floats(model)
     low, high = _range(input_range)
     shift, scale = _numbers("mean", mean, 0.0), _numbers("std", std, 1.0)
     if not (scale > 0).all():
@@ -61,11 +63,38 @@ def with_channels_last(model: keras.Model) -> keras.Model:
 
     Returns:
         keras.Model that shares its layers, behind a `Permute`.
+
+    Raises:
+        ValueError: if the model takes whole numbers.
     """
+    check_takes_floats(model)
     channels, height, width = model.input_shape[1:]
     images = keras.Input((height, width, channels), name="images")
     turned = keras.layers.Permute((3, 1, 2), name="to_channels_first")(images)
     return keras.Model(images, model(turned), name=model.name)
+
+
+def check_takes_floats(model: keras.Layer, role: str = "model") -> None:
+    """Raises ValueError if a model takes whole numbers, as far as it says.
+
+    Keras would cast images in [0, 1] to them without a word: what is left is black and
+    white, and no gradient comes through to the pixels.
+
+    Args:
+        model: keras.Model from images.
+        role: what it was given as.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    if not inputs or "float" in keras.backend.standardize_dtype(inputs[0].dtype):
+        return
+    raise ValueError(
+        f"{role} {model.name!r} takes {inputs[0].dtype}: expected an input of floats, "
+        "because images in [0, 1] would be cast to 0 and 1, and perturbations with "
+        "them. Make one of the same layers: new = keras.models.clone_model(model, "
+        "input_tensors=keras.Input(model.input_shape[1:])); "
+        "new.set_weights(model.get_weights()); if its pixels are 0 to 255, then "
+        "igam_tf.models.with_pixels(new, input_range=(0, 255)) (--input_range=0,255)."
+    )
 
 
 def _range(given):

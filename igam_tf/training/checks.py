@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from igam_tf import compat, models
 from igam_tf.attacks.classifier import check_not_probabilities
+from igam_tf.models.inputs import check_takes_floats
 
 # Images of random numbers that show whether a network gives probabilities.
 _NUM_TRIED = 4
@@ -43,6 +44,7 @@ def check_classifier(network: object, role: str = "student") -> None:
             f"{name} returns a dict of {list(network.output)}: expected logits; "
             "igam_tf.models.one_output(network) is the same network without it."
         )
+    check_takes_floats(network, role)
     shape, classes = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if len(shape) != 4:
         raise ValueError(

@@ -67,6 +67,23 @@ def test_smallest_perturbation_of_a_linear_model(attack, norm, rtol):
     assert (moved[~wrong] == 0).all()
 
 
+@pytest.mark.parametrize("attack, norm", [(FMN, "linf"), (FMN, "l2"), (DDN, "l2")])
+def test_what_all_logits_have_in_common_changes_nothing(attack, norm):
+    """Numbers of float32 near 1e5 lie 0.008 apart, and a pixel counts for tens."""
+    model, *batch, _ = linear_case(norm)
+    images, labels = (array[:20] for array in batch)
+    kernel, bias = model.get_weights()
+    shifted = keras.models.clone_model(model)
+    found = []
+    for common in (0, 1e5):
+        shifted.set_weights([30 * kernel, 30 * bias + np.float32(common)])
+        found.append(attack(eps=0.5, norm=norm).nearest(shifted, images, labels)[1])
+    assert np.isfinite(found).all()
+    # An L2 distance is as many pixels'.
+    atol = {"linf": 5e-4, "l2": 2e-3}[norm]
+    np.testing.assert_allclose(found[1], found[0], rtol=0.01, atol=atol)
+
+
 def test_more_steps_come_nearer_than_fab_or_as_near():
     """On a network: no farther than FAB's distances by more than a few percent."""
     images, labels = digits()

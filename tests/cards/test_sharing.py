@@ -1,6 +1,8 @@
 """A folder for the hub, and models that come from there."""
 
+import ast
 import json
+import re
 import shutil
 import sys
 import types
@@ -60,6 +62,10 @@ model-index:
 # IGAM: "ours" for digits
 """
 
+#: What YAML takes for marks, for ends of lines, or not at all.
+HARD = ['"', "a: #b", "\x7f", "\x85x", "a\u2028b", "\ufeff", "\ufffe", "\x9b", "\udce9",
+        "a\nb\t", "\U0001f600"]  # fmt: skip
+
 
 def row(label, **more):
     attacks = {
@@ -117,9 +123,70 @@ def test_the_front_matter_is_yaml():
     values = {
         "text": 'a: "b" # no comment\n\\ é', "number": 0.25, "word": "yes",
         "lists": [[1, 2], ["on"]], "dicts": [{"a": {"b": [1]}, "c": "-"}],
+        "numbers": [1e-06, 5e-07, 1.25e-06, 1.0, 100000.0], "hard": HARD,
     }  # fmt: skip
     written = front_matter.formatted(values).strip("-\n")
     assert yaml.safe_load(written) == values
+
+
+def test_what_yaml_cannot_hold_is_escaped():
+    """Characters as the specification of YAML 1.2 has them (5.1), line ends apart."""
+    printable = re.compile(
+        "[ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]+"
+    )
+    for text in HARD:
+        written = front_matter.quoted(text)
+        assert printable.fullmatch(written)
+        assert ast.literal_eval(written) == json.loads(written) == text
+    # What can be read stays so, and a number has the point that YAML 1.1 wants.
+    assert front_matter.quoted("中文 é") == '"中文 é"'
+    assert front_matter.formatted({"value": 1e-06}) == "---\nvalue: 1.0e-06\n---\n"
+
+
+def test_a_label_and_a_folder_of_all_kinds_and_too_many_classes(folder, tmp_path):
+    """A quote and an end of line in names; more names than a file can hold."""
+    path = folder / "results.json"
+    results = json.loads(path.read_text())
+    results["rows"]["igam"]["label"] = 'IGAM "中"\x85\udce9'
+    results["settings"]["target"] = '/home/me/my "best" data\x85'
+    classes = [f"{i} {'中文' * 20}" for i in range(1000)]
+    results["data"] = {"target": {"classes": classes}}
+    student = folder / "igam" / 'my "net".keras'
+    (folder / "igam" / "student.keras").rename(student)
+    results["rows"]["igam"]["student"] = f"igam/{student.name}"
+    path.write_text(json.dumps(results))
+    # Beside the model there is room for the names.
+    model, _, _ = linear_model((8, 8, 1), 10)
+    text = cards.write_card(student, results, "igam", model).read_text(encoding="utf-8")
+    assert f"\n999. {classes[-1]}\n" in text and 'load("my \\"net\\".keras")' in text
+    cards.share(folder, "igam", tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert r'  - name: "IGAM \"中\"\u0085\udce9 for my_best_data"' in text.split("\n")
+    assert '# IGAM "中" \\udce9 for my_best_data\n' in text
+    assert "0 to 9 (whose names are too long for a card)." in text
+    _, card = igam_tf.load(tmp_path / "out" / "student.keras")
+    assert card["method"]["label"] == results["rows"]["igam"]["label"]
+    assert card["task"]["classes"] == []
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_names_of_classes_in_the_text(folder, tmp_path, count):
+    """A line of a few, a list of many; as they are, and not as marks."""
+    student = folder / "igam" / "student.keras"
+    results = json.loads((folder / "results.json").read_text())
+    classes = ["__init__", "snake_case", "a|b*"] + ["é 中"] * (count - 3)
+    results["data"] = {"target": {"classes": classes}}
+    model, _, _ = linear_model((8, 8, 1), 10)
+    text = cards.write_card(student, results, "igam", model).read_text(encoding="utf-8")
+    told = r"\_\_init\_\_", "snake_case", r"a\|b\*"
+    if count == 3:
+        assert f"classes 0 to 9: {', '.join(told)}.\n" in text
+        assert "## Classes" not in text
+    else:
+        assert "classes 0 to 9, by name at the end.\n" in text
+        assert "".join(f"\n{i}. {name}" for i, name in enumerate(told)) in text
+        assert "\n99. é 中\n" in text and max(map(len, text.split("\n"))) < 200
+    assert cards.read_card(student)["task"]["classes"] == classes
 
 
 def test_the_hubs_own_reader_takes_it(folder, tmp_path):

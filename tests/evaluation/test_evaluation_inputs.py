@@ -52,6 +52,61 @@ def test_arguments_are_refused(model, arguments, message):
         )
 
 
+def of_whole_numbers():
+    """A network of pixels 0 to 255: Keras casts images in [0, 1] to 0 and 1."""
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 1), dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, data: igam_tf.evaluate(model, data, "clean", **QUIET),
+        lambda model, data: igam_tf.evaluate(model, data, "fgsm", panel=True),
+        lambda model, data: attacks.fgsm(eps=0.1)(model, *data),
+        lambda model, data: attacks.FMN(eps=0.1).nearest(model, *data),
+        lambda model, data: igam_tf.evaluation.masking_panel(model, data),
+        lambda model, data: igam_tf.evaluation.evaluate_corruptions(model, data),
+        lambda model, _: igam_tf.models.with_pixels(model, input_range=(0, 255)),
+        lambda model, _: igam_tf.models.with_channels_last(model),
+    ],
+)
+def test_a_model_of_whole_numbers_is_refused(use, monkeypatch):
+    model = of_whole_numbers()
+    monkeypatch.setattr(type(model), "__call__", None)
+    with pytest.raises(ValueError, match="takes uint8: expected an input of floats"):
+        use(model, (IMAGES, LABELS))
+
+
+def test_a_model_of_whole_numbers_becomes_one_of_floats_as_the_error_says():
+    model = of_whole_numbers()
+    pixels = RNG.integers(0, 256, (40, 4, 4, 1)).astype("uint8")
+    given = keras.Input(model.input_shape[1:])
+    new = keras.models.clone_model(model, input_tensors=given)
+    new.set_weights(model.get_weights())
+    new = igam_tf.models.with_pixels(new, input_range=(0, 255))
+    np.testing.assert_allclose(new(pixels / 255), model(pixels), atol=1e-5)
+    labels = model(pixels).numpy().argmax(axis=1)
+    data = (pixels.astype("float32") / 255, labels)
+    found = igam_tf.evaluate(new, data, ("clean", "fgsm"), eps=0.5, **QUIET)
+    assert found["attacks"]["clean"]["accuracy"] == 1.0
+    assert found["attacks"]["fgsm"]["accuracy"] < 1.0
+
+
+def test_a_function_is_refused_before_its_weights_are_looked_at(tmp_path):
+    for options in ({}, {"checkpoint_dir": tmp_path}):
+        with pytest.raises(ValueError, match="model is function: expected a keras"):
+            igam_tf.evaluate(
+                lambda images: images, (IMAGES, LABELS), "clean", **options, **QUIET
+            )
+
+
 def test_steps_that_go_nowhere_are_refused():
     with pytest.raises(ValueError, match="step_size is 0"):
         attacks.pgd(eps=0.1, step_size=0)

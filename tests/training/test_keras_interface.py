@@ -377,6 +377,12 @@ REFUSED = {
         lambda: ending(dense(dtype="mixed_float16")),
         "float16: expected float32",
     ),
+    "whole numbers": (
+        lambda: keras.models.clone_model(
+            ending(dense()), input_tensors=keras.Input((8, 8, 1), dtype="uint8")
+        ),
+        "takes uint8: expected an input of floats",
+    ),
     "vectors": (
         lambda: keras.Sequential([keras.Input((4,)), dense()]),
         "expected images",

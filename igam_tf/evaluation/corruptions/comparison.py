@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from igam_tf.evaluation.corruptions.relative import check_same_corruptions
 from igam_tf.evaluation.outcomes import unpacked
 from igam_tf.evaluation.paired import mean_difference
 
@@ -25,18 +26,19 @@ def compare_corruptions(
         confidence: of the intervals; the test decides at 1 - confidence.
 
     Returns:
-        Dict, ready for JSON, from each corruption that both have, and "mean" for all
-        of them, to "first" and "second" (accuracies), "difference", its "interval",
-        "p_value" and "decided", 1 or -1 where the first is the better or the worse
-        one, 0 where it is undecided.
+        Dict, ready for JSON, from each corruption, and "mean" for all of them, to
+        "first" and "second" (accuracies), "difference", its "interval", "p_value" and
+        "decided", 1 or -1 where the first is the better or the worse one, 0 where it is
+        undecided.
 
     Raises:
-        ValueError: if images or severities differ, or there is no corruption in common.
+        ValueError: if corruptions, severities or images differ: the mean over some of
+            them is not that of either result.
     """
     _check(first, second)
-    kinds = [kind for kind in first["kinds"] if kind in second["kinds"]]
     shares = {
-        kind: [_shares(result, kind) for result in (first, second)] for kind in kinds
+        kind: [_shares(result, kind) for result in (first, second)]
+        for kind in first["kinds"]
     }
     means = [np.mean([pair[which] for pair in shares.values()], axis=0)
              for which in (0, 1)]  # fmt: skip
@@ -47,21 +49,17 @@ def compare_corruptions(
 
 
 def _check(first, second):
-    for key, what in (("source", "corrupted images"), ("severities", "severities")):
-        if first[key] != second[key]:
-            raise ValueError(
-                f"the {what} of the two results are {first[key]} and {second[key]}: "
-                "expected the same; evaluate both on the same --corruptions."
-            )
+    if first["source"] != second["source"]:
+        raise ValueError(
+            f"the corrupted images of the two results are {first['source']} and "
+            f"{second['source']}: expected the same; evaluate both on the same "
+            "--corruptions."
+        )
+    check_same_corruptions(first, second)
     if first["outcomes"]["images"] != second["outcomes"]["images"]:
         raise ValueError(
             "the two results are of different corrupted images, or of another order of "
             "them: expected the same; evaluate both on the same data."
-        )
-    if not set(first["kinds"]) & set(second["kinds"]):
-        raise ValueError(
-            "the two results have no corruption in common: expected the same "
-            "--corruptions."
         )
 
 

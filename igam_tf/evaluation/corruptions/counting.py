@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from igam_tf.attacks import checks
-from igam_tf.attacks.classifier import num_classes
+from igam_tf.attacks.classifier import check_model, num_classes
+from igam_tf.attacks.identity import model_digest
 from igam_tf.data import check_labels
 from igam_tf.evaluation.batches import (
     BATCH_NORM,
@@ -18,11 +19,14 @@ from igam_tf.evaluation.batches import (
     finite_logits,
     num_images,
 )
+from igam_tf.evaluation.corruptions.making import VERSION
 from igam_tf.evaluation.corruptions.names import PAPER, Corruptions
 from igam_tf.evaluation.corruptions.sources import Portion, check_images, source_of
 from igam_tf.evaluation.outcomes import Digest, packed, unpacked
 from igam_tf.evaluation.progress import Progress
 
+#: Of what is kept of an interrupted evaluation, and of the corruptions made here.
+CORRUPTIONS_VERSION = (2, VERSION)
 _Z_95 = 1.959963984540054
 
 
@@ -52,7 +56,8 @@ def evaluate_corruptions(
         seed: integer, zero or above, of what is random in the corruptions made here.
         max_examples: number of images of each severity to stop at, or None for all.
         progress: whether to show a progress bar.
-        state: what an interrupted evaluation has passed to `keep`.
+        state: what an interrupted evaluation of this model, with the same corruptions,
+            batch_size, batch_norm and seed, has passed to `keep`.
         keep: function that is called with what was counted so far, ready for JSON.
 
     Returns:
@@ -65,7 +70,8 @@ def evaluate_corruptions(
         `igam_tf.evaluation.compare` takes.
 
     Raises:
-        ValueError: if arguments, files or model do not fit.
+        ValueError: if arguments, files or model do not fit, or `state` is that of
+            another evaluation.
         FileNotFoundError: if the files are not there.
 
     Source: Hendrycks & Dietterich, ICLR 2019.
@@ -76,11 +82,16 @@ def evaluate_corruptions(
     checks.one_of("batch_norm", batch_norm, BATCH_NORM)
     check_max_examples(max_examples)
     start = time.perf_counter()
+    check_model(model)
     asked = Corruptions.parse(corruptions)
     check_corruptions(asked, model)
     source = source_of(asked, data, seed)
     keys = [(kind, severity) for kind in asked.chosen for severity in asked.severities]
-    counted = _Counted(keys, source.told, state)
+    identity = None
+    if state is not None or keep is not None:
+        settings = (source.told, sorted(keys), batch_size, batch_norm)
+        identity = f"{model_digest(model)} {settings}"
+    counted = _Counted(keys, source.told, identity, state)
     target = max_examples if asked.folder else num_images(data, max_examples)
     bar = Progress(target, ["under corruptions"], progress)
     for portion in source.portions(batch_size, max_examples):
@@ -111,12 +122,13 @@ def check_corruptions(corruptions: Corruptions, model: keras.Model) -> None:
 class _Counted:
     """Which images were right under each corruption so far."""
 
-    def __init__(self, keys, told, state):
-        self.keys, self._told = keys, told
+    def __init__(self, keys, told, identity, state):
+        self.keys, self._identity = keys, identity
         self._digest = Digest(told)
         self._correct = collections.defaultdict(list)
         self.num_examples, self._before = 0, 0
-        if state is not None and state["told"] == told:
+        if state is not None:
+            _check_state(state, identity)
             self._before, self._digest_before = state["num_examples"], state["images"]
             for key in keys:
                 bits = unpacked(state["correct"][_name(key)], self._before)
@@ -161,7 +173,7 @@ class _Counted:
 
     def state(self):
         return {
-            "told": self._told,
+            "fingerprint": self._identity,
             "num_examples": self.num_examples,
             "images": self._digest.state,
             "correct": self._packed(),
@@ -203,6 +215,18 @@ class _Counted:
 
     def _packed(self):
         return {_name(key): packed(self._all(key)) for key in self.keys}
+
+
+def _check_state(state, identity):
+    """Raises ValueError unless a state is that of this very evaluation."""
+    if not isinstance(state, dict) or state.get("fingerprint") != identity:
+        raise ValueError(
+            "state is that of an interrupted evaluation of another model, or of this "
+            "one before its weights changed, or with other corruptions, batch_size, "
+            "batch_norm or seed, or of an earlier version of this package: expected "
+            "what this very evaluation has passed to keep; pass state=None to start "
+            "anew."
+        )
 
 
 def _name(key):

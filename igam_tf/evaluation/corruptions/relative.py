@@ -15,27 +15,23 @@ def relative_corruption_error(
 
     Args:
         found, baseline: results of `evaluate_corruptions`.
-        kinds: names of corruptions, or None for all that both have.
+        kinds: names of corruptions that both have, or None for all.
 
     Returns:
         Fraction: 1 is the baseline itself, and less is better.
 
     Raises:
-        ValueError: if they have other corruptions or severities, or the baseline makes
-            no error in one of them.
+        ValueError: if they have other corruptions or severities, one of `kinds` is in
+            neither or in one only, or the baseline makes no error in one of them.
 
     Source: Hendrycks & Dietterich, ICLR 2019, Section 4.1.
     """
-    names = list(found["kinds"] if kinds is None else kinds)
-    if found["severities"] != baseline["severities"] or (
-        kinds is None and set(names) != set(baseline["kinds"])
-    ):
-        raise ValueError(
-            "the two results are of other corruptions or severities "
-            f"({', '.join(found['kinds'])} at {found['severities']}; "
-            f"{', '.join(baseline['kinds'])} at {baseline['severities']}): expected "
-            "the same; evaluate both models on the same --corruptions."
-        )
+    if kinds is None:
+        names = list(found["kinds"])
+        check_same_corruptions(found, baseline)
+    else:
+        names = _chosen(kinds, found, baseline)
+        _check_same_severities(found, baseline)
     ratios = []
     for name in names:
         error = 1 - baseline["kinds"][name]["accuracy"]
@@ -46,3 +42,44 @@ def relative_corruption_error(
             )
         ratios.append((1 - found["kinds"][name]["accuracy"]) / error)
     return sum(ratios) / len(ratios)
+
+
+def check_same_corruptions(first: dict, second: dict) -> None:
+    """Raises ValueError unless two results are of the same corruptions and severities.
+
+    Args:
+        first, second: results of `evaluate_corruptions`.
+    """
+    only = []
+    for place, one, other in (("first", first, second), ("second", second, first)):
+        names = [kind for kind in one["kinds"] if kind not in other["kinds"]]
+        if names:
+            only.append(f"only the {place} has {', '.join(names)}")
+    if only:
+        raise ValueError(
+            f"the two results are of other corruptions ({'; '.join(only)}): expected "
+            "the same; evaluate both models on the same --corruptions."
+        )
+    _check_same_severities(first, second)
+
+
+def _check_same_severities(first, second):
+    severities = [sorted(result["severities"]) for result in (first, second)]
+    if severities[0] != severities[1]:
+        raise ValueError(
+            f"the severities of the two results are {severities[0]} and "
+            f"{severities[1]}: expected the same; evaluate both models at the same "
+            "--severities."
+        )
+
+
+def _chosen(kinds, found, baseline):
+    """The names among `kinds`, if both results have each of them."""
+    names = [kinds] if isinstance(kinds, str) else list(kinds)
+    both = [kind for kind in found["kinds"] if kind in baseline["kinds"]]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(both):
+        raise ValueError(
+            f"kinds are {', '.join(map(str, names)) or 'none'}: expected some of the "
+            f"corruptions that both results have, each once: {', '.join(both)}."
+        )
+    return names

@@ -8,7 +8,12 @@ import numpy as np
 
 from igam_tf.evaluation.batches import Data, batches
 from igam_tf.evaluation.corruptions.making import VERSION, corrupted
-from igam_tf.evaluation.corruptions.names import SEVERITIES, Corruptions
+from igam_tf.evaluation.corruptions.names import (
+    EXTRA,
+    PAPER,
+    SEVERITIES,
+    Corruptions,
+)
 from igam_tf.evaluation.outcomes import Digest
 
 # Images worked on at once, in every corruption before the next ones are looked at.
@@ -159,10 +164,12 @@ class Files(Source):
             return np.asarray(self._files[kind][start : start + size])
 
         def describe(digest):
+            # In whatever order they are asked for, these are the same images.
             asked = [
                 raw(kind, severity)
-                for kind in self._asked.chosen
-                for severity in self._asked.severities
+                for kind in PAPER + EXTRA
+                if kind in self._asked.chosen
+                for severity in sorted(self._asked.severities)
             ]
             digest.add(np.stack(asked, axis=1), labels)
 
