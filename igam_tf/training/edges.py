@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import tensorflow as tf
 
-from igam_tf import edges, gradients, losses, streams
+from igam_tf import gradients, losses, streams
 from igam_tf.data import check_count
 from igam_tf.derivatives import directions
+from igam_tf.edges import check_size, edge_energy
 from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
@@ -78,7 +79,7 @@ class EdgeReg(TrainingMethod):
             check_count("total_steps", total_steps)
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: expected a number above 0.")
-        edges.check_size(student.input_shape[1:], "EdgeReg")
+        check_size(student.input_shape[1:], "EdgeReg")
         self.edge_weights = tuple(edge_weights)
         self.total_steps = total_steps
         self.temperature = temperature
@@ -93,7 +94,7 @@ class EdgeReg(TrainingMethod):
         uniform = tf.random.stateless_uniform(shape, seed, 1e-20, 1.0)
         # The largest of logits plus Gumbel noise is a sample of their softmax.
         gumbel = -tf.math.log(-tf.math.log(uniform))
-        return images, (edges.edge_energy(images), tf.cast(gumbel, images.dtype))
+        return images, (edge_energy(images), tf.cast(gumbel, images.dtype))
 
     def loss_terms(
         self,
@@ -188,7 +189,7 @@ class Settings(MethodSettings):
         if self.name in experiment.methods:
             with naming("--methods, --target"):
                 shape = experiment.data.info("target").image_shape
-                edges.check_size(shape, f"The row {self.name}")
+                check_size(shape, f"The row {self.name}")
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = EdgeReg(
