@@ -183,6 +183,7 @@ def optimizer(
     learning_rate: float,
     total_steps: int,
     *,
+    constant: bool = False,
     clip_norm: float = 0,
     ema_momentum: float = 0,
 ) -> keras.optimizers.Optimizer:
@@ -192,10 +193,13 @@ def optimizer(
         name: "momentum" or "adam".
         learning_rate: rate at the start.
         total_steps: number of steps, for the drops at half and at three quarters.
+        constant: no drops.
         clip_norm: global norm to which gradients are clipped; 0 for none.
         ema_momentum: momentum of averaged weights, which `fit` ends with; 0 for none.
     """
-    rate = training.piecewise_constant(learning_rate, total_steps)
+    rate = learning_rate
+    if not constant:
+        rate = training.piecewise_constant(learning_rate, total_steps)
     return _optimizer(name, rate, clip_norm=clip_norm, ema_momentum=ema_momentum)
 
 
