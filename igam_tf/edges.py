@@ -1,12 +1,31 @@
 """The edges of an image, on which input gradients of robust networks lie."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 _BLUR_RADIUS = 3
 _SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+
+#: Pixels that an image's sides need: the borders of the blur mirror its radius.
+SMALLEST_SIDE = _BLUR_RADIUS + 1
+
+
+def check_size(shape: Sequence[int | None], what: str) -> None:
+    """Raises ValueError if images are too small to have edges, or to be blurred.
+
+    Args:
+        shape: (height, width, ...) of the images; None is a side that is not known.
+        what: what needs the edges, for the message.
+    """
+    height, width = shape[:2]
+    if any(side is not None and side < SMALLEST_SIDE for side in (height, width)):
+        raise ValueError(
+            f"{what} of images of {height}x{width} pixels: expected sides of at least "
+            f"{SMALLEST_SIDE}, into which the blur of the edges fits."
+        )
 
 
 def edge_energy(images: tf.Tensor) -> tf.Tensor:
@@ -17,7 +36,11 @@ def edge_energy(images: tf.Tensor) -> tf.Tensor:
 
     Returns:
         Tensor like `images`, every channel the same.
+
+    Raises:
+        ValueError: if a side has fewer pixels than `SMALLEST_SIDE`.
     """
+    check_size(images.shape[1:], "edges")
     channels = images.shape[-1]
     x = _blurred(images)
     across, down = _filtered(x, _SOBEL), _filtered(x, _SOBEL.T)

@@ -47,7 +47,8 @@ def load_into(
         CheckpointError: if the checkpoint is damaged, a variable is not in it or does
             not have the shape of its weight (the transpose that has it is named), a
             weight is left out or named twice; the message lists what is missing on
-            either side. If a variable holds NaN, or no floating numbers.
+            either side. If a variable holds NaN, no floating numbers, or numbers that
+            are too large for the type of its weight.
         ValueError: if the model is not built, or weights of it share a path.
         FileNotFoundError: if the checkpoint, or one of its files, is missing.
     """
@@ -59,7 +60,9 @@ def load_into(
         _check_names(table, stored, weights, shown)
         _check_shapes(table, stored, weights, shown)
         values = {
-            target: _turned(as_weights(bundle.read(name), name, shown), axes)
+            target: _turned(
+                as_weights(bundle.read(name), name, shown, weights[target].dtype), axes
+            )
             for name, (target, axes) in table.items()
         }
     for target, value in values.items():

@@ -19,12 +19,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf import losses, pixels
+from igam_tf import edges, losses, pixels
 from igam_tf.attacks import checks
 from igam_tf.attacks.engine.compilation import compiled
 from igam_tf.attacks.geometry import image_seeds, uniform_in_ball
 from igam_tf.data import check_images, check_labels
-from igam_tf.edges import edge_energy
 from igam_tf.evaluation.batches import padded
 from igam_tf.evaluation.distance import checked_images
 from igam_tf.evaluation.statistic_names import BY_OUTCOME, STATISTICS, check
@@ -36,8 +35,6 @@ _SMALLEST_NORM = 1e-6
 _SMALLEST_ENERGY = 1e-3
 # Images that tell the shape, and what the model makes of it.
 _LOOKED_AT = 16
-#: Sides that the edges of an image need.
-_SMALLEST_SIDE = 4
 #: Columns of `_first_order`, `_second_order` and `_along_edges`.
 _FIRST = ("gradient_l1", "gradient_l2", "linearity_error")
 _SECOND = ("hessian_norm", "curvature")
@@ -119,11 +116,8 @@ def _checked(model, images, labels, statistics, is_robust, batch_size):
                 "that withstand an attack; evaluate one, too."
             )
     checked_images(model, pixels.as_float(images[:_LOOKED_AT]), "linf", batch_size)
-    if "edge_correlation" in statistics and min(images.shape[1:3]) < _SMALLEST_SIDE:
-        raise ValueError(
-            f"edge_correlation of images of {images.shape[1]}x{images.shape[2]} "
-            f"pixels: expected sides of at least {_SMALLEST_SIDE}."
-        )
+    if "edge_correlation" in statistics:
+        edges.check_size(images.shape[1:], "edge_correlation")
     labels = np.asarray(labels, np.int32)
     check_labels(labels, model.output_shape[-1])
     for what, array in (("labels", labels), ("is_robust", is_robust)):
@@ -159,7 +153,7 @@ def _along_edges(model, images, labels, seeds, eps):
     """(batch, columns of `_EDGES`); NaN where gradient or edges are flat."""
     del seeds, eps
     g = input_gradient(model, images, labels, of="loss")
-    energies = tf.reduce_sum(tf.abs(g), axis=-1), edge_energy(images)[..., 0]
+    energies = tf.reduce_sum(tf.abs(g), axis=-1), edges.edge_energy(images)[..., 0]
     logs = [tf.math.log(tf.maximum(energy, _SMALLEST_ENERGY)) for energy in energies]
     a, b = (log - tf.reduce_mean(log, [1, 2], keepdims=True) for log in logs)
     scale = tf.sqrt(tf.reduce_sum(a * a, [1, 2]) * tf.reduce_sum(b * b, [1, 2]))

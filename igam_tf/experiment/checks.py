@@ -12,12 +12,14 @@ import numbers
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from igam_tf import edges
 from igam_tf.attacks import names, radii
 from igam_tf.attacks.fractions import fraction
 from igam_tf.data import registry
 from igam_tf.evaluation import statistic_names
 from igam_tf.experiment import controls, own_networks
 from igam_tf.experiment.settings import OWN_DATA
+from igam_tf.settings import naming
 from igam_tf.training.methods import METHODS
 
 if TYPE_CHECKING:
@@ -224,6 +226,9 @@ def _check_statistics(experiment):
                 f"--statistics={name} with --attacks=clean: expected an attack, which "
                 "says what images are robust."
             )
+        if name == "edge_correlation":
+            with naming("--statistics, --target"):
+                edges.check_size(experiment.data.info("target").image_shape, name)
 
 
 def _longest(experiment, norm):
@@ -266,7 +271,16 @@ def check_schedule(experiment: Experiment) -> None:
 
 
 def check_augmenting(experiment: Experiment) -> None:
-    """Images that come with targets or partners are neither mixed nor distorted."""
+    """Images with partners stay as they are, and smoothed labels are made use of."""
+    for name in experiment.methods:
+        smoothing = experiment.augmenting.label_smoothing
+        if smoothing and not experiment.settings_of(name).learns_labels():
+            raise ValueError(
+                f"--label_smoothing={smoothing:g} with --methods={name}: expected "
+                "--label_smoothing=0, because the row learns from its teacher and no "
+                "term of its loss has the labels of the images; or make this row in a "
+                "run of its own. --mixup and --cutmix do have an effect, on the images."
+            )
     given = experiment.augmenting.changes_images()
     if given and "shuffled" in experiment.table.controls:
         raise ValueError(

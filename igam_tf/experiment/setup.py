@@ -11,6 +11,7 @@ from igam_tf.attacks.attack import GraphAttack
 from igam_tf.experiment import networks
 from igam_tf.experiment.experiment import Experiment
 from igam_tf.experiment.settings import AugmentingSettings
+from igam_tf.training.matching import AdversarialMatching
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,12 +138,24 @@ class Setup:
         return method
 
     def compiled_with_discriminator(
-        self, method: training.TrainingMethod
+        self, method: AdversarialMatching
     ) -> training.TrainingMethod:
         """`compiled`, with the discriminator's own rate or the student's optimizer."""
         rate, second = self.experiment.matching.discriminator_learning_rate, None
+        settings = self.experiment.training
         if rate:
-            second = networks.optimizer("adam", rate, self.total_steps, constant=True)
+            # AdamW has the decay that is a term of the loss beside other optimizers.
+            own = dataclasses.replace(
+                settings,
+                optimizer="adamw" if settings.optimizer == "adamw" else "adam",
+                learning_rate=rate,
+                schedule="constant",
+                clip_norm=0.0,
+                ema=0.0,
+            )
+            second = networks.student_optimizer(
+                own, self.total_steps, method.discriminator.trainable_variables
+            )
         return self.compiled(method, discriminator_optimizer=second)
 
 

@@ -3,6 +3,7 @@
 import random
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,7 +38,9 @@ def copy_network(
             must take those of the one it replaces. An unchanged copy is compared then.
 
     Returns:
-        keras.Model of the same class and names; networks inside of it are copied too.
+        keras.Model of the same class, names and structure of inputs; networks inside of
+        it are copied too. What is trainable in it is what is in the original, down to
+        single variables.
 
     Raises:
         ValueError: if the network is of a class of its own, or if a copy of it does
@@ -57,12 +60,16 @@ def copy_network(
 
 def check_can_be_copied(network: keras.Model) -> None:
     """Raises ValueError unless the layers of a network can be taken apart."""
-    if hasattr(network, "operations") or isinstance(network, keras.Sequential):
+    if _can_be_taken_apart(network):
         return
     raise ValueError(
         f"{type(network).__name__} {network.name!r} is a model of its own class, whose "
         "layers cannot be taken apart; expected a functional or Sequential model."
     )
+
+
+def _can_be_taken_apart(network):
+    return hasattr(network, "operations") or isinstance(network, keras.Sequential)
 
 
 def check_same(
@@ -99,23 +106,57 @@ def check_same(
 
 
 def _cloned(network, replace):
-    pairs = []
+    made_of: dict[int, Any] = {}
+    networks, layers = [], []
+
+    def cloned(original):
+        copy = keras.models.clone_model(original, clone_function=clone)
+        networks.append((original, copy))
+        return copy
 
     def clone(operation):
-        made = replace(operation)
-        if made is None:
+        # What stands at several places, in several networks, is one layer there, too.
+        if id(operation) not in made_of:
+            made_of[id(operation)] = made(operation)
+        return made_of[id(operation)]
+
+    def made(operation):
+        if _can_be_taken_apart(operation):
+            return cloned(operation)
+        found = replace(operation)
+        if found is None:
             if not isinstance(operation, keras.layers.Layer):
                 return operation  # An operation of keras.ops has no state to copy.
-            made = _from_config(operation)
-        pairs.append((operation, made))
-        return made
+            found = _from_config(operation)
+        layers.append((operation, found))
+        return found
 
-    copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
-    for original, made in pairs:
-        if made.weights:
-            made.set_weights(original.get_weights())
-        derive_state(made)
+    copy = cloned(network)
+    for original, found in layers:
+        if found.weights:
+            found.set_weights(original.get_weights())
+        derive_state(found)
+    # From the outside in, because a network hands it on to its layers.
+    for original, found in [*reversed(networks), *layers]:
+        _copy_trainable(original, found)
     return copy
+
+
+def _copy_trainable(original, copy):
+    """What is trainable: the layer, those inside of it, and each of its variables."""
+    if not isinstance(original, keras.layers.Layer):
+        return
+    if _can_be_taken_apart(original):
+        copy.trainable = original.trainable
+        return
+    pairs = [(original, copy)]
+    if type(original) is type(copy):
+        inside = compat.flatten_layers(original), compat.flatten_layers(copy)
+        pairs += zip(*inside, strict=False)
+    for ours, theirs in pairs:
+        theirs.trainable = ours.trainable
+    for ours, theirs in zip(original.weights, copy.weights, strict=False):
+        theirs.trainable = ours.trainable
 
 
 def set_weights(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
@@ -176,9 +217,13 @@ def _probe(network):
 
 
 def _outputs(network, inputs):
-    given = inputs[0] if len(inputs) == 1 else inputs
+    if isinstance(network, keras.Sequential):
+        (given,) = inputs
+    else:
+        # As the network takes them: a tensor, a list or a dict.
+        given = keras.tree.pack_sequence_as(network.input, inputs)
     with warnings.catch_warnings():
-        # Keras warns of one tensor where a model was made with a list of one.
+        # Keras warns where names of inputs are not the keys of their dict.
         warnings.simplefilter("ignore", UserWarning)
         outputs = keras.tree.flatten(network(given, training=False))
     return np.concatenate(

@@ -191,6 +191,33 @@ def check_trainable(student: keras.Model) -> None:
         )
 
 
+def check_still_trainable(
+    compiled_for: frozenset[int], variables: Iterable[keras.Variable]
+) -> None:
+    """Raises ValueError if other weights are trainable than when it was compiled.
+
+    Optimizers keep a state, and averaged weights (`use_ema`), for each weight that they
+    were built for, in that order: averages would end in other layers, and a layer that
+    is frozen after the first `fit` would still be trained.
+
+    Args:
+        compiled_for: `id` of each variable that was trainable in `compile`.
+        variables: those that are trainable now.
+    """
+    now = {id(v): v.path for v in variables}
+    added = [path for key, path in now.items() if key not in compiled_for]
+    num_frozen = len(compiled_for - now.keys())
+    if not added and not num_frozen:
+        return
+    changes = [f"{num_frozen} weights were frozen"] if num_frozen else []
+    if added:
+        changes.append(f"{len(added)} made trainable, such as {added[0]!r},")
+    raise ValueError(
+        f"{' and '.join(changes)} after compile: expected what the optimizers were "
+        "built for; call compile again, with new optimizers, after trainable is set."
+    )
+
+
 def check_weights(**weights: Any) -> None:
     """Raises ValueError if one of `class_weight` and `sample_weight` is given."""
     given = [name for name, value in weights.items() if value is not None]

@@ -11,14 +11,15 @@ import tensorflow as tf
 from igam_tf import gradients, losses, streams
 from igam_tf.data import check_count
 from igam_tf.derivatives import directions
-from igam_tf.edges import edge_energy
-from igam_tf.settings import setting
+from igam_tf.edges import check_size, edge_energy
+from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.base import TrainingMethod
 from igam_tf.training.method_settings import MethodSettings
 from igam_tf.training.terms import Terms
 
 if TYPE_CHECKING:
+    from igam_tf.experiment.experiment import Experiment
     from igam_tf.experiment.setup import Setup
 
 #: Whose gradient is to look like the edges.
@@ -46,6 +47,10 @@ class EdgeReg(TrainingMethod):
         gradient_of: "sampled_logit", "loss" or "saliency".
         **kwargs: `attack`, `penalty`, `weight_decay`, `micro_batch`, `seed` of
             `TrainingMethod`.
+
+    Raises:
+        ValueError: if a choice is unknown, a number out of range, or a side of the
+            images has fewer than 4 pixels, into which the blur does not fit.
     """
 
     input_gradient_mode: bool | None = True
@@ -74,6 +79,7 @@ class EdgeReg(TrainingMethod):
             check_count("total_steps", total_steps)
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: expected a number above 0.")
+        check_size(student.input_shape[1:], "EdgeReg")
         self.edge_weights = tuple(edge_weights)
         self.total_steps = total_steps
         self.temperature = temperature
@@ -100,7 +106,7 @@ class EdgeReg(TrainingMethod):
         global_batch: tf.Tensor,
     ) -> tuple[Terms, tf.Tensor, Terms]:
         del phase, global_batch
-        edges, gumbel = targets
+        energy, gumbel = targets
 
         def sampled_logit(logits, labels):
             del labels
@@ -116,13 +122,13 @@ class EdgeReg(TrainingMethod):
         )
         if self.gradient_of == "saliency":
             gradient = tf.reduce_max(tf.abs(gradient), axis=-1, keepdims=True)
-            edges = edges[..., :1]
+            energy = energy[..., :1]
         distance = tf.reduce_mean(
-            tf.square(_unit_rms(gradient) - _unit_rms(edges)), axis=(1, 2, 3)
+            tf.square(_unit_rms(gradient) - _unit_rms(energy)), axis=(1, 2, 3)
         )
         loss = losses.cross_entropy(logits, labels)
         terms = {"cross_entropy": loss, "edges": self.weight() * distance}
-        cosine = gradients.per_image_cosine(gradient, edges)
+        cosine = gradients.per_image_cosine(gradient, energy)
         return terms, logits, {"gradient_cosine": cosine}
 
     def weight(self) -> tf.Tensor | float:
@@ -178,6 +184,12 @@ class Settings(MethodSettings):
     def label(self) -> str:
         plain = self.gradient_of == "sampled_logit"
         return self.title if plain else f"{self.title}, {self.gradient_of}"
+
+    def check(self, experiment: Experiment) -> None:
+        if self.name in experiment.methods:
+            with naming("--methods, --target"):
+                shape = experiment.data.info("target").image_shape
+                check_size(shape, f"The row {self.name}")
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = EdgeReg(

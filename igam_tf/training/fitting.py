@@ -36,6 +36,7 @@ class Fitting(compat.OwnLoop, keras.Model):
     test_function: Callable | None
     _watch: Watch | None = None
     _xla_functions: dict[tuple, Callable]
+    _compiled_for: frozenset[int] = frozenset()
 
     def __repr__(self) -> str:
         return represented(self)
@@ -84,6 +85,7 @@ class Fitting(compat.OwnLoop, keras.Model):
         self._xla_functions = {}
         # Built now, over its own variables, so that a checkpoint holds its state.
         self.optimizer.build(self.trained_variables)
+        self._compiled_for = frozenset(map(id, self.all_trained_variables))
         # So are the metrics: a step that makes variables is traced twice.
         self.compute_metrics(None, tf.zeros([1], tf.int32), tf.zeros([1, classes]))
         self.reset_metrics()
@@ -111,7 +113,7 @@ class Fitting(compat.OwnLoop, keras.Model):
         Raises:
             ValueError: if images are not in [0, 1] or labels are not classes, naming
                 the batch; before the first step where that can be seen. If no weight
-                of the student is trainable.
+                of the student is trainable, or others than in `compile` are.
             TrainingDivergedError: if the loss is not finite, naming the batch; not
                 where `keras.callbacks.TerminateOnNaN` is given.
         """
@@ -127,6 +129,8 @@ class Fitting(compat.OwnLoop, keras.Model):
         elif hasattr(x, "shape"):
             count = len(x) - int(len(x) * validation_split)
             feeding.check_shares(count, batch_size or 32, self.num_replicas)
+        # Callbacks may freeze layers, too: looked at before `fit` takes averages.
+        watch.each_epoch = self.check_still_trainable
         self._watch = watch
         try:
             with feeding.in_plain_words(watch.where):
@@ -220,9 +224,10 @@ class Fitting(compat.OwnLoop, keras.Model):
         return distributed(self.distribute_strategy, without_tuning(batches))
 
     def make_train_function(self, force: bool = False) -> None:
+        checks.check_trainable(self.student)
+        self.check_still_trainable()
         if self.train_function is not None and not force:
             return
-        checks.check_trainable(self.student)
         student_check.check_student(self)
         step = replicas.over_iterator(self, replicas.train_on_batch)
 
@@ -253,6 +258,15 @@ class Fitting(compat.OwnLoop, keras.Model):
     def trainable_weights(self) -> list[keras.Variable]:
         # What the first optimizer, Keras' optimizer, updates and averages.
         return list(self.trained_variables)
+
+    @property
+    def all_trained_variables(self) -> list[keras.Variable]:
+        """What all optimizers update: a list of variables."""
+        return list(self.trained_variables)
+
+    def check_still_trainable(self) -> None:
+        """Raises ValueError if other weights are trainable than in `compile`."""
+        checks.check_still_trainable(self._compiled_for, self.all_trained_variables)
 
     # Saving.
 

@@ -157,6 +157,9 @@ class Settings(MethodSettings):
         10, "PGD steps of the row igdm.", flag="igdm_steps", at_least=1
     )
 
+    def learns_labels(self) -> bool:
+        return False
+
     def build(self, setup: Setup) -> TrainingMethod:
         method = IGDM(
             setup.student,

@@ -102,6 +102,10 @@ class AdversarialMatching(TrainingMethod):
         checks.check_optimizer(self.discriminator_optimizer)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
+    @property
+    def all_trained_variables(self) -> list[keras.Variable]:
+        return super().all_trained_variables + self.discriminator.trainable_variables
+
     def discriminator_inputs(
         self,
         images: tf.Tensor,

@@ -66,6 +66,10 @@ class MethodSettings(Settings):
         """Whether `prepare` trains a network of its own."""
         return False
 
+    def learns_labels(self) -> bool:
+        """Whether a term of its loss has the images' labels, which may be smoothed."""
+        return True
+
     def starts_from(self) -> str:
         """Name of the method whose student this one starts from; "" for none."""
         return ""

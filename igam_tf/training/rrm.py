@@ -51,7 +51,8 @@ class RRM(TrainingMethod):
 
     Raises:
         ValueError: if a weight is negative, a network does not end in a Dense layer of
-            features, or the two take different images.
+            features, the two take different images, or labels are to be smoothed that
+            no term has.
     """
 
     reports: tuple[str, ...] = ("cross_entropy", "representation", "grad_norm")
@@ -68,6 +69,10 @@ class RRM(TrainingMethod):
         super().__init__(student, **kwargs)
         teachers.check_numbers(cross_entropy_weight=cross_entropy_weight, weight=weight)
         teachers.check_networks(student, teacher, same_classes=False)
+        if self.soft_labels is not None:
+            # An attack, and a penalty, follow the loss of the label.
+            others = self.attack is not None or self.penalty is not None
+            self.soft_labels.check_method("RRM", bool(cross_entropy_weight) or others)
         self._teacher = teachers.held(before_logits(teacher))
         # Of the student's own layers, which are tracked as the student's.
         self._classifier = Untracked(features_and_logits(student))
@@ -151,6 +156,9 @@ class Settings(MethodSettings):
         flag="rrm_weight",
         at_least=0,
     )
+
+    def learns_labels(self) -> bool:
+        return self.cross_entropy_weight > 0
 
     def check_row(self, setup: Setup) -> None:
         features_and_logits(setup.student)

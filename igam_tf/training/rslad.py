@@ -26,11 +26,11 @@ class RSLAD(TrainingMethod):
         L = (1 - alpha) KL(T(x) || S(x)) + alpha KL(T(x) || S(x'))
         x' = argmax KL(T(x) || S(x')) in the ball of the attack
 
-    T(x) is the teacher's softmax at the natural image; labels are not used. Zi et
-    al., ICCV 2021. KL is a sum over classes; the authors' code takes the mean of it, so
-    that a rate or a weight decay that was tuned there is another one here. Their x'
-    starts at a little Gaussian noise, here where the attack starts: anywhere in the
-    ball.
+    T(x) is the teacher's softmax at the natural image, as mixup or cutmix left it; no
+    labels are used, and none smoothed. Zi et al., ICCV 2021. KL is a sum over classes;
+    the authors' code takes the mean of it, so that a rate or a weight decay that was
+    tuned there is another one here. Their x' starts at a little Gaussian noise, here
+    where the attack starts: anywhere in the ball.
 
     Args:
         student: keras.Model from images to logits.
@@ -42,8 +42,8 @@ class RSLAD(TrainingMethod):
         **kwargs: `penalty`, `weight_decay`, `micro_batch`, `seed` of `TrainingMethod`.
 
     Raises:
-        ValueError: if alpha is not a fraction, the networks do not fit together, or the
-            attack follows no gradient.
+        ValueError: if alpha is not a fraction, the networks do not fit together, the
+            attack follows no gradient, or labels are to be smoothed.
     """
 
     reports: tuple[str, ...] = (
@@ -68,6 +68,8 @@ class RSLAD(TrainingMethod):
                 "takes the place of."
             )
         super().__init__(student, attack=attack, **kwargs)
+        if self.soft_labels is not None:
+            self.soft_labels.check_method(type(self).__name__, learns_labels=False)
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha={alpha}: expected a fraction.")
         teachers.check_networks(student, teacher)
@@ -162,6 +164,9 @@ class Settings(MethodSettings):
     num_steps: int = setting(
         10, "PGD steps of the row rslad.", flag="rslad_steps", at_least=1
     )
+
+    def learns_labels(self) -> bool:
+        return False
 
     def build(self, setup: Setup) -> TrainingMethod:
         method = RSLAD(

@@ -71,6 +71,22 @@ class SoftLabels:
                 "loss='cross_entropy' and no restarts, or hard labels."
             )
 
+    def check_method(self, method: str, learns_labels: bool) -> None:
+        """Raises ValueError if labels are smoothed of a method that looks at none.
+
+        Mixtures are of images, too, and so are for every method.
+
+        Args:
+            method: its name, for the message.
+            learns_labels: whether a term of its loss has the labels of the images.
+        """
+        if self.smoothing and not learns_labels:
+            raise ValueError(
+                f"smoothing={self.smoothing:g} with {method}: expected 0, because no "
+                "term of its loss has the labels of the images: it learns from its "
+                "teacher. mixup and cutmix do have an effect, on the images."
+            )
+
     def __call__(
         self, images: Any, labels: tf.Tensor, classes: int, seed: tf.Tensor
     ) -> tuple[Any, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Frozen teachers of methods that learn from one."""
 
+import itertools
 import math
 from collections.abc import Collection
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from igam_tf import models, transforms
+from igam_tf import compat, models, transforms
 from igam_tf.training import checks
 
 
@@ -59,16 +60,18 @@ def check_networks(
     *,
     same_classes: bool = True,
 ) -> None:
-    """Same images, same classes, and a discriminator of what it is to see.
+    """Same images, same classes, weights of their own, and what a discriminator sees.
 
     Args:
         student, teacher, discriminator: the networks, or None where there is none.
         same_classes: whether the teacher's classes are to be those of the student.
 
     Raises:
-        ValueError: if one of them gives no logits, or a shape differs.
+        ValueError: if one of them gives no logits, a shape differs, or one has weights
+            that are trained as another's.
     """
     expected = {}
+    check_apart(student=student, teacher=teacher, discriminator=discriminator)
     if teacher is not None:
         checks.check_classifier(teacher, "teacher")
         expected["teacher input"] = (teacher.input_shape[1:], student.input_shape[1:])
@@ -92,3 +95,39 @@ def check_networks(
                 "igam_tf.models.discriminator(gradient_shape=...) takes the shape of "
                 "the target images."
             )
+
+
+def check_apart(**networks: keras.Model | None) -> None:
+    """Raises ValueError if one network would move while another is trained.
+
+    What two networks have in common may be frozen in both.
+
+    Args:
+        **networks: student, teacher and discriminator, or None where there is none.
+    """
+    given = {role: n for role, n in networks.items() if isinstance(n, keras.Model)}
+    for (role, first), (other, second) in itertools.combinations(given.items(), 2):
+        trained = [n for r, n in ((role, first), (other, second)) if r != "teacher"]
+        moved = {id(v) for n in trained for v in _moved(n)}
+        ours = {id(v) for v in first.variables}
+        shared = [v for v in second.variables if id(v) in ours]
+        if first is second:
+            what = "are one and the same model"
+        elif found := [v.path for v in shared if id(v) in moved]:
+            what = f"have {len(found)} trained weights in common, such as {found[0]!r}"
+        else:
+            continue
+        raise ValueError(
+            f"{role} {first.name!r} and {other} {second.name!r} {what}: training the "
+            "one would change the other. Expected networks with weights of their own: "
+            f"igam_tf.models.copy_network({other}) makes a copy."
+        )
+
+
+def _moved(network):
+    """The variables that change while a network is trained."""
+    yield from network.trainable_variables
+    for layer in compat.flatten_layers(network):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            # Its moving statistics, too.
+            yield from layer.variables

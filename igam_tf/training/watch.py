@@ -1,6 +1,7 @@
 """Keeps track of a `fit`: which batch it is at, and whether the loss is finite."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,6 +19,9 @@ class Watch(keras.callbacks.Callback):
     Args:
         stops: whether to raise.
 
+    Attributes:
+        each_epoch: what is called after each epoch, before other callbacks, or None.
+
     Raises:
         TrainingDivergedError: with the epoch and the batch.
     """
@@ -25,6 +29,7 @@ class Watch(keras.callbacks.Callback):
     def __init__(self, *, stops: bool = True) -> None:
         super().__init__()
         self.stops = stops
+        self.each_epoch: Callable[[], None] | None = None
         self._place = (0, 0)
         self._started: tuple[str, dict[str, Any]] | None = None
 
@@ -41,6 +46,8 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch, logs
         self.look({})
+        if self.each_epoch is not None:
+            self.each_epoch()
 
     def where(self) -> str:
         """The batch that is being trained on, as the beginning of an error."""

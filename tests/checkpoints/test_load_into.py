@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_checkpoints import write
 
 from igam_tf import checkpoints
@@ -100,3 +101,34 @@ def test_slots_are_not_offered_and_nan_is_refused(stored, tmp_path):
         load_into(network(), path, names=TABLE)
     # What `describe` lists is what the table is made from.
     assert "conv1/weights" in checkpoints.describe(path).other
+
+
+def _dense(dtype):
+    layer = keras.layers.Dense(2, dtype=dtype, name="logits")
+    return keras.Sequential([keras.Input((2,)), layer])
+
+
+# Of each type a number that rounds to its largest, and one that does not.
+@pytest.mark.parametrize(
+    ("dtype", "fits", "beyond"),
+    [
+        ("float16", np.float32(65519), np.float32(-65520)),
+        ("bfloat16", np.float32(3.389e38), np.float32(3.4e38)),
+        ("float32", np.float64(3.4e38), np.float64(3.5e38)),
+    ],
+)
+def test_numbers_beyond_the_type_of_a_weight_are_refused(tmp_path, dtype, fits, beyond):
+    names = {"fc/w": "logits/kernel", "fc/b": "logits/bias"}
+    kernel = np.array([[1.0, 2e-9], [0.5, fits]], type(fits))
+    bias = np.array([0.25, -fits], type(fits))
+    model = _dense(dtype)
+    load_into(model, write(tmp_path / "a", {"fc/w": kernel, "fc/b": bias}), names=names)
+    for found, value in zip(model.weights, (kernel, bias), strict=True):
+        expected = tf.cast(value, dtype)
+        assert np.isfinite(tf.cast(expected, tf.float32)).all()
+        np.testing.assert_array_equal(found, expected)
+    bias[0] = beyond
+    path = write(tmp_path / "b", {"fc/w": 0 * kernel, "fc/b": bias})
+    with pytest.raises(CheckpointError, match=rf"'fc/b' holds 1 .*{dtype}, such as"):
+        load_into(model, path, names=names)
+    assert float(model.weights[0][0, 0]) == 1

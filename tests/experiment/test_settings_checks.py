@@ -93,6 +93,19 @@ def _parse(*arguments):
             ["--mixup=0.8", "--controls=shuffled"],
             "--mixup=0.8 with --controls=shuffled",
         ),
+        (
+            ["--label_smoothing=0.1", "--methods=igam,rslad"],
+            "--label_smoothing=0.1 with --methods=rslad: expected --label_smoothing=0",
+        ),
+        (["--label_smoothing=0.1", "--methods=igdm"], "=0.1 with --methods=igdm"),
+        (
+            [
+                "--label_smoothing=0.1",
+                "--methods=rrm",
+                "--rrm_cross_entropy_weight=0",
+            ],
+            "=0.1 with --methods=rrm",
+        ),
     ],
 )
 def test_flags_are_refused_when_they_are_parsed(flags, message):
@@ -117,7 +130,19 @@ def test_other_types_are_refused(settings, message):
         Experiment(**BASE, **settings)
 
 
+def test_images_without_room_for_edges_are_refused():
+    tiny = {"target": "points_on_a_line", "eps": 0.08, "step_size": 0.02}
+    Experiment(**tiny, methods=("standard",))
+    with pytest.raises(ValueError, match="--target: The row edges of images of 1x2"):
+        Experiment(**tiny, methods=("standard", "edges"))
+    with pytest.raises(ValueError, match="--statistics, --target: edge_correlation"):
+        Experiment(**tiny, methods=("standard",), statistics=("edge_correlation",))
+
+
 def test_what_is_right_is_taken():
+    smoothed = {"label_smoothing": 0.1, "mixup": 0.8}
+    Experiment(**BASE, **smoothed, methods=("igam", "kdiga", "rrm"))
+    Experiment(**BASE, mixup=0.8, cutmix=1.0, methods=("rslad", "igdm"))
     assert Experiment(**BASE, methods=["igam", "pag"]).methods == ("igam", "pag")
     # The whole ball in one step, a ball of radius 0, a teacher that is not trained
     # here.

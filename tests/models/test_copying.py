@@ -182,3 +182,89 @@ def test_the_comparison_leaves_the_next_seed_as_it_is():
         set_seed(3)
         copied()
         assert random.random() == wanted
+
+
+def _trainable(network):
+    """What is trainable in a network, in the order of its weights."""
+    inside = {id(v) for v in network.trainable_variables}
+    return [id(weight) in inside for weight in network.weights]
+
+
+def _layers(network):
+    for layer in network.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+
+
+def _assert_equally_trainable(network):
+    for copy in (
+        models.copy_network(network),
+        models.copy_network(network, replace=lambda operation: None),
+    ):
+        assert _trainable(copy) == _trainable(network)
+        assert copy.trainable == network.trainable
+        for ours, theirs in zip(_layers(copy), _layers(network), strict=True):
+            assert ours.trainable == theirs.trainable, theirs.name
+
+
+def test_single_variables_that_are_frozen_are_frozen_in_the_copy():
+    network = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()]
+    )
+    network.layers[0].kernel.trainable = False
+    network.layers[1].gamma.trainable = False
+    assert _trainable(network) == [False, True, False, True, False, False]
+    _assert_equally_trainable(network)
+    images = keras.Input((3,))
+    _assert_equally_trainable(keras.Model(images, network(images)))
+
+
+def test_networks_that_are_frozen_as_a_whole_with_a_layer_that_is_not():
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    images = keras.Input((3,))
+    network = keras.Model(images, keras.layers.Dense(2)(inner(images)))
+    inner.trainable = False
+    inner.layers[0].trainable = True
+    assert _trainable(network) == [True, True, True, True]
+    _assert_equally_trainable(network)
+    network.trainable = False
+    inner.trainable = True
+    assert not any(_trainable(network))
+    _assert_equally_trainable(network)
+
+
+def test_a_layer_inside_of_a_wrapper_that_is_frozen_alone():
+    wrapper = keras.layers.TimeDistributed(keras.layers.BatchNormalization())
+    network = keras.Sequential([keras.Input((2, 3)), wrapper])
+    wrapper.layer.trainable = False
+    assert not models.copy_network(network).layers[0].layer.trainable
+
+
+def test_a_network_that_stands_at_two_levels_is_one_network_in_the_copy():
+    shared = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    a, b = keras.Input((3,)), keras.Input((3,))
+    inner = keras.Model(a, shared(a))
+    network = keras.Model(b, shared(inner(b)))
+    copy = models.copy_network(network)
+    assert len(copy.weights) == len(network.weights) == 2
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict:UserWarning")
+def test_inputs_in_a_dict_stay_in_one():
+    """Whatever their tensors are called, and in whatever order."""
+    first, second = keras.Input((4,), name="first"), keras.Input((3,), name="second")
+    features = keras.layers.Concatenate()([first, second])
+    logits = keras.layers.Dense(2)(features)
+    given = {"z": np.ones((2, 4), "float32"), "b": np.zeros((2, 3), "float32")}
+    network = keras.Model({"z": first, "b": second}, logits)
+    copy = models.copy_network(network)
+    keras.tree.assert_same_structure(copy.input, network.input)
+    np.testing.assert_array_equal(copy(given), network(given))
+    one = keras.Model({"image": first}, keras.layers.Dense(2)(first))
+    assert list(models.copy_network(one).input) == ["image"]
+    outer = keras.Input((4,))
+    nested = keras.Model(outer, network({"z": outer, "b": outer[:, :3]}))
+    np.testing.assert_array_equal(
+        models.copy_network(nested)(given["z"]), nested(given["z"])
+    )

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from igam_tf import training
+from igam_tf import models, training
 
 IMAGES = np.random.default_rng(0).random((32, 4, 4, 1), np.float32)
 LABELS = np.random.default_rng(1).integers(0, 3, 32).astype(np.int32)
@@ -143,3 +143,60 @@ def test_weight_decay_where_no_kernel_is_trained():
     gamma = student.get_layer("norm").gamma.numpy()
     fit(method)
     assert np.abs(student.get_layer("norm").gamma.numpy() - gamma).max() > 1e-4
+
+
+# What is trainable.
+
+
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_weights_that_are_frozen_after_compile_need_another_compile(use_ema):
+    """Averages would end in other layers, and a traced step would train on."""
+    student = net(keras.layers.Dense(1, name="first"), keras.layers.Dense(1))
+    method = training.StandardTraining(student)
+
+    def compile_anew():
+        average = {"use_ema": True, "ema_momentum": 0.5} if use_ema else {}
+        method.compile(keras.optimizers.SGD(0.05, **average))
+
+    compile_anew()
+    fit(method, steps_per_epoch=1)
+    first = student.get_layer("first")
+    before = first.get_weights()
+    first.trainable = False
+    with pytest.raises(ValueError, match="2 weights were frozen after compile.*again"):
+        fit(method, steps_per_epoch=1)
+    with pytest.raises(ValueError, match="2 weights were frozen after compile"):
+        method.train_on_batch(IMAGES, LABELS)
+    compile_anew()
+    other = student.layers[1].get_weights()
+    fit(method, steps_per_epoch=1)
+    for a, b in zip(first.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (student.layers[1].get_weights()[0] != other[0]).any()
+    first.trainable = True
+    with pytest.raises(ValueError, match="2 made trainable, such as .*first/"):
+        fit(method, steps_per_epoch=1)
+
+
+def test_a_callback_that_freezes_a_layer_is_refused_before_averages_are_taken():
+    student = net(keras.layers.Dense(1, name="first"), keras.layers.Dense(1))
+    method = training.StandardTraining(student)
+    method.compile(keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5))
+
+    class Freezes(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            student.get_layer("first").trainable = False
+
+    with pytest.raises(ValueError, match="2 weights were frozen after compile"):
+        fit(method, callbacks=[Freezes()])
+
+
+def test_a_discriminator_that_is_frozen_after_compile_is_refused():
+    discriminator = models.discriminator(gradient_shape=(4, 4, 1), channels=(2, 2))
+    method = training.JARN(net(keras.layers.Activation("gelu")), discriminator)
+    method.compile(keras.optimizers.SGD(0.05, use_ema=True))
+    discriminator.layers[-1].trainable = False
+    with pytest.raises(ValueError, match="2 weights were frozen after compile"):
+        fit(method)
+    # Evaluation trains nothing.
+    method.evaluate(IMAGES, LABELS, verbose=0)

@@ -42,3 +42,23 @@ def test_terms_of_a_linear_model_by_hand():
 def test_an_unknown_gradient_is_refused():
     with pytest.raises(ValueError, match="gradient_of.*sampled_logit"):
         EdgeReg(linear_model()[0], gradient_of="logits")
+
+
+def _images(height, width):
+    return np.linspace(0, 1, 2 * height * width, dtype="float32").reshape(
+        2, height, width, 1
+    )
+
+
+@pytest.mark.parametrize("size", [(3, 3), (8, 2), (1, 8)])
+def test_images_without_room_for_the_blur_are_refused(size):
+    message = f"of images of {size[0]}x{size[1]} pixels: expected sides of at least 4"
+    with pytest.raises(ValueError, match=f"^EdgeReg {message}"):
+        EdgeReg(linear_model(shape=(*size, 1))[0])
+    with pytest.raises(ValueError, match=message):
+        edge_energy(tf.constant(_images(*size)))
+
+
+def test_four_pixels_are_enough():
+    EdgeReg(linear_model(shape=(4, 4, 1))[0])
+    assert np.isfinite(edge_energy(tf.constant(_images(4, 4)))).all()

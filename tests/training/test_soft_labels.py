@@ -249,3 +249,40 @@ def test_a_training_goes_on_bit_for_bit_and_logs_the_larger_class(tmp_path):
     _, soft, hard = method.augmented(tf.constant(images), tf.constant(labels), seed)
     assert soft.shape == (12, 3) and not np.isin(soft, [0, 1]).any()
     np.testing.assert_array_equal(hard, tf.argmax(soft, axis=1))
+
+
+def _of_a_teacher(method, soft, **kwargs):
+    networks = linear_model(seed=1)[0], linear_model(seed=2)[0]
+    if method in ("RSLAD", "IGDM"):
+        kwargs["attack"] = attacks.pgd(eps=0.1, num_steps=1)
+    return getattr(training, method)(*networks, soft_labels=soft, **kwargs)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("method", "kwargs"),
+    [("RSLAD", {}), ("IGDM", {}), ("RRM", {"cross_entropy_weight": 0.0})],
+)
+def test_labels_that_no_term_has_are_not_smoothed(method, kwargs):
+    with pytest.raises(ValueError, match=f"^smoothing=0.1 with {method}: expected 0"):
+        _of_a_teacher(method, training.SoftLabels(smoothing=0.1, mixup=1.0), **kwargs)
+    # The images are mixed all the same.
+    _of_a_teacher(method, training.SoftLabels(mixup=1.0), **kwargs)
+
+
+@pytest.mark.fast
+def test_labels_that_one_term_has_are_smoothed():
+    soft = training.SoftLabels(smoothing=0.1)
+    assert _of_a_teacher("RRM", soft).soft_labels is soft
+    attacked = {"cross_entropy_weight": 0.0, "attack": attacks.fgsm(eps=0.1)}
+    assert _of_a_teacher("RRM", soft, **attacked).soft_labels is soft
+
+
+def test_the_teacher_labels_the_mixed_image():
+    method = _of_a_teacher("RSLAD", training.SoftLabels(mixup=1.0))
+    images = np.random.default_rng(0).random((4, 2, 3, 1)).astype("float32")
+    seed = method.step_seed(tf.constant(0))
+    mixed, labels, _ = method.augmented(images, tf.constant([0, 1, 0, 1]), seed)
+    assert np.abs(mixed - images).max() > 0.01
+    _, (found, _) = method.prepare(mixed, labels, phase="train", seed=seed)
+    np.testing.assert_allclose(found, method.teacher(mixed), rtol=1e-5)

@@ -40,8 +40,8 @@ class TrainingSettings(Settings):
     )
     weight_decay: float = setting(
         2e-4,
-        "On convolution and dense kernels: a term of the loss, or with adamw a part "
-        "of the step.",
+        "On convolution and dense kernels, of the discriminator too: a term of the "
+        "loss, or with adamw a part of the step.",
         at_least=0,
     )
     clip_norm: float = setting(
@@ -65,7 +65,11 @@ class AugmentingSettings(Settings):
     """What every row but FT does to its batches, beside crop and flip, in the step."""
 
     label_smoothing: float = setting(
-        0.0, "Part of each label that all classes share.", at_least=0, below=1
+        0.0,
+        "Part of each label that all classes share; not with rslad and igdm, which "
+        "learn no labels.",
+        at_least=0,
+        below=1,
     )
     mixup: float = setting(
         0.0, "alpha of mixup's Beta distribution, such as 0.8; 0: none.", at_least=0
@@ -150,7 +154,8 @@ class MatchingSettings(Settings):
     )
     discriminator_learning_rate: float = setting(
         0.0,
-        "Learning rate of a constant Adam; 0: the student's optimizer and schedule.",
+        "Learning rate of a constant Adam, or AdamW where the student's is, with the "
+        "same --weight_decay; 0: the student's optimizer and schedule.",
         at_least=0,
     )
 
