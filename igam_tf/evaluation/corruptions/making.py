@@ -18,7 +18,7 @@ from igam_tf.evaluation.corruptions import blurs, pixelwise, warps
 from igam_tf.evaluation.corruptions.names import Corruptions
 
 #: Another number with every change of what is made.
-VERSION = 1
+VERSION = 2
 
 _MAKERS: dict[str, Callable[[np.ndarray, int, pixelwise.Draws], np.ndarray]] = {
     "gaussian_noise": pixelwise.gaussian_noise,

@@ -91,6 +91,19 @@ def test_blurs_of_a_point():
     assert set(np.unique(steps)) == {0, 1, 16, 17}
 
 
+@pytest.mark.parametrize("severity, end", enumerate((1.06, 1.11, 1.16, 1.21, 1.26), 1))
+def test_zoom_blur_enlarges_as_the_published_script(severity, end, monkeypatch):
+    from igam_tf.evaluation.corruptions import blurs
+
+    factors = []
+    monkeypatch.setattr(
+        blurs, "_enlarged", lambda x, factor: factors.append(factor) or x
+    )
+    corrupted(GREY, "zoom_blur", severity)
+    # NumPy's own range, whose rounding lets an end in.
+    np.testing.assert_allclose(factors, np.arange(1, end, 0.01))
+
+
 def test_an_affine_warp_without_shift_is_none():
     from igam_tf.evaluation.corruptions import warps
 
