@@ -22,7 +22,7 @@ NORMALISATIONS = {
 
 def network(*layers):
     end = [keras.layers.Flatten(), keras.layers.Dense(2)]
-    return keras.Sequential([keras.Input((2, 2, 2)), *layers, *end])
+    return keras.Sequential([keras.Input((4, 4, 2)), *layers, *end])
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_compile_refuses_such_a_keras(keras_that_binds_moments, name):
         method.compile("sgd")
 
 
-IMAGES, LABELS = tf.ones((3, 2, 2, 2)), tf.constant([0, 1, 0])
+IMAGES, LABELS = tf.ones((3, 4, 4, 2)), tf.constant([0, 1, 0])
 
 
 @pytest.mark.parametrize("name", ["BatchNormalization", "GroupNormalization"])
