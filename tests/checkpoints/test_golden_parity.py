@@ -11,8 +11,6 @@ import pytest
 from igam_tf import checkpoints
 from igam_tf.checkpoints.tf1.names import wide_resnet_rows
 
-pytestmark = pytest.mark.fast
-
 WORKER = pathlib.Path(__file__).with_name("golden_parity.py")
 REPOSITORY = WORKER.parents[2]
 
@@ -64,6 +62,7 @@ def test_input_normalizations(differences, name):
     assert differences[f"normalization {name}"] < 1e-6
 
 
+@pytest.mark.fast
 def test_names_and_shapes_of_the_wide_net(shared_dir):
     path = shared_dir / "golden" / "cifar_madry_wide" / "wide_variables.json"
     variables = json.loads(path.read_text())["variables"]
@@ -75,6 +74,7 @@ def test_names_and_shapes_of_the_wide_net(shared_dir):
     assert len(golden) == 253
 
 
+@pytest.mark.fast
 def test_describe_golden(shared_dir):
     golden = shared_dir / "golden"
     cifar = checkpoints.describe(golden / "cifar_madry_narrow")
