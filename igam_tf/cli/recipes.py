@@ -70,8 +70,12 @@ def parse(arguments: list[str]) -> tuple[Experiment | Table, list[str]]:
         name = pathlib.Path(recipe[0].split("=", 1)[1]).stem
         shared = flags.given(recipe)
         options = (own, composition["size"], given["run_dir"])
-        return _table(name, asked, shared, *options), []
-    _tell_replaced(recipe, composition["size"])
+        table = _table(name, asked, shared, *options)
+        bases = [_recipe_of(table_text.split(row)[1]) for row in asked["row"]]
+        rows = [[f"--flagfile={base}", *shared] for base in bases]
+        _tell_replaced(recipe[0], rows, composition["size"])
+        return table, []
+    _tell_replaced(recipe[0], [recipe], composition["size"])
     experiment, changes = _experiment(recipe, own, composition["size"])
     if experiment.student.checkpoint.startswith(FROM_ROW):
         raise ValueError(
@@ -91,21 +95,22 @@ def _check_size(recipe, size):
         )
 
 
-def _tell_replaced(recipe, size):
+def _tell_replaced(file, recipes, size):
     """Warns of the flags of a file of one's own that a size replaces.
 
-    A shipped recipe is there to be cut; in a file of one's own they may be meant.
+    A shipped recipe or table is there to be cut; in a file of one's own they may be
+    meant.
     """
-    path = pathlib.Path(recipe[0].split("=", 1)[1])
+    path = pathlib.Path(file.split("=", 1)[1])
     if path.resolve().is_relative_to(FLAGS_DIR):
         return
-    cut = flags.given([*recipe, *_overlays(recipe, size)])
-    replaced = [flag for flag in flags.given(recipe) if flag not in cut]
+    cuts = [flags.given([*recipe, *_overlays(recipe, size)]) for recipe in recipes]
+    replaced = [f for f in flags.given([file]) if any(f not in cut for cut in cuts)]
     if replaced:
         warnings.warn(
             f"--size={size} cuts {path.name} as it cuts a recipe, and replaces its "
-            f"{', '.join(replaced)}. To keep them, give the recipe first: "
-            f"--flagfile=RECIPE --flagfile={path} --size={size}.",
+            f"{', '.join(replaced)}. Flags on the command line win over the size: "
+            "repeat there what you want to keep.",
             stacklevel=2,
         )
 
@@ -194,7 +199,7 @@ def _table(name, asked, shared, own, size, run_dir):
 def _row(text, numbers, shared, own, size, columns):
     """A `Row`, from the text of its --row and its --paper."""
     label, base, more = table_text.split(text)
-    path = FLAGS_DIR / f"{base}.cfg"
+    path = _recipe_of(base)
     if not path.is_file():
         raise ValueError(
             f"--row={text!r} names no recipe of {FLAGS_DIR}; expected "
@@ -208,6 +213,10 @@ def _row(text, numbers, shared, own, size, columns):
     return Row(
         label, experiment, tuple(changes), table_text.published(columns, numbers)
     )
+
+
+def _recipe_of(base):
+    return FLAGS_DIR / f"{base}.cfg"
 
 
 def find_recipe(source: str, target: str) -> pathlib.Path | None:

@@ -122,15 +122,24 @@ def test_a_file_of_flags_after_the_recipe_wins_over_its_size(tmp_path):
         recipes.parse([f"--flagfile={mine}"])
 
 
-def test_what_a_size_replaces_in_a_file_of_ones_own_is_told(tmp_path):
+@pytest.mark.parametrize(
+    "rows", ["", "--table=T\n--row=A: mnist_to_cifar10 --methods=igam\n"]
+)
+def test_what_a_size_replaces_in_a_file_of_ones_own_is_told(rows, tmp_path):
     mine = tmp_path / "mine.cfg"
-    mine.write_text("--source=mnist\n--target=cifar10\n--epochs=3\n--eps=2/255\n")
+    pair = "--source=mnist\n--target=cifar10\n"
+    mine.write_text(f"{rows or pair}--epochs=3\n--eps=2/255\n")
     arguments = [f"--flagfile={mine}", "--size=small"]
-    with pytest.warns(UserWarning, match="replaces its --epochs=3. To keep") as told:
-        experiment, _ = recipes.parse(arguments)
-    assert experiment.training.epochs == 10 and len(told) == 1
-    first = f"--flagfile={REPOSITORY / 'flags' / 'mnist_to_cifar10.cfg'}"
-    experiment, _ = recipes.parse([first, *arguments])
+    with pytest.warns(
+        UserWarning, match=r"mine.cfg .*replaces its --epochs=3\. "
+    ) as told:
+        parsed, _ = recipes.parse(arguments)
+    assert len(told) == 1
+    experiment = parsed.rows[0].experiment if rows else parsed
+    assert experiment.training.epochs == 10
+    # What it says to do.
+    parsed, _ = recipes.parse([*arguments, "--epochs=3"])
+    experiment = parsed.rows[0].experiment if rows else parsed
     assert experiment.training.epochs == 3
 
 
