@@ -150,6 +150,22 @@ def digest(path: str | os.PathLike) -> str:
     return found.hexdigest()
 
 
+def is_archive(path: str | os.PathLike) -> bool:
+    """Whether the list of files of a zip can be read.
+
+    `zipfile.is_zipfile` looks at the last bytes only, which a damaged file may have.
+
+    Raises:
+        OSError: if the file cannot be opened.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file):
+                return True
+        except (*_ARCHIVE_ERRORS, OSError):
+            return False
+
+
 def check_archive(path: str | os.PathLike) -> None:
     """Refuses a `.keras` file by what its zip declares, before anything is inflated.
 

@@ -115,7 +115,7 @@ def _comment(path):
         )
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}: expected a .keras file.")
-    if not zipfile.is_zipfile(path):
+    if not files.is_archive(path):
         raise ValueError(
             f"{path} is no .keras file, or a damaged one: expected a model written by "
             "model.save('NAME.keras')."

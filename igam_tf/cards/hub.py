@@ -4,6 +4,7 @@ import pathlib
 import re
 
 from igam_tf.cards.sharing import MODEL
+from igam_tf.errors import reason
 
 #: What names of the hub begin with.
 PREFIX = "hf://"
@@ -49,8 +50,8 @@ def fetch(name: str) -> pathlib.Path:
         )
     # Its errors have no base of their own that all its versions share.
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200]
         raise OSError(
-            f"{name}: {file} could not be fetched ({type(error).__name__}: {reason}). "
-            "Check the name, the network and, of a private repository, `hf auth login`."
+            f"{name}: {file} could not be fetched ({type(error).__name__}: "
+            f"{reason(error)}). Check the name, the network and, of a private "
+            "repository, `hf auth login`."
         ) from error

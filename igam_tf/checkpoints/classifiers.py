@@ -12,6 +12,7 @@ from igam_tf.checkpoints.keras_files import read_model
 from igam_tf.checkpoints.load import load
 from igam_tf.checkpoints.saved_models import is_saved_model, read_saved_model
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIXES
+from igam_tf.errors import reason
 from igam_tf.models.copying import check_can_be_copied
 from igam_tf.models.features import check_channels_last
 
@@ -103,15 +104,30 @@ def _functional(model, path, image_shape):
             "say what images it takes: pass image_shape=(height, width, channels)."
         )
     images = keras.Input(image_shape, name="images")
+    stored = {weight.path for weight in model.weights}
     try:
-        return keras.Model(images, model(images), name=model.name)
+        called = keras.Model(images, model(images), name=model.name)
     # Whatever the call of a class of one's own raises.
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:300]
         raise CheckpointError(
             f"{path} holds {type(model).__name__}, which cannot be called with images "
-            f"of shape {tuple(image_shape)} ({type(error).__name__}: {reason})."
+            f"of shape {tuple(image_shape)} ({type(error).__name__}: "
+            f"{reason(error, 300)})."
         ) from error
+    _check_all_stored(model, stored, path)
+    return called
+
+
+def _check_all_stored(model, stored, path):
+    """Refuses weights that were not in the file, and were drawn at random just now."""
+    drawn = [weight.path for weight in model.weights if weight.path not in stored]
+    if drawn:
+        raise CheckpointError(
+            f"{path} holds {type(model).__name__} {model.name!r} without "
+            f"{len(drawn)} of its weights ({shortened(drawn, 4)}), which it makes when "
+            "it is first called: expected a model that was saved after that. Where it "
+            "was made, call it on images, load its weights, and save it again."
+        )
 
 
 def _single(model, path, output):

@@ -12,6 +12,8 @@ from igam_tf.checkpoints.load import load
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX
 
 _NUM_IMAGES = 4
+# Height and width where the network takes any.
+_ANY_SIZE = 32
 
 
 def convert(source: str | os.PathLike, target: str | os.PathLike, **options) -> float:
@@ -28,12 +30,18 @@ def convert(source: str | os.PathLike, target: str | os.PathLike, **options) -> 
 
     Raises:
         ValueError: if `target` is no `.keras` path, or an option does not fit.
+        OSError: if `target` is a folder, or its folder does not exist.
         CheckpointError: if `source` cannot be loaded, or the file written gives other
             logits (it is removed then).
     """
     target = pathlib.Path(target).expanduser()
     if target.suffix != KERAS_SUFFIX:
         raise ValueError(f"{target}: expected a path that ends in {KERAS_SUFFIX}.")
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"{target} is a folder: expected a path for the {KERAS_SUFFIX} file, such "
+            f"as {target / ('model' + KERAS_SUFFIX)}."
+        )
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"{target.parent} is no folder: make it first.")
     model = load(source, **options)
@@ -50,6 +58,7 @@ def convert(source: str | os.PathLike, target: str | os.PathLike, **options) -> 
 
 def largest_difference(a: keras.Model, b: keras.Model) -> float:
     """Largest absolute difference of two models' logits on the same random images."""
-    images = np.random.default_rng(0).random((_NUM_IMAGES, *a.input_shape[1:]))
+    shape = [_ANY_SIZE if size is None else size for size in a.input_shape[1:]]
+    images = np.random.default_rng(0).random((_NUM_IMAGES, *shape))
     images = images.astype("float32")
     return float(np.max(np.abs(np.asarray(a(images)) - np.asarray(b(images)))))

@@ -7,6 +7,8 @@ import zipfile
 
 import h5py
 
+from igam_tf import files
+
 _BY_HAND = (
     "Build the network of Keras layers, copy the weights (kernels of convolutions "
     "from (out, in, height, width) to (height, width, in, out), those of dense layers "
@@ -57,7 +59,7 @@ def what_it_is(path: str | os.PathLike) -> str | None:
         return "an empty file. Fetch or save it again."
     if head.startswith(_HDF5):
         return _in_hdf5(path)
-    if zipfile.is_zipfile(path):
+    if files.is_archive(path):
         return _in_zip(path)
     return _by_its_head(head) or _BY_SUFFIX.get(path.suffix.lower())
 

@@ -7,12 +7,12 @@ import zipfile
 import zlib
 
 import keras
-import numpy as np
 
+from igam_tf import files
 from igam_tf.checkpoints.errors import CheckpointError, shortened
 from igam_tf.checkpoints.foreign import is_whole_model, what_it_is
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIX
-from igam_tf.checkpoints.values import as_weights
+from igam_tf.checkpoints.values import FLOATS, as_weights
 from igam_tf.models.features import check_channels_last
 
 _LARGEST_GROWTH = 100
@@ -35,10 +35,18 @@ def load_keras(path: pathlib.Path) -> keras.Model:
     """
     model = read_model(path)
     shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
-    if [len(shape or ()) for shape in shapes] != [4, 2]:
+    # The shapes of two outputs are a list of two, as that of one has two numbers.
+    counts = [len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs")]
+    if counts != [1, 1] or [len(shape) for shape in shapes] != [4, 2]:
+        way_out = (
+            " Choose one of the outputs: keras.Model(model.inputs[0], "
+            "model.outputs[0]) is the network to its first; "
+            "igam_tf.checkpoints.load_classifier(path, output=NAME) loads it by name."
+        )
         raise CheckpointError(
             f"{path} maps {shapes[0]} to {shapes[1]}; expected a network from "
             "images (batch, height, width, channels) to logits (batch, classes)."
+            f"{way_out if counts[1] > 1 else ''}"
         )
     try:
         check_channels_last(model.input_shape[1:], f"the network of {path}")
@@ -71,8 +79,9 @@ def read_model(path: pathlib.Path) -> keras.Model:
             f"{_reason(error)}. {_way_out(path, error)}"
         ) from error
     for weight in model.weights:
-        value = np.asarray(weight)
-        if value.dtype.kind == "f":
+        # By name: to NumPy bfloat16 is no floating type.
+        if keras.backend.standardize_dtype(weight.dtype) in FLOATS:
+            value = keras.ops.convert_to_numpy(weight)
             as_weights(value, weight.path, path, value.dtype)
     return model
 
@@ -90,7 +99,7 @@ def _check_archive(path):
     """Checks the file before Keras opens it, whose messages miss what the file is."""
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}: there is no such file.")
-    if not zipfile.is_zipfile(path):
+    if path.is_dir() or not files.is_archive(path):
         found = what_it_is(path)
         if found is not None:
             raise CheckpointError(f"{path} is no .keras archive but {found}")
@@ -98,7 +107,8 @@ def _check_archive(path):
             raise CheckpointError(f"{path} is a folder: expected a .keras file.")
         raise CheckpointError(
             f"{path} cannot be loaded as a .keras file: it is no zip archive, or one "
-            "that is cut short. Fetch or save it again by model.save('....keras')."
+            "that is damaged or cut short. Fetch it again, or save it again by "
+            "model.save('....keras')."
         )
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()

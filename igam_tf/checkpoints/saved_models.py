@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf.checkpoints.errors import CheckpointError
+from igam_tf.errors import reason
 
 # What `Model.export` and `tf.saved_model.save` call the function of inference.
 _ENDPOINTS = ("serve", "serving_default")
@@ -44,7 +45,7 @@ def read_saved_model(
     except Exception as error:
         raise CheckpointError(
             f"{path} is a SavedModel that cannot be used on images of shape "
-            f"{tuple(image_shape)} ({type(error).__name__}: {_first_line(error)}). "
+            f"{tuple(image_shape)} ({type(error).__name__}: {reason(error, 300)}). "
             "Where it was made, save the Keras model by model.save('NAME.keras')."
         ) from error
     _check_gradient(model, path)
@@ -69,7 +70,7 @@ def _check_gradient(model, path):
             outputs = keras.tree.flatten(model(images, training=False))
         gradient = tape.gradient(outputs, images)
     except (LookupError, tf.errors.OpError, ValueError) as error:
-        raise _without_gradient(path, f" ({_first_line(error)})") from error
+        raise _without_gradient(path, f" ({reason(error)})") from error
     if gradient is None:
         raise _without_gradient(path, "")
 
@@ -80,7 +81,3 @@ def _without_gradient(path, detail):
         "attacks by gradients would fail for no merit of the model. Where it was made, "
         "save the Keras model by model.save('NAME.keras')."
     )
-
-
-def _first_line(error):
-    return str(error).strip().partition("\n")[0][:200]

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from igam_tf import checkpoints, compat, models
+from igam_tf.errors import reason
 from igam_tf.experiment import preprocessing
 
 _FLAG = "--student_checkpoint"
@@ -90,11 +91,10 @@ def _load_weights(student, path):
     # Keras passes on whatever h5py raises.
     except Exception as error:
         models.set_weights(student, before)
-        reason = str(error).strip().partition("\n")[0][:300]
         raise ValueError(
             f"these are no weights of the student {student.name!r} "
-            f"({type(error).__name__}: {reason}). Expected those of the same network: "
-            "check --student_model, --depth and --width."
+            f"({type(error).__name__}: {reason(error, 300)}). Expected those of the "
+            "same network: check --student_model, --depth and --width."
         ) from error
 
 

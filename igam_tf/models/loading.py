@@ -5,6 +5,7 @@ import os
 import keras
 
 from igam_tf import files
+from igam_tf.errors import reason
 
 
 def load_keras(path: str | os.PathLike) -> keras.Model:
@@ -26,9 +27,8 @@ def load_keras(path: str | os.PathLike) -> keras.Model:
         return keras.models.load_model(path, compile=False)
     # Keras passes on whatever zipfile, json, h5py or a layer's constructor raises.
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200]
         raise ValueError(
-            f"{path} cannot be loaded ({type(error).__name__}: {reason}). It is "
+            f"{path} cannot be loaded ({type(error).__name__}: {reason(error)}). It is "
             "damaged, or needs layers that are not imported; restore it, or delete it "
             "to make it again."
         ) from error
