@@ -1,5 +1,6 @@
 """Unpacks downloaded zips safely: nothing may land outside the target folder."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -14,6 +15,10 @@ from igam_tf.checkpoints.errors import CheckpointError
 MAX_BYTES = 4 * 1024**3
 _MAX_MEMBERS = 10_000
 _CHUNK_BYTES = 1024 * 1024
+
+
+class NoRoomError(CheckpointError):
+    """A zip does not fit on the disk, which is no fault of the zip."""
 
 
 def unpack(
@@ -36,7 +41,8 @@ def unpack(
 
     Raises:
         CheckpointError: if the zip is damaged, holds a name that leads outside of the
-            folder, or unpacks to more than `max_bytes` or than the disk has.
+            folder, or unpacks to more than `max_bytes`; a `NoRoomError` if it unpacks
+            to more than the disk has.
     """
     folder = pathlib.Path(folder)
     try:
@@ -58,6 +64,11 @@ def unpack(
     # What zipfile raises on damaged, encrypted or unusually compressed files.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError,
             OverflowError, OSError, struct.error) as error:  # fmt: skip
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoomError(
+                f"{archive} does not fit into {folder} ({error}): make room, or choose "
+                "another folder."
+            ) from error
         raise CheckpointError(
             f"{archive} cannot be unpacked into {folder} ({error}). If the zip is "
             "damaged, fetch it again."
@@ -89,7 +100,7 @@ def _check_sizes(members, archive, folder, max_bytes):
         )
     free = shutil.disk_usage(folder).free
     if total > free:
-        raise CheckpointError(
+        raise NoRoomError(
             f"{archive} unpacks to {total} bytes and {folder} has {free} free: make "
             "room, or choose another folder."
         )

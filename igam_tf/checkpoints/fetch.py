@@ -5,10 +5,11 @@ import os
 import pathlib
 import zipfile
 
-from igam_tf.checkpoints.archives import MAX_BYTES, unpack
+from igam_tf.checkpoints.archives import MAX_BYTES, NoRoomError, unpack
 from igam_tf.checkpoints.download import download_to, gone
 from igam_tf.checkpoints.errors import CheckpointError
 from igam_tf.checkpoints.published import BY_HAND, DOWNLOADS, Download, instructions
+from igam_tf.checkpoints.tf1.locate import index_files
 from igam_tf.files import replacing_folder
 
 
@@ -23,7 +24,8 @@ def fetch(
     """Downloads a published checkpoint and unpacks it.
 
     An interrupted download is kept beside the target as `<name>.zip.part` and resumed
-    by the next call.
+    by the next call; so is a whole one whose unpacking was interrupted, or for which
+    the disk had no room.
 
     Args:
         name: key of `DOWNLOADS`, or of `BY_HAND`, for which it only says what to do.
@@ -65,8 +67,12 @@ def fetch(
     _verify(part, download)
     try:
         inside = _unpack_to(part, target)
-    finally:
+    except NoRoomError:
+        raise
+    except CheckpointError:
         part.unlink()  # A zip that does not unpack must not be taken up again.
+        raise
+    part.unlink()
     return target / inside
 
 
@@ -74,7 +80,8 @@ def _unpack_to(archive, target):
     """Unpacks to a folder that appears whole; returns where in it the checkpoint is."""
     with replacing_folder(target) as unpacked:
         files = unpack(archive, unpacked)
-        inside = {f.relative_to(unpacked).parent for f in files if f.suffix == ".index"}
+        found = index_files(unpacked, "**/*.index")
+        inside = {path.relative_to(unpacked).parent for path in found}
         if not inside:
             raise CheckpointError(
                 f"the zip that came holds no checkpoint (no .index file among its "

@@ -9,7 +9,12 @@ from igam_tf.checkpoints.describe import describe_bundle
 from igam_tf.checkpoints.keras_files import load_keras
 from igam_tf.checkpoints.tf1.bundle import Bundle
 from igam_tf.checkpoints.tf1.locate import KERAS_SUFFIXES, located
-from igam_tf.checkpoints.tf1.reading import assign, check_model, read_weights
+from igam_tf.checkpoints.tf1.reading import (
+    assign,
+    check_model,
+    check_nothing_else,
+    read_weights,
+)
 from igam_tf.models.normalization import check_normalization
 
 
@@ -64,8 +69,9 @@ def load_madry(
         part: "teacher", "student" or "discriminator", for a file that holds several.
         head: "source" or "target" of a finetuned teacher; default: "target" where it
             is.
-        normalization: of the input, one of `igam_tf.models.NORMALIZATIONS`; default:
-            what the original graph used (`describe(path)` shows it).
+        normalization: of the input of a Wide-ResNet, one of
+            `igam_tf.models.NORMALIZATIONS`; default: what the original graph used
+            (`describe(path)` shows it).
         image_shape: (height, width, channels); default: 32x32, or 64x64 for networks
             of 200 classes.
         moving_statistics: what to do for a file without batch statistics (the authors'
@@ -87,11 +93,9 @@ def load_madry(
         check_normalization(normalization)
     with located(path) as (prefix, shown):
         bundle = Bundle(prefix, shown)
-        chosen = (
-            describe_bundle(bundle)
-            .part(part)
-            .viewed(normalization=normalization, image_shape=image_shape)
-        )
+        found = describe_bundle(bundle).part(part)
+        chosen = found.viewed(normalization=normalization, image_shape=image_shape)
+        check_nothing_else(bundle, found)
         rows = chosen.rows(head)
         values = read_weights(bundle, rows, moving_statistics)
     # Drawing kernels, to overwrite them, would take most of the time.
@@ -122,7 +126,9 @@ def load_weights(
     """
     with located(path) as (prefix, shown):
         bundle = Bundle(prefix, shown)
-        rows = describe_bundle(bundle).part(part).rows(head)
+        chosen = describe_bundle(bundle).part(part)
+        check_nothing_else(bundle, chosen)
+        rows = chosen.rows(head)
         check_model(model, rows, shown)
         values = read_weights(bundle, rows, moving_statistics)
     assign(model, rows, values)

@@ -1,5 +1,6 @@
 """Writes TF1 checkpoints that the original graphs can restore."""
 
+import numbers
 import os
 import pathlib
 import warnings
@@ -53,10 +54,12 @@ def save_tf1(
     Raises:
         CheckpointError: if a model is no network of the TF1 code, or its input
             transform has weights.
-        ValueError: if `part`, or a key of `model`, is unknown, or `source_teacher` is
-            not the one.
+        ValueError: if `part`, or a key of `model`, is unknown, `step` is no whole
+            number, or `source_teacher` is not the one.
         OSError: if the folder cannot be written.
     """
+    if not isinstance(step, numbers.Integral) or step < 0:
+        raise ValueError(f"step={step}: expected a whole number of 0 or more.")
     models = _by_part(model, part)
     networks = {name: without_transform(model) for name, model in models.items()}
     tensors: dict[str, tf.Tensor | np.ndarray] = {}

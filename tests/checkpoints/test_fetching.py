@@ -1,5 +1,6 @@
 """`fetch` against a server on the loopback address that misbehaves on purpose."""
 
+import errno
 import hashlib
 import http.server
 import io
@@ -13,7 +14,7 @@ import pytest
 from small_checkpoints import equal_weights, saved, small_net, tensors_of, write
 
 from igam_tf import checkpoints
-from igam_tf.checkpoints import CheckpointError
+from igam_tf.checkpoints import CheckpointError, archives
 from igam_tf.checkpoints.archives import unpack
 from igam_tf.checkpoints.download import _Pace
 from igam_tf.checkpoints.published import (
@@ -139,6 +140,29 @@ def test_complete_part_file_is_used(server, published, tmp_path):
     server.content = published[0]
     (tmp_path / "net.zip.part").write_bytes(server.content)
     assert fetch(server, tmp_path).is_dir()
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_a_download_outlives_what_is_no_fault_of_it(
+    server, published, tmp_path, monkeypatch, fault
+):
+    """A full disk, or Ctrl-C, while the zip is unpacked."""
+    server.content = published[0]
+
+    def fails(*arguments):
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "_write", fails)
+        with pytest.raises((CheckpointError, KeyboardInterrupt)) as caught:
+            fetch(server, tmp_path)
+    assert names_in(tmp_path) == ["net.zip.part"]
+    if isinstance(fault, OSError):
+        assert "make room" in str(caught.value)
+    asked = len(server.ranges)
+    assert checkpoints.load(fetch(server, tmp_path)).count_params() > 0
+    # Nothing was downloaded again.
+    assert server.ranges[asked:] == [f"bytes={len(server.content)}-"]
 
 
 def test_wrong_checksum_removes_the_file(server, published, tmp_path):

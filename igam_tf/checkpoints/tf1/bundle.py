@@ -53,10 +53,12 @@ class Bundle:
         self.shown = shown or self._prefix
         pairs = self._read_pairs()
         self._num_shards = self._parse_header(pairs)
-        self.entries: dict[str, Entry] = dict(
-            self._parse_entry(k, v) for k, v in pairs[1:]
-        )
-        self._check_data_files()
+        stored = [(key, *self._parse_entry(key, value)) for key, value in pairs[1:]]
+        self._check_data_files([(name, entry) for _, name, entry in stored])
+        # A slice of a variable has a key of numbers, and is no variable of its own.
+        self.entries: dict[str, Entry] = {
+            name: entry for key, name, entry in stored if not key.startswith(b"\0")
+        }
         self._reader: typing.Any = None
 
     def read(self, name: str) -> np.ndarray:
@@ -90,8 +92,12 @@ class Bundle:
             ) from error
 
     def _plain_prefix(self):
-        """The prefix, or a link to it: TensorFlow takes it for a pattern (*, ?, [)."""
-        if not re.search(r"[*?\[\\]", self._prefix):
+        """The prefix, or a link to it.
+
+        TensorFlow takes it for a pattern (*, ?, [), or for a folder of that name.
+        """
+        is_pattern = re.search(r"[*?\[\\]", self._prefix)
+        if not is_pattern and not os.path.isdir(self._prefix):
             return self._prefix
         self._links = tempfile.TemporaryDirectory(prefix="igam_tf_")
         plain = os.path.join(self._links.name, "checkpoint")
@@ -153,10 +159,10 @@ class Bundle:
         except DecodeError as error:
             raise self._error(f"{what} cannot be decoded") from error
 
-    def _check_data_files(self):
+    def _check_data_files(self, stored):
         """Refuses truncated data files, and entries that share bytes."""
         ends = [0] * self._num_shards
-        for name, entry in sorted(self.entries.items(), key=lambda e: e[1].offset):
+        for name, entry in sorted(stored, key=lambda e: e[1].offset):
             if entry.size and entry.offset < ends[entry.shard]:
                 raise self._error(f"variable {name!r} shares bytes with another one")
             ends[entry.shard] = max(ends[entry.shard], entry.offset + entry.size)
@@ -166,7 +172,7 @@ class Bundle:
             if end > size:
                 cut = [
                     name
-                    for name, entry in self.entries.items()
+                    for name, entry in stored
                     if entry.shard == shard and entry.offset + entry.size > size
                 ]
                 raise CheckpointError(

@@ -46,14 +46,14 @@ def located(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
             f"{path} is a {path.suffix} file, no TF1 checkpoint: load it with "
             "igam_tf.checkpoints.load(path)."
         )
-    if path.is_dir():
+    if path.is_dir() and not _is_prefix_too(path):
         _refuse_foreign(path)
         prefix = _in_folder_or_below(path)
         yield prefix, prefix
     elif path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="igam_tf_") as folder:
             unpack(path, folder, wanted=_belongs_to_checkpoint)
-            inside = list(pathlib.Path(folder).rglob("*.index"))
+            inside = index_files(pathlib.Path(folder), "**/*.index")
             if not inside:
                 _refuse_foreign(path)
                 raise CheckpointError(
@@ -72,8 +72,24 @@ def step_of(prefix: str | os.PathLike) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def index_files(folder: pathlib.Path, pattern: str = "*.index") -> list[pathlib.Path]:
+    """The index files of a folder, without the shadows that macOS puts beside files."""
+    return [path for path in folder.glob(pattern) if not _is_shadow(path.name)]
+
+
+def _is_shadow(name):
+    return name.startswith("._")
+
+
+def _is_prefix_too(folder):
+    """Whether a folder without a checkpoint has the name of one beside it."""
+    return os.path.lexists(f"{folder}.index") and not index_files(folder)
+
+
 def _belongs_to_checkpoint(name):
-    base = name.rsplit("/", 1)[-1]
+    base = re.split(r"[/\\]", name)[-1]
+    if _is_shadow(base):
+        return False
     if _FILE_OF_CHECKPOINT.search(base):
         return not base.endswith(".meta")
     return base == STATE_FILE
@@ -102,8 +118,8 @@ def _prefix(path):
 
 
 def _in_folder_or_below(folder):
-    own = next(folder.glob("*.index"), None)
-    below = [] if own else [i for pattern in _WITHIN for i in folder.glob(pattern)]
+    own = index_files(folder)
+    below = [] if own else [i for p in _WITHIN for i in index_files(folder, p)]
     return _in_one_of(below, folder) if below else _in_folder(folder)
 
 
@@ -121,7 +137,7 @@ def _in_one_of(index_files, path):
 
 
 def _in_folder(folder):
-    prefixes = sorted(str(p)[: -len(".index")] for p in folder.glob("*.index"))
+    prefixes = sorted(str(p)[: -len(".index")] for p in index_files(folder))
     if not prefixes:
         found = sorted(p.name for p in folder.iterdir())
         raise FileNotFoundError(

@@ -1,7 +1,9 @@
 """One network of a TF1 checkpoint: its sizes, its variables, its Keras model."""
 
 import dataclasses
+import numbers
 import typing
+from collections.abc import Iterable
 
 import keras
 
@@ -65,19 +67,30 @@ class Part:
         image_shape: tuple[int, int, int] | None = None,
     ) -> "Part":
         """The same weights with another input; None keeps what it is."""
-        if image_shape is None:
-            image_shape = self.image_shape
-        elif len(image_shape) != 3 or image_shape[-1] != self.image_shape[-1]:
+        if self.depth is None and normalization not in (None, self.normalization):
             raise ValueError(
-                f"image_shape={image_shape}: expected (height, width, "
-                f"{self.image_shape[-1]})."
+                f"normalization={normalization!r}: the {self.name} of this checkpoint "
+                f"({self.kind}) has {self.normalization!r} and no other; leave it out. "
+                "For images of another scale: igam_tf.models.with_pixels."
             )
-        height, width, channels = image_shape
         return dataclasses.replace(
             self,
             normalization=normalization or self.normalization,
-            image_shape=(height, width, channels),
+            image_shape=self._shape(image_shape),
         )
+
+    def _shape(self, given):
+        """The shape of images that is asked for, as three whole numbers."""
+        if given is None:
+            return self.image_shape
+        sizes = tuple(given) if isinstance(given, Iterable) else ()
+        whole = all(isinstance(n, numbers.Integral) and n > 0 for n in sizes)
+        if not whole or len(sizes) != 3 or sizes[-1] != self.image_shape[-1]:
+            raise ValueError(
+                f"image_shape={given}: expected (height, width, "
+                f"{self.image_shape[-1]}), whole numbers of 1 or more."
+            )
+        return tuple(map(int, sizes))
 
     def rows(self, head: str | None = None) -> list[names.Row]:
         """The `names.Row`s of this network with that head."""

@@ -10,6 +10,8 @@ from igam_tf.checkpoints.errors import CheckpointError, shortened
 from igam_tf.checkpoints.tf1.bundle import Bundle
 from igam_tf.checkpoints.tf1.locate import located
 from igam_tf.checkpoints.tf1.names import Row
+from igam_tf.checkpoints.tf1.parts import Part
+from igam_tf.checkpoints.tf1.recognition import without_a_place
 from igam_tf.checkpoints.values import FLOATS, as_weights
 
 
@@ -87,6 +89,25 @@ def _check_rows(bundle, rows):
                 f"{bundle.shown}: variable {row.name!r} has type {dtype}; weights are "
                 "floating. It is another network's checkpoint, or a damaged one."
             )
+
+
+def check_nothing_else(bundle: Bundle, part: Part) -> None:
+    """Raises a CheckpointError if a network has weights that its architecture has not.
+
+    A network whose convolutions have biases, for one, would be loaded without them.
+
+    Args:
+        bundle: the opened checkpoint.
+        part: its network.
+    """
+    others = without_a_place(bundle, part)
+    if others:
+        raise CheckpointError(
+            f"{bundle.shown}: its {part.name} is another network than the original "
+            f"code's, which has no place for {shortened(others)}: without these it "
+            "would compute something else. Build it in Keras, and fill it by "
+            "igam_tf.checkpoints.load_into."
+        )
 
 
 def check_model(model: keras.Model, rows: Sequence[Row], shown: str) -> None:

@@ -7,6 +7,7 @@ import re
 from igam_tf.checkpoints.tf1 import names
 from igam_tf.checkpoints.tf1.bundle import Bundle
 from igam_tf.checkpoints.tf1.parts import Part
+from igam_tf.checkpoints.values import FLOATS
 
 _SLOT = re.compile(r"/(Momentum|Adam(_\d+)?)$")
 _BOOKKEEPING = re.compile(r"^(global_step|beta[12]_power(_\d+)?)$")
@@ -39,6 +40,47 @@ def find_parts(bundle: Bundle) -> tuple[tuple[Part, ...], tuple[str, ...]]:
             for head, _ in part.heads:
                 owned.update(row.name for row in part.rows(head))
     return tuple(parts), tuple(sorted(set(shapes) - owned))
+
+
+def without_a_place(bundle: Bundle, part: Part) -> list[str]:
+    """Weights in the scope of a network that its architecture has no place for.
+
+    What optimizers and averages keep of a weight, under its name, is none; nor are
+    single numbers.
+
+    Args:
+        bundle: the opened checkpoint.
+        part: one of `find_parts`.
+
+    Returns:
+        Sorted names.
+    """
+    owned = {row.name for head, _ in part.heads for row in part.rows(head)}
+    scope = _scope(part)
+    return sorted(
+        name
+        for name, entry in bundle.entries.items()
+        if scope.match(name)
+        and name not in owned
+        and entry.dtype in FLOATS
+        and entry.shape
+        and not any(name.startswith(f"{weight}/") for weight in owned)
+    )
+
+
+def _scope(part):
+    if part.kind == "madry_mnist":
+        return re.compile(r"Variable(_\d+)?$")
+    if part.kind == "igam_discriminator":
+        return re.compile(names.DISCRIMINATOR_SCOPE)
+    return _wide_scope(names.STUDENT_SCOPE if part.name == "student" else "")
+
+
+def _wide_scope(scope):
+    """What the names of a Wide-ResNet under a scope begin with."""
+    return re.compile(
+        rf"{scope}(input|logit|{names.TARGET_HEAD}|unit_last|unit_\d+_\d+)/"
+    )
 
 
 def is_slot(name: str) -> bool:
@@ -100,9 +142,7 @@ def _for_tiny_imagenet(part: Part) -> Part:
 
 def _wide_sizes(shapes, scope):
     """Depth, width and input of the Wide-ResNet under a scope, or None."""
-    own = re.compile(
-        rf"{scope}(input|logit|{names.TARGET_HEAD}|unit_last|unit_\d+_\d+)/"
-    )
+    own = _wide_scope(scope)
     shapes = {name: shape for name, shape in shapes.items() if own.match(name)}
     stem = f"{scope}input/init_conv/DW"
     convs = {
