@@ -97,9 +97,9 @@ def make_card(results: dict, row: str, model: keras.Model) -> dict:
 
 def _source(settings):
     """The source task; a teacher's file where it was given without its data set."""
-    if settings["source"]:
+    if settings.get("source"):
         return registry.short_name(settings["source"])
-    return pathlib.PurePath(settings["teacher_checkpoint"]).name
+    return pathlib.PurePath(settings.get("teacher_checkpoint") or "").name
 
 
 def _teacher(measured, settings):

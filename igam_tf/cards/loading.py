@@ -35,6 +35,7 @@ def load(path: str | os.PathLike) -> tuple[keras.Model, dict]:
     """
     if str(path).startswith(PREFIX):
         path = fetch(str(path))
+    path = pathlib.Path(path).expanduser()
     card = read_card(path)
     return load_keras(path), card
 

@@ -14,6 +14,7 @@ from igam_tf.cards.archive import attach_card, fitting, read_card
 from igam_tf.cards.contents import make_card
 from igam_tf.cards.text import format_card
 from igam_tf.models.loading import load_keras
+from igam_tf.reports import recorded
 from igam_tf.reports.names import (
     HELD_OUT,
     attack_title,
@@ -52,8 +53,8 @@ def share(
 
     Raises:
         FileNotFoundError: if the run or the row's student is not there.
-        ValueError: if there is no such row, the student is damaged, or `out` has
-            something in it.
+        ValueError: if there is no such row, the results or the student are damaged,
+            or `out` has something in it. Nothing is written then.
     """
     folder, out = pathlib.Path(folder), pathlib.Path(out)
     way_out = "restore it, or run the run's command again"
@@ -62,7 +63,9 @@ def share(
         raise FileNotFoundError(
             f"{folder} has no results.json: expected the folder of a finished run.py."
         )
-    rows = results.get("rows") or {}
+    needed = ("title", "rows", "settings")
+    recorded.check(results, folder / "results.json", needed, "a run.py")
+    rows = results["rows"]
     if row not in rows:
         raise ValueError(f"{folder} has no row {row!r}: expected one of {list(rows)}.")
     student = folder / rows[row].get("student", f"{row}/student.keras")
@@ -72,13 +75,15 @@ def share(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty: expected a new folder.")
+    # All of it, whether its card is: a damaged file must not be published.
+    files.digest(student)
     card = _card(student, results, row)
+    text = _text(card)
     out.mkdir(parents=True, exist_ok=True)
     files.copy(student, out / MODEL)
     attach_card(out / MODEL, fitting(card))
     files.write_json(out / "results.json", _of_row(results, row))
-    text = f"{front_matter.formatted(metadata(card))}\n{format_card(card, MODEL)}"
-    files.write_text(out / "README.md", f"{text}\n{_FROM_HUB}")
+    files.write_text(out / "README.md", text)
     return [out / name for name in ("README.md", MODEL, "results.json")]
 
 
@@ -138,11 +143,24 @@ def _metrics(found: dict) -> Iterator[dict]:
 
 
 def _card(student, results, row):
-    """The card that travels in the file, or one made now of a run of earlier days."""
+    """The card that travels in the file, or one made now where that is not whole.
+
+    Of a run of earlier days there may be none, or one that lacks what is told today.
+    """
     try:
-        return read_card(student)
-    except ValueError:
+        card = read_card(student)
+        # One of earlier days may have paths that are left out today.
+        card["settings"] = public_settings(card["settings"])
+        _text(card)
+        return card
+    except (ValueError, LookupError, TypeError, AttributeError):
         return make_card(results, row, load_keras(student))
+
+
+def _text(card):
+    """The card as the hub wants it: YAML, then Markdown."""
+    front = front_matter.formatted(metadata(card))
+    return f"{front}\n{format_card(card, MODEL)}\n{_FROM_HUB}"
 
 
 def _of_row(results, row):
@@ -158,6 +176,9 @@ def _of_row(results, row):
         rows[name] = {k: v for k, v in found.items() if k not in ("student", "teacher")}
         if "settings" in found:
             rows[name]["settings"] = public_settings(found["settings"])
+        if "settings" in found["evaluation"]:
+            asked = public_settings(found["evaluation"]["settings"])
+            rows[name]["evaluation"] = {**found["evaluation"], "settings": asked}
     return {
         "title": results["title"],
         "rows": rows,

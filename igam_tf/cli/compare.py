@@ -166,10 +166,11 @@ def _evaluation(path, row):
     name = row or next(iter(rows))
     if name not in rows:
         raise ValueError(f"{path} has no row {name!r}: expected one of {list(rows)}.")
-    evaluation = rows[name].get("evaluation")
+    held = rows[name] if isinstance(rows[name], dict) else {}
+    evaluation = held.get("evaluation")
     if not isinstance(evaluation, dict) or not evaluation.get("outcomes"):
         raise ValueError(
             f"{path}: row {name!r} has no outcomes image by image; evaluate the model "
             "again, with this version of the package."
         )
-    return f"{rows[name].get('label', name)} ({path})", evaluation
+    return f"{held.get('label', name)} ({path})", evaluation

@@ -170,7 +170,7 @@ def _run(options):
         download=options.download,
         **own,
     )
-    written = {}
+    written, images = {}, own_data.recorded(options)
 
     def save(result):
         result["robustbench"]["dataset"] = info.name
@@ -178,6 +178,7 @@ def _run(options):
         written.update(title=f"{path.name} on {info.name}", rows=rows)
         # With which `igam-tf report` takes the file for the same model.
         written["reads"] = {name: value for name, value in reads.items() if value}
+        written["model"], written["images"] = path.name, images
         files.write_json(out, written)
 
     evaluate(

@@ -7,6 +7,7 @@ from absl import flags
 
 from igam_tf.attacks.fractions import parse_fraction
 from igam_tf.experiment.experiment import FIELDS
+from igam_tf.reports.names import public_corruptions
 
 SIZES = ("paper", "medium", "small", "tiny")
 #: Flags that say how settings are put together; they are no settings themselves.
@@ -152,6 +153,8 @@ def _shown(name, value):
         return "none" if name == "panel_examples" else "all"
     if name in _FILES:
         return pathlib.PurePath(value).name or "none"
+    if name == "corruptions":
+        value = tuple(public_corruptions(value))
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"

@@ -1,9 +1,11 @@
 """Flags of the commands `python -m igam_tf.X` about data of one's own."""
 
 import argparse
+import pathlib
 from typing import Any
 
 from igam_tf.data import registry
+from igam_tf.data.own.names import TFDS
 from igam_tf.data.own.options import STREAM
 
 
@@ -55,6 +57,28 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
             f"--dataset={options.dataset} is read as it is."
         )
     return found
+
+
+def recorded(options: argparse.Namespace) -> dict[str, Any]:
+    """Which images were read and how, so that a report finds the same ones.
+
+    Args:
+        options: parsed, with `dataset` and `data_dir`.
+
+    Returns:
+        Dict: "dataset" (of data of one's own the whole path), "data_dir" and "own", as
+        `igam_tf.data.read` takes them.
+    """
+    name = options.dataset
+    if registry.is_own(name) and not name.startswith(TFDS):
+        parts = [name] if _path(name).exists() else name.split(",")
+        name = ",".join(str(_path(part).absolute()) for part in parts)
+    place = options.data_dir and str(_path(options.data_dir).absolute())
+    return {"dataset": name, "data_dir": place, "own": given(options)}
+
+
+def _path(text):
+    return pathlib.Path(text.strip()).expanduser()
 
 
 def check_classes(model: str, info: registry.DatasetInfo) -> None:

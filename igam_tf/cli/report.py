@@ -1,7 +1,6 @@
 """The command `igam-tf report`; imports TensorFlow only after parsing."""
 
 import argparse
-import json
 import pathlib
 import sys
 import tempfile
@@ -9,6 +8,12 @@ from collections.abc import Sequence
 
 from igam_tf import files
 from igam_tf.cli import commands
+from igam_tf.cli.report_inputs import (
+    chosen_rows,
+    data_of,
+    read_results,
+    students_of,
+)
 from igam_tf.reports.names import FIGURES, HELD_OUT, OF_MODELS
 
 _DESCRIPTION = """\
@@ -77,8 +82,10 @@ def _parser():
 def _run(options):
     """Writes everything, and prints the paths."""
     is_folder = not options.folder.is_file()
-    results = _read_results(options.folder, is_folder)
-    rows = _chosen_rows(results, options.rows)
+    results = read_results(options.folder, is_folder)
+    rows = chosen_rows(results, options.rows)
+    if not is_folder:
+        _check_figures_of_file(options.figures or ())
     left_out = []
     try:
         models, split = _at_hand(options, results, rows, is_folder)
@@ -106,8 +113,8 @@ def _at_hand(options, results, rows, is_folder):
     asked = FIGURES if options.figures is None else options.figures
     if not set(asked) & set(OF_MODELS):
         return {}, None
-    students = _students(options.folder, rows, is_folder)
-    target, place, own = _data_of(results, rows)
+    students = students_of(options.folder, results, rows, is_folder)
+    target, place, own = data_of(results, rows)
 
     from igam_tf import data
     from igam_tf.checkpoints import load_classifier
@@ -166,9 +173,10 @@ def _report_file(options, drawn, models, split, left_out):
     """The page of an evaluation, beside its JSON file; figures are inside only."""
     from igam_tf import reports
 
-    wanted = options.figures or ("input_gradients", "surfaces", *_MEASURED)
-    figures = [name for name in wanted if name in OF_MODELS] if models else []
-    figures += [n for n in wanted if n in _MEASURED and _is_measured(n, drawn)]
+    figures = options.figures
+    if figures is None:
+        figures = ["input_gradients", "surfaces"] if models else []
+        figures += [name for name in _MEASURED if _is_measured(name, drawn)]
     with tempfile.TemporaryDirectory() as place:
         if figures:
             reports.write_figures(
@@ -180,6 +188,16 @@ def _report_file(options, drawn, models, split, left_out):
             )  # fmt: skip
         page = options.folder.with_suffix(".html")
         return [_write_page(page, drawn, drawn, models, split, left_out, place)]
+
+
+def _check_figures_of_file(figures):
+    """Refuses figures that an evaluation has nothing for."""
+    other = [name for name in figures if name not in (*OF_MODELS, *_MEASURED)]
+    if other:
+        raise ValueError(
+            f"--figures={','.join(other)}: drawn of a run folder only; of an "
+            f"evaluation expected names among {','.join((*OF_MODELS, *_MEASURED))}."
+        )
 
 
 def _is_measured(figure, results):
@@ -200,80 +218,6 @@ def _write_page(path, results, drawn, models, split, left_out, folder):
     return reports.write_page(
         path, results, folder, examples=examples, left_out=left_out
     )
-
-
-def _read_results(folder, is_folder):
-    if is_folder and not folder.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {folder}: expected the run folder of a finished "
-            "run.py, or the JSON file of an evaluation."
-        )
-    path = folder / "results.json" if is_folder else folder
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{folder} has no results.json: the run is not finished, or this is "
-            "another folder; run its run.py command again to finish it."
-        )
-    again = "run its run.py command again" if is_folder else "evaluate again"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is not JSON ({error}): remove it, and {again}."
-        ) from None
-    if not isinstance(results, dict):
-        results = {}
-    needed = ("title", "rows", "settings") if is_folder else ("title", "rows")
-    missing = [key for key in needed if not results.get(key)]
-    if missing:
-        made_by = "a run.py" if is_folder else "igam-tf evaluate"
-        raise ValueError(
-            f"{path} has no {', '.join(missing)}: expected the results of {made_by}."
-        )
-    return results
-
-
-def _chosen_rows(results, names):
-    rows = results["rows"]
-    unknown = [name for name in names or () if name not in rows]
-    if unknown:
-        raise ValueError(f"--rows: {unknown} not among the rows {list(rows)}.")
-    return {name: rows[name] for name in names or rows}
-
-
-def _students(place, rows, is_folder):
-    """Path of each row's student; all of them must exist.
-
-    An evaluation's model has the name of its row, and lies beside the JSON file.
-    """
-    paths = {
-        name: place / row.get("student", f"{name}/student.keras")
-        if is_folder
-        else place.with_name(f"{name}.keras")
-        for name, row in rows.items()
-    }
-    missing = [str(path) for path in paths.values() if not path.exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"students are missing: {', '.join(missing)}; leave out their rows by "
-            "--rows, or train them by the run's command."
-            if is_folder
-            else f"there is no model {', '.join(missing)} beside the results."
-        )
-    return paths
-
-
-def _data_of(results, rows):
-    """Of test images: their data set, its folder or None, how own data are read."""
-    from igam_tf.experiment.settings import own_options
-
-    settings = results.get("settings") or {}
-    evaluation = next(iter(rows.values()))["evaluation"]
-    target = settings.get("target") or evaluation.get("robustbench", {}).get("dataset")
-    if not target:
-        raise ValueError("the results do not say of which data set they are.")
-    own = own_options(settings, "target") if settings.get("target") else {}
-    return target, settings.get("data_dir") or None, own
 
 
 def _figures(text):

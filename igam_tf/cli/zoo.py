@@ -33,6 +33,11 @@ def _run(options):
     if options.name is None:
         print(zoo.table(dataset=options.dataset))
         return
+    if options.dataset is not None:
+        raise ValueError(
+            f"--dataset={options.dataset}: of {options.name} everything is shown; "
+            "expected a NAME or --dataset, not both."
+        )
     for key, value in dataclasses.asdict(zoo.entry(options.name)).items():
         if value not in ("", None):
             print(f"{key}: {value}")

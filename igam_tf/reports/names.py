@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from igam_tf.attacks import radii
 from igam_tf.data import registry
@@ -90,13 +90,20 @@ def evaluated_images(found: dict) -> str:
     return "held-out training images" if found.get(HELD_OUT) else "test images"
 
 
+def public_corruptions(asked: Sequence[str]) -> list[str]:
+    """The corruptions that were asked for: names, and of a folder the last part."""
+    return [pathlib.PurePath(text).name for text in asked]
+
+
 def public_settings(settings: dict) -> dict:
     """Settings of a run without paths of the machine that trained."""
     shown = {
         name: pathlib.PurePath(settings[name]).name
         for name in _FILES
-        if name in settings
+        if settings.get(name)
     }
+    if settings.get("corruptions"):
+        shown["corruptions"] = public_corruptions(settings["corruptions"])
     shown.update({n: registry.short_name(settings[n]) for n in _DATA if n in settings})
     return {
         name: shown.get(name, value)

@@ -65,6 +65,12 @@ def _entries() -> dict[str, Entry]:
 
 def names(*, shipped: bool | None = None, dataset: str | None = None) -> list[str]:
     """As `igam_tf.zoo.list`."""
+    known = sorted({found.dataset for found in _entries().values()})
+    if dataset not in (None, *known):
+        raise ValueError(
+            f"the zoo has no network of the data set {dataset!r}: expected one of "
+            f"{', '.join(known)}.{_hint(dataset, known)}"
+        )
     return [
         found.name
         for found in _entries().values()
@@ -80,13 +86,16 @@ def entry(name: str) -> Entry:
     """
     known = _entries()
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"the zoo has no network {name!r}: expected one of "
-            f"{', '.join(known)}.{hint}"
+            f"{', '.join(known)}.{_hint(name, known)}"
         )
     return known[name]
+
+
+def _hint(name, known):
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def table(*, shipped: bool | None = None, dataset: str | None = None) -> str:
@@ -97,6 +106,9 @@ def table(*, shipped: bool | None = None, dataset: str | None = None) -> str:
 
     Returns:
         Text: accuracies in percent; "images" are those that AutoAttack was run on.
+
+    Raises:
+        ValueError: if there is no network of that data set.
     """
     found = [entry(name) for name in names(shipped=shipped, dataset=dataset)]
     found.sort(key=lambda e: (e.dataset, e.threat_model, e.eps, -e.autoattack))

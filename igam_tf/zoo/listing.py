@@ -14,5 +14,8 @@ def list(*, shipped: bool | None = None, dataset: str | None = None) -> Sequence
 
     Returns:
         List of names, which `igam_tf.zoo.load` takes.
+
+    Raises:
+        ValueError: if there is no network of that data set; says of which there are.
     """
     return names(shipped=shipped, dataset=dataset)

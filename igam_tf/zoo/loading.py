@@ -32,7 +32,7 @@ def load(name: str, *, folder: str | os.PathLike = ".") -> keras.Model:
         path = NETWORKS / found.file
         check_digest(path, found.sha256)
         return load_keras(path)
-    path = pathlib.Path(folder) / found.student
+    path = pathlib.Path(folder).expanduser() / found.student
     if not path.exists():
         raise FileNotFoundError(
             f"the network {name!r} does not travel with the package, and {path} does "

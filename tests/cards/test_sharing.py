@@ -14,6 +14,7 @@ from small_models import linear_model
 import igam_tf
 from igam_tf import cards
 from igam_tf.cards import front_matter
+from igam_tf.cli import flags
 from igam_tf.cli import share as command
 
 FRONT = """\
@@ -206,6 +207,20 @@ def test_the_hubs_own_reader_takes_it(folder, tmp_path):
         (lambda f: None, ["standard", "out"], "there is no .*standard/student.keras"),
         (lambda f: None, ["igam", "run"], "run is not empty: expected a new folder"),
         (lambda f: (f / "results.json").unlink(), ["igam", "out"], "no results.json"),
+        (lambda f: _change(f, title=""), ["igam", "out"], "results.json has no title"),
+        (lambda f: _change(f, settings={"a": 1}), ["igam", "out"], "name no target"),
+        (lambda f: _change(f, rows=["igam"]), ["igam", "out"], "its rows are list"),
+        (
+            lambda f: _change(f, rows={"igam": {"label": "I"}}),
+            ["igam", "out"],
+            "the row 'igam' has no label and evaluation: expected the results of",
+        ),
+        (
+            lambda f: _change_clean(f, {"accuracy": 0.5}),
+            ["igam", "out"],
+            "has no accuracy and interval_95 of the attack 'clean'",
+        ),
+        (lambda f: _damage(f), ["igam", "out"], "student.keras .*damaged.*CRC"),
     ],
 )
 def test_errors_of_share(folder, monkeypatch, capsys, damage, arguments, message):
@@ -216,6 +231,65 @@ def test_errors_of_share(folder, monkeypatch, capsys, damage, arguments, message
     with pytest.raises(ValueError, match=message):
         raise ValueError(error)
     assert error.count("\n") == 1 and not (folder.parent / "out").exists()
+
+
+def _change(folder, **values):
+    path = folder / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def _change_clean(folder, entry):
+    results = json.loads((folder / "results.json").read_text())
+    results["rows"]["igam"]["evaluation"]["attacks"]["clean"] = entry
+    _change(folder, **results)
+
+
+def _damage(folder):
+    """Weights that are not those that were saved, under a card that is whole."""
+    path = folder / "igam" / "student.keras"
+    results = json.loads((folder / "results.json").read_text())
+    cards.write_card(path, results, "igam", linear_model((8, 8, 1), 10)[0])
+    content = bytearray(path.read_bytes())
+    place = content.find(b"model.weights.h5") + 2000
+    content[place : place + 100] = bytes(byte ^ 1 for byte in content[place:][:100])
+    path.write_bytes(content)
+
+
+def test_nobody_learns_where_files_are(folder, tmp_path):
+    """Nor where the folder of corruptions is, in what a card and its results tell."""
+    results = json.loads((folder / "results.json").read_text())
+    asked = {"corruptions": ["/home/me/CIFAR-10-C", "fog"]}
+    results["settings"] |= asked
+    results["rows"]["igam"]["evaluation"]["settings"] = asked
+    _change(folder, **results)
+    student = folder / "igam" / "student.keras"
+    model, _, _ = linear_model((8, 8, 1), 10)
+    for card in (None, cards.make_card(results, "igam", model)):
+        if card is not None:
+            # As it was written before the folder was left out.
+            cards.attach_card(student, {**card, "settings": results["settings"]})
+        out = tmp_path / f"out{card is None}"
+        cards.share(folder, "igam", out)
+        for path in out.iterdir():
+            assert b"/home/me" not in path.read_bytes(), path
+        assert "--corruptions=CIFAR-10-C,fog\n" in (out / "README.md").read_text()
+    # Nor in what differs from the recipe, which stands in the card as well.
+    recipe, _ = flags.read([])
+    changed = {**recipe, "corruptions": tuple(asked["corruptions"])}
+    told = ["corruptions CIFAR-10-C,fog (recipe: none)"]
+    assert flags.differences(recipe, changed) == told
+
+
+def test_a_card_that_is_not_whole_is_made_again(folder, tmp_path):
+    """One of another version, say, that lacks an interval."""
+    student = folder / "igam" / "student.keras"
+    results = json.loads((folder / "results.json").read_text())
+    card = cards.make_card(results, "igam", linear_model((8, 8, 1), 10)[0])
+    del card["results"]["attacks"]["pgd20"]["interval_95"]
+    cards.attach_card(student, card)
+    cards.share(folder, "igam", tmp_path / "out")
+    _, found = igam_tf.load(tmp_path / "out" / "student.keras")
+    assert found["results"]["attacks"]["pgd20"]["interval_95"] == [0.175, 0.343]
 
 
 @pytest.fixture(name="hub")

@@ -39,6 +39,7 @@ def _paths(tmp_path):
     (tmp_path / "bare.json").write_text(json.dumps(evaluation("0110")))
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "other.json").write_text('{"title": "none"}')
+    (tmp_path / "number.json").write_text('{"rows": {"a": 5}}')
     (tmp_path / "broken.json").write_text("{")
     return tmp_path
 
@@ -80,6 +81,7 @@ def test_what_evaluate_returned_is_read_as_well(paths, capsys):
         ("list.json", "expected a JSON object"),
         ("broken.json", "broken.json is damaged"),
         ("other.json", "has no rows"),
+        ("number.json", "row 'a' has no outcomes image by image"),
     ],
 )
 def test_bad_input_is_one_line(paths, capsys, second, message):

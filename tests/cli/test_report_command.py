@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 from small_models import digits_net
 
-from igam_tf import pixels
+from igam_tf import data, pixels
 from igam_tf.cli import evaluate
 from igam_tf.cli import report as command
 
@@ -115,6 +116,46 @@ def test_the_page_of_an_evaluation(tmp_path, capsys):
     assert "expected the results of igam-tf evaluate" in capsys.readouterr().err
 
 
+def test_an_evaluation_on_own_images_is_drawn_of_these(tmp_path, monkeypatch, capsys):
+    """Of a folder that has the name of a registered data set, and of a .h5 file."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (40, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "digits.npz", images=images, labels=np.arange(40) % 10)
+    digits_net().save(tmp_path / "net.h5")
+    monkeypatch.chdir(tmp_path)
+    flags = ["--dataset=digits.npz", "--attacks=clean", "--nopanel"]
+    flags += ["--test_fraction=0.5", "--split_seed=3", "--out=found.json"]
+    assert evaluate.main([str(tmp_path / "net.h5"), *flags]) == 0
+    path = tmp_path / "found.json"
+    results = json.loads(path.read_text())
+    assert results["rows"]["net"]["evaluation"]["robustbench"]["dataset"] == "digits"
+    # From another folder, too.
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    asked = command._parser().parse_args([str(path)])
+    models, split = command._at_hand(asked, results, results["rows"], False)
+    assert models["net"].count_params() == digits_net().count_params()
+    told = results["images"]["own"]
+    assert told == {"test_fraction": 0.5, "split_seed": 3}
+    expected = data.read(str(tmp_path / "digits.npz"), train_examples=1, **told).test
+    np.testing.assert_array_equal(split.images, expected.images)
+    assert len(split) == 20
+
+
+def test_figures_that_an_evaluation_has_not_are_refused(tmp_path, capsys):
+    rows = {"net": {"label": "net", "evaluation": evaluation()}}
+    path = tmp_path / "net.results.json"
+    path.write_text(json.dumps({"title": "net.keras on digits", "rows": rows}))
+    for figures, message in (
+        ("bars,class_pairs", "--figures=bars: drawn of a run folder only"),
+        ("robustness", "no row has distances"),
+        ("class_pairs", "no row has class pairs"),
+    ):
+        assert command.main([str(path), f"--figures={figures}"]) == 1
+        assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["net.results.json"]
+
+
 def test_a_model_that_takes_other_pixels_is_drawn_as_it_was_evaluated(tmp_path):
     images = keras.Input((8, 8, 1))
     grey = keras.Model(images, digits_net()(keras.layers.Rescaling(1 / 255)(images)))
@@ -139,6 +180,14 @@ def test_a_model_that_takes_other_pixels_is_drawn_as_it_was_evaluated(tmp_path):
         (lambda f: (f / "results.json").unlink(), [], "has no results.json"),
         (lambda f: (f / "results.json").write_text("{"), [], "is not JSON"),
         (lambda f: (f / "results.json").write_text("{}"), [], "no title, rows, sett"),
+        (lambda f: (f / "results.json").write_text("[" * 99999), [], "is not JSON"),
+        (lambda f: _set(f, rows=["igam"]), [], "its rows are list: expected the res"),
+        (lambda f: _set(f, rows={"igam": 1}), [], "row 'igam' has no label and eval"),
+        (
+            lambda f: _set(f, rows={"a": {"label": "A", "evaluation": {}}}),
+            [],
+            "the row 'a' has no attacks in its evaluation",
+        ),
         (
             lambda f: (f / "standard/student.keras").unlink(),
             ["--figures=surfaces"],
@@ -159,6 +208,11 @@ def test_errors(folder, capsys, damage, arguments, message):
     assert error.startswith("error: ") and error.count("\n") == 1
     assert re.search(message, error), error
     assert not list(folder.glob("*.png"))
+
+
+def _set(folder, **values):
+    path = folder / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 def _set_target(folder, name):

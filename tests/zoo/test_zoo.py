@@ -70,6 +70,8 @@ def test_errors_name_what_there_is(tmp_path):
         ValueError, match="digits_parity_pgd.*Did you mean 'digits_parity_"
     ):
         igam_tf.zoo.load("digits_parity_igm")
+    with pytest.raises(ValueError, match="'cifar1000'.*Did you mean 'cifar100'"):
+        zoo.list(dataset="cifar1000")
     changed = tmp_path / "a.keras"
     changed.write_bytes(b"other")
     with pytest.raises(ValueError, match="damaged or changed"):
@@ -88,5 +90,12 @@ def test_the_command(capsys):
     assert (
         "rebuild: python run.py --flagfile=flags/table1.cfg" in capsys.readouterr().out
     )
+    for arguments, message in (
+        (["--dataset=cifar1"], "no network of the data set 'cifar1': expected one of"),
+        (["cifar10_igam_mnist", "--dataset=cifar10"], "expected a NAME or --dataset"),
+    ):
+        assert main.main(["zoo", *arguments]) == 1
+        told = capsys.readouterr()
+        assert message in told.err and told.out == ""
     assert main.main(["zoo", "no_such"]) == 1
     assert "the zoo has no network 'no_such'" in capsys.readouterr().err
