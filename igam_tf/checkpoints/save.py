@@ -15,6 +15,12 @@ from igam_tf.checkpoints.tf1.networks import without_transform
 from igam_tf.checkpoints.tf1.parts import Part
 from igam_tf.checkpoints.tf1.writing import source_head, tensors_of, write
 from igam_tf.models import NORMALIZATIONS
+from igam_tf.models.activations import function_name
+
+# The functions between the layers of the original graphs.
+_LEAKY = "leaky_relu of slope 0.1"
+_ORIGINAL = {"madry_mnist": "relu"}
+_INTO = "load it into such a network by load_weights"
 
 
 def save_tf1(
@@ -30,8 +36,8 @@ def save_tf1(
 
     `load_madry(path)` gives each of them back bit for bit; of a finetuned teacher the
     network behind its input transform, which has no variables and is not in the file.
-    Neither is the normalization of the input: a warning says when `load_madry` must be
-    told.
+    Neither are the shape and the normalization of the input, nor the activations: a
+    warning says when `load_madry` must be told, or would make another network.
 
     Args:
         model: network of `igam_tf.models` with float32 weights, or what
@@ -71,7 +77,7 @@ def save_tf1(
     prefix = write(tensors, pathlib.Path(path).expanduser(), f"checkpoint-{step}")
     info = describe(prefix)
     for name, network in networks.items():
-        _warn_of_other_input(network, info.part(name if len(models) > 1 else None))
+        _warn_of_other_network(network, info.part(name if len(models) > 1 else None))
     return prefix
 
 
@@ -89,24 +95,61 @@ def _by_part(model, part):
     return model
 
 
-def _warn_of_other_input(model: keras.Model, part: Part) -> None:
-    """Warns if `load_madry` will not guess the input of a Wide-ResNet right."""
-    if part.depth is None:
-        return
-    options = []
+def _warn_of_other_network(model: keras.Model, part: Part) -> None:
+    """Warns of what the file does not tell, and `load_madry` will not guess right."""
+    about = f"the TF1 checkpoint of {model.name!r} does not hold what its"
+    functions, expected = _activations(model), _ORIGINAL.get(part.kind, _LEAKY)
+    if functions - {expected}:
+        warnings.warn(
+            f"{about} activations are ({', '.join(sorted(functions))}), and the "
+            f"original {part.name} has {expected}: it, and load_madry, compute "
+            "something else from these weights. Save it with model.save('....keras'), "
+            f"or {_INTO}.",
+            stacklevel=3,
+        )
     shape = tuple(model.input_shape[1:])
-    if shape != part.image_shape:
-        options.append(f"image_shape={shape}")
+    options = [f"image_shape={shape}"] if shape != part.image_shape else []
+    if not _takes(part, shape):
+        options = [f"images of {shape}"]
+        way_out = _INTO
+    else:
+        options += _other_normalization(model, part)
+        way_out = f"load it with {', '.join(options)}"
+    if options:
+        warnings.warn(
+            f"{about} input is, and the original {part.name} has images of "
+            f"{part.image_shape} and normalization {part.normalization!r}: {way_out}.",
+            stacklevel=3,
+        )
+
+
+def _takes(part, shape):
+    """Whether `load_madry(image_shape=)` makes the same weights of that input."""
+    if shape[-1] != part.image_shape[-1]:
+        return False
+    return part.viewed(image_shape=shape).rows() == part.rows()
+
+
+def _activations(model):
+    """Names of the functions between its layers."""
+    return {
+        f"leaky_relu of slope {float(layer.negative_slope):g}"
+        if isinstance(layer, keras.layers.LeakyReLU)
+        else function_name(getattr(layer, "activation", layer))
+        for layer in model.layers
+        if "activation" in layer.name
+    }
+
+
+def _other_normalization(model, part):
+    """The option of `load_madry` that a Wide-ResNet of another input needs, if any."""
+    if part.depth is None:
+        return []
+    shape = tuple(model.input_shape[1:])
     images = np.random.default_rng(0).random((2, *shape)).astype("float32")
     seen = keras.Model(model.inputs[0], model.get_layer("init_conv").input)(images)
     same = [name for name, function in NORMALIZATIONS.items()
             if np.allclose(function(images), seen, rtol=1e-4, atol=1e-6)]  # fmt: skip
-    if part.normalization not in same:
-        options.append(f"normalization={same[0]!r}" if same else "its normalization")
-    if options:
-        warnings.warn(
-            f"the TF1 checkpoint of {model.name!r} does not hold what its input is, "
-            f"and the original {part.name} has images of {part.image_shape} and "
-            f"normalization {part.normalization!r}: load it with {', '.join(options)}.",
-            stacklevel=3,
-        )
+    if part.normalization in same:
+        return []
+    return [f"normalization={same[0]!r}" if same else "its normalization"]

@@ -192,6 +192,63 @@ def test_warns_of_an_input_that_the_file_does_not_tell(tmp_path):
     np.testing.assert_array_equal(loaded(images), other(images))
 
 
+NETWORKS = {
+    "one convolution": lambda: models.mnist_cnn(
+        image_shape=(8, 8, 1), filters=(2,), hidden_units=5
+    ),
+    "three convolutions": lambda: models.mnist_cnn(
+        image_shape=(8, 8, 1), filters=(2, 3, 4), hidden_units=5
+    ),
+    "grey and dense": lambda: models.dense_discriminator(
+        gradient_shape=(8, 8, 1), units=(4, 4, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_sizes_of_the_networks_come_back(tmp_path, name):
+    network = NETWORKS[name]()
+    randomize(network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        checkpoints.save_tf1(network, tmp_path)
+    loaded = checkpoints.load_madry(tmp_path)
+    assert loaded.input_shape == network.input_shape
+    assert equal_weights(loaded, network)
+
+
+def test_warns_of_images_and_windows_that_the_file_does_not_tell(tmp_path):
+    """Of the other networks, which have one normalization."""
+    wide = models.mnist_cnn(image_shape=(8, 12, 1), filters=(2, 3), hidden_units=5)
+    with pytest.warns(UserWarning, match=r"load it with image_shape=\(8, 12, 1\)\."):
+        checkpoints.save_tf1(wide, tmp_path / "wide")
+    loaded = checkpoints.load_madry(tmp_path / "wide", image_shape=(8, 12, 1))
+    assert equal_weights(loaded, wide)
+    shape, window = (12, 12, 3), (8, 8)
+    net = models.discriminator(gradient_shape=shape, channels=(2, 3), crop_to=window)
+    with pytest.warns(UserWarning, match="load it into such a network by load_weights"):
+        checkpoints.save_tf1(net, tmp_path / "window")
+    other = models.discriminator(gradient_shape=shape, channels=(2, 3), crop_to=window)
+    checkpoints.load_weights(other, tmp_path / "window")
+    assert equal_weights(other, net)
+
+
+@pytest.mark.parametrize(
+    "network, functions",
+    [
+        (lambda: small_net(activation="gelu"), "gelu.*has leaky_relu of slope 0.1"),
+        (
+            lambda: models.mnist_cnn(activation="leaky_relu", hidden_units=5),
+            "leaky_relu of slope 0.1.*has relu",
+        ),
+    ],
+)
+def test_warns_of_activations_that_the_file_does_not_tell(tmp_path, network, functions):
+    """They would be loaded as those of the original, and compute something else."""
+    with pytest.warns(UserWarning, match=f"activations are .{functions}"):
+        checkpoints.save_tf1(network(), tmp_path)
+
+
 def test_foreign_models_and_parts_are_refused(tmp_path):
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="logit")])
     with pytest.raises(checkpoints.CheckpointError, match="no network of the TF1 code"):

@@ -93,8 +93,8 @@ def mnist_rows(
     layers.append(("logit", (hidden_units, num_classes)))
     rows: list[Row] = []
     for layer, shape in layers:
-        rows.append(Row(_numbered("Variable", len(rows)), layer, "kernel", shape))
-        rows.append(Row(_numbered("Variable", len(rows)), layer, "bias", shape[-1:]))
+        rows.append(Row(numbered("Variable", len(rows)), layer, "kernel", shape))
+        rows.append(Row(numbered("Variable", len(rows)), layer, "bias", shape[-1:]))
     return rows
 
 
@@ -124,7 +124,7 @@ def discriminator_rows(
             rows.append(Row(f"{name}/biases", f"conv{i}", "bias", (outputs,)))
             height, width = -(-height // 2), -(-width // 2)
         rows += _norm(
-            DISCRIMINATOR_SCOPE[:-1], f"norm{i}", outputs, _numbered("BatchNorm", i)
+            DISCRIMINATOR_SCOPE[:-1], f"norm{i}", outputs, numbered("BatchNorm", i)
         )
         inputs = outputs
     if not dense:
@@ -261,7 +261,8 @@ def _norm(name, layer, size, scope="BatchNorm"):
     return [Row(f"{name}/{scope}/{weight}", layer, weight, (size,)) for weight in _NORM]
 
 
-def _numbered(name, number):
+def numbered(name: str, number: int) -> str:
+    """What TensorFlow 1 calls the variable, or scope, of that name and number."""
     return f"{name}_{number}" if number else name
 
 

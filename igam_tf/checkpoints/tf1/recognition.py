@@ -165,17 +165,32 @@ def _wide_sizes(shapes, scope):
 def _mnist(shapes: Shapes) -> Part | None:
     if len(shapes.get("Variable", ())) != 4:
         return None
-    first, second = _shape(shapes, "Variable", 4), _shape(shapes, "Variable_2", 4)
-    hidden, logit = _shape(shapes, "Variable_4", 2), _shape(shapes, "Variable_6", 2)
-    side = 4 * round(math.sqrt(hidden[0] // max(second[-1], 1)))
+    num_convs = _num_convolutions(shapes)
+    kernels = [_kernel(shapes, number, 4) for number in range(num_convs)]
+    hidden = _kernel(shapes, num_convs, 2)
+    logit = _kernel(shapes, num_convs + 1, 2)
+    pixels = hidden[0] // max(kernels[-1][-1], 1)
+    side = 2**num_convs * round(math.sqrt(pixels))
     return Part(
         name="teacher",
         kind="madry_mnist",
-        image_shape=(side or 28, side or 28, max(first[2], 1)),
+        image_shape=(side or 28, side or 28, max(kernels[0][2], 1)),
         heads=(("source", logit[1]),),
-        channels=(first[-1], second[-1]),
+        channels=tuple(kernel[-1] for kernel in kernels),
         hidden_units=hidden[1],
     )
+
+
+def _num_convolutions(shapes):
+    """How many lie before two dense layers; as in the original where it is unclear."""
+    kinds = [len(shapes.get(names.numbered("Variable", 2 * i), ())) for i in range(12)]
+    count = next((i for i, rank in enumerate(kinds) if rank != 4), 0)
+    return count if kinds[count : count + 3] == [2, 2, 0] else 2
+
+
+def _kernel(shapes, number, rank):
+    """The kernel of a layer of the MNIST net, each of which has a bias after it."""
+    return _shape(shapes, names.numbered("Variable", 2 * number), rank)
 
 
 def _discriminator(shapes: Shapes) -> Part | None:
@@ -190,12 +205,15 @@ def _discriminator(shapes: Shapes) -> Part | None:
     kernels = [layers[i][1] for i in sorted(layers)]
     channels = tuple(max(kernel[-1:], default=0) for kernel in kernels)
     first = _shape(shapes, "discriminator/conv0/DW", 4)
+    inputs = _shape(shapes, "discriminator/fc0/DW", 2)[0]
+    # Of squares, no number of pixels in colour is one in grey.
+    is_grey = inputs > 0 and math.isqrt(inputs) ** 2 == inputs
     image_shape = names.seen_shape(
         channels,
         dense,
-        inputs=_shape(shapes, "discriminator/fc0/DW", 2)[0],
+        inputs=inputs,
         logit_inputs=_shape(shapes, "discriminator/logit/DW", 2)[0],
-        num_channels=3 if dense else first[2],
+        num_channels=(1 if is_grey else 3) if dense else first[2],
     )
     return Part(
         name="discriminator",
