@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from igam_tf.checkpoints.describe import describe
-from igam_tf.checkpoints.tf1.names import PARTS
+from igam_tf.checkpoints.tf1.names import PARTS, model_rows
 from igam_tf.checkpoints.tf1.networks import without_transform
 from igam_tf.checkpoints.tf1.parts import Part
 from igam_tf.checkpoints.tf1.writing import source_head, tensors_of, write
@@ -109,7 +109,7 @@ def _warn_of_other_network(model: keras.Model, part: Part) -> None:
         )
     shape = tuple(model.input_shape[1:])
     options = [f"image_shape={shape}"] if shape != part.image_shape else []
-    if not _takes(part, shape):
+    if not _takes(part, shape, model):
         options = [f"images of {shape}"]
         way_out = _INTO
     else:
@@ -123,11 +123,12 @@ def _warn_of_other_network(model: keras.Model, part: Part) -> None:
         )
 
 
-def _takes(part, shape):
-    """Whether `load_madry(image_shape=)` makes the same weights of that input."""
+def _takes(part, shape, model):
+    """Whether `load_madry(image_shape=)` makes a network of the model's weights."""
     if shape[-1] != part.image_shape[-1]:
         return False
-    return part.viewed(image_shape=shape).rows() == part.rows()
+    seen, written = part.viewed(image_shape=shape).rows(), model_rows(model)
+    return [row.shape for row in seen] == [row.shape for row in written]
 
 
 def _activations(model):
