@@ -97,7 +97,7 @@ def public_corruptions(asked: Sequence[str]) -> list[str]:
 
 def public_settings(settings: dict) -> dict:
     """Settings of a run without paths of the machine that trained."""
-    shown = {
+    shown: dict[str, object] = {
         name: pathlib.PurePath(settings[name]).name
         for name in _FILES
         if settings.get(name)
