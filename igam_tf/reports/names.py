@@ -92,6 +92,7 @@ def evaluated_images(found: dict) -> str:
 
 def public_corruptions(asked: Sequence[str]) -> list[str]:
     """The corruptions that were asked for: names, and of a folder the last part."""
+    asked = asked.split(",") if isinstance(asked, str) else asked
     return [pathlib.PurePath(text).name for text in asked]
 
 
