@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.derivatives import moments, resizing
+from igam_tf.derivatives import layers
 from igam_tf.derivatives.calls import Call, calls_of
 from igam_tf.derivatives.probe import Probe
 
@@ -48,7 +48,7 @@ def check(model: keras.Model, *, training: bool) -> None:
     generator = np.random.default_rng(0)
     shape = [side or 32 for side in model.input_shape[1:]]
     images = generator.random((_IMAGES, *shape)).astype(model.inputs[0].dtype)
-    with tf.device("CPU:0"), _twice_differentiable():
+    with tf.device("CPU:0"), layers.twice_differentiable():
         calls = calls_of(model, tf.constant(images), training)
         with _in_float32([call.operation for call in calls]):
             calls = calls_of(model, tf.constant(images), training)
@@ -126,12 +126,6 @@ def _in_float32(operations):
     finally:
         for layer, policy in zip(half, policies):
             layer.dtype_policy = policy
-
-
-@contextlib.contextmanager
-def _twice_differentiable():
-    with moments.twice_differentiable(), resizing.twice_differentiable():
-        yield
 
 
 def _named(operation):
