@@ -56,7 +56,7 @@ def check(model: keras.Model, *, training: bool) -> None:
             _check(model, training, device)
 
 
-def _check(model, training, device):
+def _check(model: keras.Model, training: bool, device: str) -> None:
     generator = np.random.default_rng(0)
     shape = [side or 32 for side in model.input_shape[1:]]
     images = generator.random((_IMAGES, *shape)).astype(model.inputs[0].dtype)

@@ -127,11 +127,12 @@ def _check_fit(model, variables, arrays, path):
             f"{len(arrays)}) that the model does not have; expected the state of the "
             "same networks, method and optimizer, built in the same way."
         )
-    # Every step and attack uses the weights that it can train, and its optimizer.
+    # Every step uses the weights that it trains, and its optimizer's slots for them;
+    # a counter or a rate may be of no use to it.
     student = getattr(model, STUDENT, model)
     used = {id(v) for v in student.trainable_variables}
     optimizer = getattr(model, "optimizer", None) if student is not model else None
-    used |= {id(v) for v in getattr(optimizer, "variables", ())}
+    used |= {id(v) for v in getattr(optimizer, "variables", ()) if len(v.shape)}
     missing = [n for n, v in variables.items() if id(v) in used and n not in arrays]
     if missing:
         raise ValueError(
