@@ -20,7 +20,8 @@ PREFIX = "incomplete-"
 FOLDER_PREFIX = f".{PREFIX}"
 # Keras stores weights uncompressed; a network whose numbers repeat shrinks by less.
 _MOST_INFLATED, _ALWAYS_FINE = 100, 64 * 1024**2
-_ARCHIVE_ERRORS = (
+#: What `zipfile`, and NumPy of an .npz file, raise where it is damaged.
+ARCHIVE_ERRORS = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
     ValueError, OverflowError,
 )  # fmt: skip
@@ -142,7 +143,7 @@ def digest(path: str | os.PathLike) -> str:
                     with archive.open(member) as file:
                         # A zip's files are buffered readers, which its hints hide.
                         hashlib.file_digest(file, lambda: found)  # type: ignore[arg-type]
-        except _ARCHIVE_ERRORS as error:
+        except ARCHIVE_ERRORS as error:
             raise _damaged(path, error) from error
     else:
         with open(path, "rb") as file:
@@ -183,7 +184,7 @@ def check_archive(path: str | os.PathLike) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except _ARCHIVE_ERRORS as error:
+    except ARCHIVE_ERRORS as error:
         raise _damaged(path, error) from error
     names = {member.filename for member in members}
     if "config.json" not in names:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from igam_tf import losses, models
-from igam_tf.derivatives import moments, resizing
+from igam_tf.derivatives import layers
 
 OBJECTIVES = ("probability", "loss")
 
@@ -81,10 +81,7 @@ def input_gradient_and_logits(
         )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        with (
-            moments.twice_differentiable(model, training=training),
-            resizing.twice_differentiable(),
-        ):
+        with layers.twice_differentiable(model, training=training):
             logits = model(images, training=training)
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.

@@ -20,6 +20,7 @@ NAME = "in-use.json"
 #: behind.
 TOUCHED_EVERY, STALE_AFTER = 20.0, 300.0
 _HELD: dict[pathlib.Path, dict] = {}
+_OF_HELD = threading.Lock()
 
 
 class FolderInUseError(ValueError):
@@ -39,10 +40,16 @@ def held(folder: str | os.PathLike, *, flag: str) -> Iterator[None]:
     """
     path = pathlib.Path(folder).resolve() / NAME
     owner = {**_myself(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    if path in _HELD:
-        raise FolderInUseError(_refusal(path, _HELD[path], flag))
-    _take(path, owner, flag)
-    _HELD[path] = owner
+    # Before the file: it would tell another thread of this process, and so be stale.
+    with _OF_HELD:
+        if path in _HELD:
+            raise FolderInUseError(_refusal(path, _HELD[path], flag))
+        _HELD[path] = owner
+    try:
+        _take(path, owner, flag)
+    except BaseException:
+        del _HELD[path]
+        raise
     released = threading.Event()
     threading.Thread(target=_touch, args=(path, released), daemon=True).start()
     try:

@@ -127,7 +127,14 @@ def _parsed(arguments):
     values = flags.FlagValues()
     define(values)
     flags.DEFINE_string("flagfile", "", "File of flags.", flag_values=values)
-    rest = values(["run.py", *values.read_flags_from_files(arguments)])[1:]
+    try:
+        arguments = values.read_flags_from_files(arguments)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{' '.join(a for a in arguments if 'flagfile=' in a)}: no text in UTF-8 "
+            f"({error}); expected a file of flags, one a line."
+        ) from error
+    rest = values(["run.py", *arguments])[1:]
     if rest:
         raise flags.Error(
             f"Unexpected arguments: {' '.join(rest)}; flags begin with --."

@@ -38,7 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
         _restart(error)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on where this one stopped.")
-    except (ValueError, OSError, ArithmeticError, flags.Error) as error:
+    except (
+        ValueError, OSError, ImportError, ArithmeticError, flags.Error,
+    ) as error:  # fmt: skip
         if os.environ.get("IGAM_TF_TRACEBACK"):
             raise
         sys.exit(f"Error: {error}\n(IGAM_TF_TRACEBACK=1 shows where it came from.)")
@@ -78,4 +80,5 @@ def _restart(error):
         f"A worker was lost; waiting for it to be started again. ({error})", flush=True
     )
     os.environ[RESTARTS] = str(restarts + 1)
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    # As it was started: `python -m`, options of Python itself.
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -51,7 +51,8 @@ def in_parts(flags: list[str], experiment: Experiment) -> list[str]:
     settings, found = experiment.flags(), []
     for flag in flags:
         part = _PART.fullmatch(flag)
-        if part and part[1] in settings:
+        # Of a text, or of several numbers, there is no part: it stays as it is.
+        if part and type(settings.get(part[1])) in (int, float):
             value = float(part[2]) * settings[part[1]]
             if isinstance(settings[part[1]], int):
                 value = max(1, round(value)) if value else 0
@@ -69,10 +70,10 @@ def label_of(label: str, experiment: Experiment) -> str:
     """
     try:
         return label.format(**experiment.flags())
-    except (KeyError, IndexError, ValueError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"--row: the label {label!r} names no setting ({error}); expected such as "
-            "'lambda_diff {difference_weight:g}'."
+            f"--row: the label {label!r} cannot be filled in ({error}); expected a "
+            "setting and its form, such as 'lambda_diff {difference_weight:g}'."
         ) from error
 
 

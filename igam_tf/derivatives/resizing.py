@@ -157,16 +157,32 @@ def _resize(
         )
     size = [int(side) for side in np.asarray(size)]
     with tf.name_scope(name or "resize"):
-        resized = resize(images, size, method=method, antialias=antialias)
-        return resized if method == "nearest" else tf.cast(resized, tf.float32)
+        # As TensorFlow does; half precision is not rounded to on the way.
+        images = images if method == "nearest" else tf.cast(images, tf.float32)
+        if None not in images.shape[1:]:
+            return resize(images, size, method=method, antialias=antialias)
+        return _resize_any(images, size, method, antialias)
+
+
+def _resize_any(images, size, method, antialias):
+    """`resize` of images whose sides are known when they come, as in a graph of
+    `keras.layers.Resizing(pad_to_aspect_ratio=True)`."""
+
+    def matrix(axis):
+        basis = tf.eye(tf.shape(images)[axis])[:, :, None, None]
+        original = _resize.replacement.original
+        found = original(basis, (size[axis - 1], 2), method, antialias=antialias)
+        return tf.cast(found[:, :, 0, 0], images.dtype)
+
+    return tf.einsum("bhwc,hy,wx->byxc", images, matrix(1), matrix(2))
 
 
 def _is_simple(images, size, method):
-    """Whether these are float images, and all sizes are known."""
-    if method not in METHODS or not tf.is_tensor(images) or tf.is_tensor(size):
+    """Whether these are float images, and the sizes of the result are known."""
+    if method not in METHODS or not tf.is_tensor(images):
         return False
     if not images.dtype.is_floating or images.shape.rank != 4:
         return False
-    if any(side is None or tf.is_tensor(side) for side in size):
+    if any(map(tf.is_tensor, tf.nest.flatten(size))):
         return False
-    return None not in images.shape[1:]
+    return np.shape(size) == (2,) and None not in list(size)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from igam_tf.derivatives import moments, resizing
+from igam_tf.derivatives import layers
 from igam_tf.derivatives.calls import Call, calls_of
 from igam_tf.derivatives.probe import Probe
 
@@ -30,13 +30,13 @@ def check(model: keras.Model, *, training: bool) -> None:
     """Refuses a network whose input gradient has a wrong derivative or none.
 
     Nothing of the network changes: weights, statistics and seeds are stand-ins. Layers
-    of half precision compute in float32 meanwhile, on the CPU, where a finite
-    difference tells something. Kinks (ReLU, max pooling) and random numbers beyond
-    Keras' are no finding: a layer is refused if three steps of the finite difference
-    agree with each other and not with the derivative, in three draws; one draw in which
-    they agree lets a layer of Keras pass, three one of one's own.
-    So what a layer or a model of one's own computes besides calling layers is told as
-    long as it has no kinks itself.
+    of half precision compute in float32 meanwhile, where a finite difference tells
+    something, on the CPU if it has all operations. Kinks (ReLU, max pooling) and
+    random numbers beyond Keras' are no finding: a layer is refused if three steps of
+    the finite difference agree with each other and not with the derivative, in three
+    draws; one draw in which they agree lets a layer of Keras pass, three one of one's
+    own. So what a layer or a model of one's own computes besides calling layers is told
+    as long as it has no kinks itself.
 
     Args:
         model: keras.Model from images to logits.
@@ -45,10 +45,22 @@ def check(model: keras.Model, *, training: bool) -> None:
     Raises:
         ValueError: with the layer, what was found, and the way out.
     """
+    try:
+        _check(model, training, "CPU:0")
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+        # Such as a convolution of channels first, which TensorFlow has for GPUs only.
+        device = _gpu()
+        if device is None:
+            raise
+        with _without_tensor_float():
+            _check(model, training, device)
+
+
+def _check(model: keras.Model, training: bool, device: str) -> None:
     generator = np.random.default_rng(0)
     shape = [side or 32 for side in model.input_shape[1:]]
     images = generator.random((_IMAGES, *shape)).astype(model.inputs[0].dtype)
-    with tf.device("CPU:0"), _twice_differentiable():
+    with tf.device(device), layers.twice_differentiable():
         calls = calls_of(model, tf.constant(images), training)
         with _in_float32([call.operation for call in calls]):
             calls = calls_of(model, tf.constant(images), training)
@@ -109,6 +121,22 @@ def _fault(
     )
 
 
+def _gpu():
+    """Name of the first GPU, or None."""
+    return next((d.name for d in tf.config.list_logical_devices("GPU")), None)
+
+
+@contextlib.contextmanager
+def _without_tensor_float():
+    """Lets GPUs multiply in float32, where a finite difference tells something."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
 @contextlib.contextmanager
 def _in_float32(operations):
     """Lets layers of half precision compute in float32."""
@@ -126,12 +154,6 @@ def _in_float32(operations):
     finally:
         for layer, policy in zip(half, policies):
             layer.dtype_policy = policy
-
-
-@contextlib.contextmanager
-def _twice_differentiable():
-    with moments.twice_differentiable(), resizing.twice_differentiable():
-        yield
 
 
 def _named(operation):

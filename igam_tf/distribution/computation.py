@@ -36,7 +36,7 @@ def resolve_jit_compile(value: bool | str) -> bool:
     against 0.12 s).
     """
     if value in (True, False):
-        return value
+        return bool(value)
     if value != "auto":
         raise ValueError(f"jit_compile={value!r}: expected 'auto', True or False.")
     return bool(tf.config.list_logical_devices("GPU"))

@@ -28,6 +28,8 @@ def strategy(name: str = "auto", *, devices: int = 0) -> tf.distribute.Strategy:
     """
     if name not in STRATEGIES:
         raise ValueError(f"strategy={name!r}: expected one of {STRATEGIES}.")
+    if devices < 0:
+        raise ValueError(f"devices={devices}: expected 0, for all GPUs, or more.")
     workers = _workers()
     if name == "multiworker" or (name == "auto" and len(workers) > 1):
         return _multiworker(len(workers), devices)
@@ -67,6 +69,8 @@ def _workers():
         kind, index = task["type"], int(task["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"TF_CONFIG={text!r} cannot be read. {_TF_CONFIG}") from error
+    if not isinstance(workers, list):
+        raise ValueError(f"TF_CONFIG: workers {workers!r} are no list. {_TF_CONFIG}")
     if workers and (kind != "worker" or not 0 <= index < len(workers)):
         raise ValueError(
             f"TF_CONFIG: task {kind} {index} of {len(workers)} workers. {_TF_CONFIG}"

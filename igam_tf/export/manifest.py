@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import igam_tf
 from igam_tf.export.variables import Captures
+
+_PAIR = "a pair (images, labels) of arrays or tf.TensorSpec"
 
 
 def batch_specs(
@@ -17,14 +20,21 @@ def batch_specs(
     Raises:
         ValueError: as `export_step`.
     """
+    if not isinstance(network, keras.Model):
+        raise ValueError(
+            f"a {type(network).__name__} is given: expected a keras.Model from images "
+            "to logits."
+        )
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ValueError(f"batch is a {type(batch).__name__}: expected {_PAIR}.")
     images, labels = (_spec(part) for part in batch)
-    size, *image_shape = images.shape
     expected = tuple(network.input_shape[1:])
-    if size is None or labels.shape != (size,) or tuple(image_shape) != expected:
+    if not _fits(images.shape, labels.shape, expected):
+        sides = ", ".join("any" if side is None else str(side) for side in expected)
         raise ValueError(
             f"batch of images {images.shape} and labels {labels.shape}: expected "
-            f"images (batch, {', '.join(map(str, expected))}) and labels (batch,), of "
-            "one fixed size: exported programs take batches of that size only."
+            f"images (batch, {sides}) and labels (batch,), of one fixed size: exported "
+            "programs take batches of that size only."
         )
     if images.dtype not in (tf.float32, tf.uint8) or not labels.dtype.is_integer:
         raise ValueError(
@@ -63,8 +73,18 @@ def common_manifest(
     }
 
 
+def _fits(images, labels, expected):
+    """Whether these are fixed shapes of a batch; None is expected of any size."""
+    if not images.is_fully_defined() or images.rank != 1 + len(expected):
+        return False
+    sides = zip(images[1:], expected, strict=True)
+    same = all(wanted in (None, found) for found, wanted in sides)
+    return same and labels == images[:1]
+
+
 def _spec(part):
     if isinstance(part, tf.TensorSpec):
         return part
-    shape = getattr(part, "shape", ())
-    return tf.TensorSpec(shape, tf.dtypes.as_dtype(part.dtype))
+    if not hasattr(part, "dtype"):
+        part = np.asarray(part)
+    return tf.TensorSpec(part.shape, tf.dtypes.as_dtype(part.dtype))

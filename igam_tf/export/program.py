@@ -41,8 +41,8 @@ def lower(
         Tuple (artifact, entry): bytes, and the manifest's "arguments" and "results".
 
     Raises:
-        ValueError: if the function takes more than inputs and variables, or if XLA
-            gave another program than expected.
+        ValueError: if the function takes more than inputs and variables, if XLA gave
+            another program than expected, or if it cannot be written for the version.
     """
     compiled = tf.function(function, jit_compile=True, autograph=False)
     specs = list(inputs.values())
@@ -61,10 +61,19 @@ def lower(
     _check_signature(body, arguments, results)
     # Without the attributes: JAX decides on aliasing anew, by what is donated to it.
     module = before + "module @program {\n" + _without_copies(body)
-    return compat.portable_artifact(module, version), {
-        "arguments": arguments,
-        "results": results,
-    }
+    entry = {"arguments": arguments, "results": results}
+    return _portable(module, version), entry
+
+
+def _portable(module, version):
+    try:
+        return compat.portable_artifact(module, version)
+    except ValueError as error:
+        raise ValueError(
+            f"stablehlo_version={version!r}: the program cannot be written for it "
+            f"({error}); expected a version such as {STABLEHLO_VERSION!r}, which this "
+            "TensorFlow knows, and in which the program's operations are."
+        ) from error
 
 
 def _stablehlo(compiled, specs):

@@ -61,9 +61,11 @@ def import_state(model: keras.Model, path: str | os.PathLike) -> keras.Model:
     arrays = folder.read_state(path)
     if not hasattr(model, STUDENT):
         arrays = {n: a for n, a in arrays.items() if n.startswith(STUDENT + "/")}
-    _check_fit(variables, arrays, path)
-    for name, array in arrays.items():
-        variables[name].assign(folder.typed(array, variables[name].dtype))
+    _check_fit(model, variables, arrays, path)
+    # All of them before the first is assigned.
+    typed = {n: folder.typed(a, variables[n].dtype) for n, a in arrays.items()}
+    for name, array in typed.items():
+        variables[name].assign(array)
     return model
 
 
@@ -113,7 +115,7 @@ def _numbered(part, variables):
     return {f"{part}/{index:04d}": v for index, v in enumerate(variables)}
 
 
-def _check_fit(variables, arrays, path):
+def _check_fit(model, variables, arrays, path):
     wrong = [
         f"{name} {array.shape}"
         for name, array in arrays.items()
@@ -124,4 +126,17 @@ def _check_fit(variables, arrays, path):
             f"{path} holds {', '.join(wrong[:3]) or 'no variable'} ({len(wrong)} of "
             f"{len(arrays)}) that the model does not have; expected the state of the "
             "same networks, method and optimizer, built in the same way."
+        )
+    # Every step uses the weights that it trains, and its optimizer's slots for them;
+    # a counter or a rate may be of no use to it.
+    student = getattr(model, STUDENT, model)
+    used = {id(v) for v in student.trainable_variables}
+    optimizer = getattr(model, "optimizer", None) if student is not model else None
+    used |= {id(v) for v in getattr(optimizer, "variables", ()) if len(v.shape)}
+    missing = [n for n, v in variables.items() if id(v) in used and n not in arrays]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {', '.join(missing[:3])} ({len(missing)} of the model's "
+            f"{len(variables)} variables); expected the state of the same networks, "
+            "method and optimizer, built in the same way."
         )

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import keras
 
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.normalization import GREY_LEVELS
 
 
+@channels_last()
 def with_backbone(
     backbone: keras.Model,
     *,

@@ -3,12 +3,14 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Filters of each convolution at width 1, and its stride.
 LAYERS = ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1))
 
 
+@channels_last()
 def conv_net(
     *,
     num_classes: int = 10,

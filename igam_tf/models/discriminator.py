@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.kernels import call_with_kernel
 from igam_tf.models.normalization import zero_mean_unit_norm
 
@@ -13,6 +14,7 @@ STUDENT_CLASS = 0
 TEACHER_CLASS = 1
 
 
+@channels_last()
 def discriminator(
     *,
     gradient_shape: tuple[int, int, int] = (32, 32, 3),
@@ -61,6 +63,7 @@ def discriminator(
     return keras.Model(gradients, _logits(x, kernels), name=name)
 
 
+@channels_last()
 def dense_discriminator(
     *,
     gradient_shape: tuple[int, int, int] = (32, 32, 3),

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.kernels import call_with_kernel
 
 
+@channels_last()
 def mnist_cnn(
     *,
     num_classes: int = 10,

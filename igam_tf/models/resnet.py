@@ -3,6 +3,7 @@
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 #: Residual units of the four stages, by depth; two convolutions a unit.
@@ -10,6 +11,7 @@ UNITS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 _STAGE_STRIDES = (1, 2, 2, 2)
 
 
+@channels_last()
 def preact_resnet(
     *,
     depth: int = 18,

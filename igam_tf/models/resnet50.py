@@ -3,8 +3,10 @@
 import keras
 
 from igam_tf.models.backbone import with_backbone
+from igam_tf.models.data_format import channels_last
 
 
+@channels_last()
 def resnet50(
     *, num_classes: int, image_shape: tuple[int, int, int] = (224, 224, 3)
 ) -> keras.Model:

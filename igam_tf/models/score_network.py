@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from igam_tf.models.data_format import channels_last
+
 #: The middle of the pixel range, where the denoiser has its origin.
 _CENTRE = 0.5
 
 
+@channels_last()
 def score_network(
     *,
     num_classes: int,

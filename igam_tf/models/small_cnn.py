@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import keras
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 
 
+@channels_last()
 def small_cnn(
     *,
     num_classes: int = 10,

@@ -4,9 +4,11 @@ import keras
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
 
+@channels_last()
 def vit(
     *,
     patch_size: int = 4,

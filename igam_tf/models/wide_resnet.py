@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from igam_tf.models.activations import activation as activation_layer
+from igam_tf.models.data_format import channels_last
 from igam_tf.models.kernels import call_with_kernel
 from igam_tf.models.normalization import NORMALIZATIONS, check_normalization
 
@@ -15,6 +16,7 @@ _STEM_FILTERS = 16
 _STAGE_STRIDES = (1, 2, 2)
 
 
+@channels_last()
 def wide_resnet(
     *,
     depth: int = 32,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from igam_tf.derivatives import directions, moments, resizing
+from igam_tf.derivatives import directions, layers
 
 # Targets come in any unit, and are not differentiated.
 _SMALLEST_TARGET = 1e-12
@@ -32,7 +32,7 @@ def class_gradients(
     """
     with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
         tape.watch(images)
-        with moments.twice_differentiable(), resizing.twice_differentiable():
+        with layers.twice_differentiable():
             logits = model(images)
         logits = tf.cast(logits, keras.config.floatx())
         # A sum over images keeps each image's gradient its own.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from igam_tf import gradients, losses
 from igam_tf.derivatives import directions
+from igam_tf.models.data_format import channels_last
 from igam_tf.settings import naming, setting
 from igam_tf.training import teachers
 from igam_tf.training.matching import PLAIN, AdversarialMatching
@@ -124,6 +125,7 @@ class JARN(AdversarialMatching):
         return tf.cast(self.adaptor(gradient), gradient.dtype), logits
 
 
+@channels_last()
 def make_adaptor(image_shape: tuple[int, int, int]) -> keras.Model:
     """The adaptor: centred, L2-normalised gradients -> 1x1 convolution -> tanh.
 

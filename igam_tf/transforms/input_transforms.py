@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from igam_tf.models.data_format import channels_last
 from igam_tf.transforms.padding import randomize
 
 TRANSFORMS = (
@@ -30,6 +31,7 @@ TRANSFORMS = (
 )
 
 
+@channels_last()
 def input_transform(
     name: str, image_shape: tuple[int, int, int], teacher_shape: tuple[int, int, int]
 ) -> keras.Model:

@@ -102,6 +102,35 @@ def test_half_precision_is_looked_at_in_float32(policy):
         second_derivatives.check(bad, training=True)
 
 
+def test_what_the_cpu_lacks_is_looked_at_on_the_gpu(monkeypatch):
+    """Such as a convolution of channels first; here the CPU stands for both."""
+
+    class LackedByTheCPU(layers.Layer):
+        def call(self, x):
+            if tf.executing_eagerly() and not gpu:
+                raise tf.errors.UnimplementedError(None, None, "only NHWC on the CPU")
+            return function(x)
+
+    def first_gpu():
+        gpu.append("CPU:0")
+        return gpu[0]
+
+    function, gpu = tf.tanh, []
+    student = _student(LackedByTheCPU(name="odd_one"))
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    # Without a GPU the error is TensorFlow's.
+    with pytest.raises(tf.errors.UnimplementedError, match="only NHWC"):
+        second_derivatives.check(student, training=True)
+    monkeypatch.setattr(second_derivatives, "_gpu", first_gpu)
+    second_derivatives.check(student, training=True)
+    assert gpu
+    function, gpu = _tanh_of_one_derivative, []
+    with pytest.raises(ValueError, match="odd_one"):
+        second_derivatives.check(student, training=True)
+    after = tf.config.experimental.tensor_float_32_execution_enabled()
+    assert gpu and after == before
+
+
 class _Subclassed(keras.Model):
     def __init__(self, function):
         super().__init__()

@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {missing} is not installed: pip install jax", file=sys.stderr)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        again = "; the same command goes on after the last saved epoch" * bool(args.out)
+        print(f"interrupted{again}", file=sys.stderr)
     return 1
 
 

@@ -4,6 +4,9 @@ import numpy as np
 
 from igam_tf.pixels import as_float
 
+# As `igam_tf.data.task`, which needs TensorFlow beside it.
+_ROUNDING = 1e-5
+
 
 def as_batch(
     images: np.ndarray, labels: np.ndarray, manifest: dict
@@ -28,7 +31,7 @@ def as_batch(
             f"takes exactly {shape} and {shape[:1]}; export another batch size for "
             "another one."
         )
-    return as_images(images, manifest), np.asarray(labels, np.int32)
+    return as_images(images, manifest), _class_numbers(labels)
 
 
 def check_data(images: np.ndarray, labels: np.ndarray, manifest: dict) -> None:
@@ -36,21 +39,40 @@ def check_data(images: np.ndarray, labels: np.ndarray, manifest: dict) -> None:
 
     Raises:
         ValueError: if images and labels are not equally many, the images of another
-            type or shape, or labels not classes of the exported network.
+            type, shape or range, or labels not classes of the exported network.
     """
+    images, labels = np.asarray(images), np.asarray(labels)
     shape = tuple(manifest["image_shape"])
-    if len(images) != len(labels) or images.shape[1:] != shape or not len(labels):
+    if images.shape != (labels.size, *shape) or labels.ndim != 1 or not labels.size:
         raise ValueError(
             f"images {images.shape} and labels {labels.shape}: expected equally many, "
-            f"of images of shape {shape}."
+            f"of images of shape {shape}, and labels (n,)."
         )
     as_images(images[:1], manifest)
+    if images.dtype != np.uint8:
+        low, high = images.min(), images.max()
+        # Not a number is neither.
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+            raise ValueError(
+                f"images range from {low:g} to {high:g}: expected float32 in [0, 1], "
+                "or uint8 for grey levels."
+            )
+    labels = _class_numbers(labels)
     classes = manifest["num_classes"]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels range from {labels.min()} to {labels.max()}; the exported network "
             f"has the classes 0 to {classes - 1}."
         )
+
+
+def _class_numbers(labels):
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iub":
+        raise ValueError(
+            f"labels are {labels.dtype}: expected whole numbers, the classes from 0."
+        )
+    return labels.astype(np.int32)
 
 
 def as_images(images: np.ndarray, manifest: dict) -> np.ndarray:

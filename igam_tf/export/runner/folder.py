@@ -20,6 +20,7 @@ from igam_tf import files
 MANIFEST = "manifest.json"
 STATE = "state.npz"
 FORMAT = 1
+KINDS = ("step", "attack")
 # Names of programs; those of the student's update are named after the phases.
 SCHEDULE = "schedule"
 SECOND = "second_update"
@@ -31,19 +32,25 @@ def read_manifest(folder: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it was written in a format that this version does not know.
+        ValueError: if it is damaged, or was written in a format that this version does
+            not know.
     """
     path = pathlib.Path(folder) / MANIFEST
-    if not path.exists():
+    manifest = files.read_json(path, way_out="export again")
+    if manifest is None:
         raise FileNotFoundError(
             f"{path} does not exist: expected a folder written by "
             "igam_tf.export_step or igam_tf.export.export_attack."
         )
-    manifest = json.loads(path.read_text())
     if manifest.get("format") != FORMAT:
         raise ValueError(
             f"{path} has format {manifest.get('format')!r}: this version reads format "
             f"{FORMAT}; export again with it."
+        )
+    if manifest.get("kind") not in KINDS:
+        raise ValueError(
+            f"{path} is of the kind {manifest.get('kind')!r}: expected one of {KINDS}; "
+            "export again."
         )
     return manifest
 
@@ -98,6 +105,7 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged.
     """
     path = pathlib.Path(path)
     path = path / STATE if path.is_dir() else path
@@ -106,8 +114,31 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
             f"{path} does not exist: expected a state.npz, or a folder with one "
             "(exports made with save_state=False have none)."
         )
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return read_arrays(path, expected="expected a state.npz; copy it anew")
+
+
+def read_arrays(path: str | os.PathLike, *, expected: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name.
+
+    Args:
+        path: the file.
+        expected: what the file should be, and what to do if it is damaged.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is another file, or a damaged one.
+    """
+    try:
+        # Opened here: NumPy leaves a damaged file open.
+        with open(path, "rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array")
+            return {name: found[name] for name in found.files}
+    except files.ARCHIVE_ERRORS as error:
+        raise ValueError(
+            f"{path} is no .npz file, or a damaged one ({error}): {expected}."
+        ) from error
 
 
 def typed(array: np.ndarray, dtype: str) -> np.ndarray:

@@ -64,10 +64,12 @@ def train(
         List of dicts, the rows of history.csv.
 
     Raises:
-        ValueError: if there is less than one batch, or the data does not fit.
+        ValueError: if there is less than one batch, the data does not fit, or a number
+            of epochs is below 1.
         FloatingPointError: if the loss is no longer finite.
     """
     # Over forty lines because of its arguments.
+    _check_counts(epochs=epochs, save_every=save_every)
     out = pathlib.Path(out)
     steps = len(labels) // step.batch_size
     check_data(images, labels, step.manifest)
@@ -81,7 +83,9 @@ def train(
     step.load_state(saved if saved.exists() else step.path)
     first = step.step // steps
     rows = [r for r in _read_history(out) if int(r["epoch"]) <= first]
-    if step.step:
+    if first >= epochs:
+        log(f"nothing to train: {first} of {epochs} epochs are done")
+    elif step.step:
         log(f"going on after step {step.step}, epoch {first}")
     for epoch in range(first, epochs):
         batches = _batches(step, images, labels, seed, epoch, steps)
@@ -102,17 +106,25 @@ def read_arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of an .npz file with arrays of these names.
 
     Raises:
-        FileNotFoundError, ValueError: if the file is not there or lacks an array.
+        FileNotFoundError, ValueError: if the file is not there, damaged, or lacks an
+            array.
     """
     if not pathlib.Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist: expected an .npz file.")
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"images", "labels"} <= set(arrays.files):
-            raise ValueError(
-                f"{path} holds {sorted(arrays.files)}: expected 'images' and 'labels', "
-                "as of np.savez(path, images=split.images, labels=split.labels)."
-            )
-        return arrays["images"], arrays["labels"]
+    how = "np.savez(path, images=split.images, labels=split.labels)"
+    arrays = folder.read_arrays(path, expected=f"expected one of {how}")
+    if not {"images", "labels"} <= set(arrays):
+        raise ValueError(
+            f"{path} holds {sorted(arrays)}: expected 'images' and 'labels', as of "
+            f"{how}."
+        )
+    return arrays["images"], arrays["labels"]
+
+
+def _check_counts(**counts):
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name}={count}: expected a whole number of 1 or more.")
 
 
 def _batches(step, images, labels, seed, epoch, steps):
