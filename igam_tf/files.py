@@ -163,7 +163,7 @@ def is_archive(path: str | os.PathLike) -> bool:
         try:
             with zipfile.ZipFile(file):
                 return True
-        except (*_ARCHIVE_ERRORS, OSError):
+        except (*ARCHIVE_ERRORS, OSError):
             return False
 
 
