@@ -37,7 +37,7 @@ def load_keras(path: pathlib.Path) -> keras.Model:
     shapes = [getattr(model, f"{end}_shape", None) for end in ("input", "output")]
     # The shapes of two outputs are a list of two, as that of one has two numbers.
     counts = [len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs")]
-    if counts != [1, 1] or [len(shape) for shape in shapes] != [4, 2]:
+    if counts != [1, 1] or [len(shape or ()) for shape in shapes] != [4, 2]:
         way_out = (
             " Choose one of the outputs: keras.Model(model.inputs[0], "
             "model.outputs[0]) is the network to its first; "
