@@ -58,3 +58,8 @@ def count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number of 1 or more")
     return int(text)
+
+
+def count_or_none(text: str) -> int:
+    """A whole number, 0 for none."""
+    return 0 if text == "0" else count(text)

@@ -72,8 +72,9 @@ def _parser():
     _add_attack_arguments(add)
     add("--nopanel", dest="panel", action="store_false",
         help="leave out the gradient-masking panel")  # fmt: skip
-    add("--panel_examples", default=100, type=argument_types.count, metavar="N",
-        help="images that the panel looks at (default: 100)")  # fmt: skip
+    add("--panel_examples", default=100, type=argument_types.count_or_none,
+        metavar="N", help="images that the panel looks at, 0 for no panel (default: "
+        "100)")  # fmt: skip
     add("--out", metavar="FILE", type=pathlib.Path,
         help="JSON file for the results (default: MODEL.results.json)")  # fmt: skip
     return parser
@@ -191,8 +192,8 @@ def _run(options):
         batch_size=options.batch_size,
         batch_norm=options.batch_norm,
         seed=options.seed,
-        panel=options.panel,
-        panel_examples=options.panel_examples,
+        panel=options.panel and options.panel_examples > 0,
+        panel_examples=options.panel_examples or 1,
         # All of them, where none are left out: batches do not tell how many they hold.
         max_examples=len(task.test),
         corruptions=corruptions,
@@ -264,7 +265,8 @@ def _load(path, info, **options):
     if not fits:
         raise ValueError(
             f"{path} takes images of shape {shape}, and {info.name} has "
-            f"{tuple(info.image_shape)}: expected a classifier of {info.name}."
+            f"{tuple(info.image_shape)}: expected a classifier of {info.name}"
+            f"{_size_flag(shape, info)}."
         )
     outputs = model.output_shape
     classes = outputs[-1] if isinstance(outputs, tuple) else outputs
@@ -274,3 +276,14 @@ def _load(path, info, **options):
             f"{info.num_classes}: expected a classifier of {info.name}."
         )
     return model
+
+
+def _size_flag(shape, info):
+    """The flag that brings images of one's own to the size of a model, or nothing."""
+    from igam_tf.data import registry
+
+    if info.name in registry.DATASETS or None in shape or len(shape) != 3:
+        return ""
+    if shape[2] != info.image_shape[2]:
+        return ""
+    return f" (--image_size={shape[0]}x{shape[1]} brings a folder's images to its size)"

@@ -22,7 +22,12 @@ from igam_tf.evaluation.corruptions.counting import evaluate_corruptions
 from igam_tf.evaluation.corruptions.names import Corruptions
 from igam_tf.evaluation.counting import Counter
 from igam_tf.evaluation.masking import look
-from igam_tf.evaluation.progress import Progress, corruptions_sentence, tell
+from igam_tf.evaluation.progress import (
+    Progress,
+    corruptions_sentence,
+    tell_before,
+    tell_panel,
+)
 from igam_tf.evaluation.ranges import range_warnings
 from igam_tf.evaluation.resume import Checkpoint
 from igam_tf.evaluation.verified.counting import contradictions, verify
@@ -139,9 +144,12 @@ def evaluate(
         ranges = range_warnings(
             model, data, batch_size=request.batch_size, training=request.training
         )
+        if progress:
+            tell_before(ranges, request.panel_examples if request.panel else 0)
         found, known = _panel(request, kept) if request.panel else (None, ())
         if progress:
-            tell(ranges, found)
+            if found is not None:
+                tell_panel(found)
             _tell_corruptions(request)
         bar = Progress(num_images(data, max_examples), list(request.attacks), progress)
         counter = _counter(request, known, checkpoint_dir, bar)

@@ -130,17 +130,22 @@ def _duration(seconds):
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def tell(warnings: list[str], panel: dict | None) -> None:
-    """Prints what is known before the first attack.
+def tell_before(warnings: list[str], panel_examples: int) -> None:
+    """Prints what is known before the panel, which takes minutes on a large model.
 
     Args:
         warnings: list of sentences.
-        panel: what `masking_panel` returns, or None.
+        panel_examples: number of images that the panel will look at, 0 without one.
     """
     for sentence in warnings:
         print(f"Warning: {sentence}")
-    if panel is None:
-        return
+    if panel_examples:
+        print(f"Looking for signs of gradient masking on {panel_examples} images.")
+    sys.stdout.flush()
+
+
+def tell_panel(panel: dict) -> None:
+    """Prints what `masking_panel` has found, before the first attack."""
     warns = panel["warns"]
     print(
         f"Masking panel: {len(panel['checks'])} checks on {panel['num_examples']} "

@@ -5,7 +5,7 @@ import numpy as np
 
 from igam_tf.attacks.engine.compilation import compiled_logits
 from igam_tf.evaluation.batches import Data, batches, padded
-from igam_tf.evaluation.statistics import clearly_more, wilson_interval
+from igam_tf.evaluation.statistics import LEVEL, clearly_more, wilson_interval
 
 # What images in [0, 1] are turned into, and the layer that does it.
 _RANGES = {
@@ -22,6 +22,9 @@ _FLAGS = {
 _NUM_EXAMPLES = 128
 # A fifth of the images: a model is not a little better on what it was not made for.
 _GAIN = 0.2
+# Of fewer images a test can say less. An alarm too many costs a look at the sentence;
+# one too few leaves all numbers of a model of other images standing.
+_LEVEL_OF_FEW = 0.01
 
 
 def range_warnings(
@@ -48,17 +51,23 @@ def range_warnings(
     right = _is_right(model, found, size, training, (1.0, 0.0))
     # The most that a model can have that always says the same.
     chance = np.bincount(np.maximum(labels, 0)).max() / len(labels)
-    if wilson_interval(int(right.sum()), len(labels))[0] > chance:
+    if _least(right) > chance:
         return []
     others = {
         name: _is_right(model, found, size, training, change)
         for name, change in _RANGES.items()
     }
     best = max(others, key=lambda name: others[name].sum())
-    is_better = clearly_more(others[best], right, at_least=_GAIN)
-    if not is_better or others[best].mean() < chance + _GAIN:
+    level = LEVEL if len(labels) >= _NUM_EXAMPLES else _LEVEL_OF_FEW
+    is_better = clearly_more(others[best], right, at_least=_GAIN, level=level)
+    if not is_better or _least(others[best]) <= chance:
         return []
     return [_sentence(right, best, others[best])]
+
+
+def _least(right):
+    """The lower end of the 95 % interval of an accuracy."""
+    return wilson_interval(int(right.sum()), len(right))[0]
 
 
 def _is_right(model, found, size, training, change):

@@ -74,13 +74,16 @@ def exact_mcnemar(first_only: int, second_only: int) -> float:
     return tail / 2**total
 
 
-def clearly_more(first: np.ndarray, second: np.ndarray, *, at_least: float) -> bool:
+def clearly_more(
+    first: np.ndarray, second: np.ndarray, *, at_least: float, level: float = LEVEL
+) -> bool:
     """Whether one outcome is more frequent than another, by much and not by chance.
 
     Args:
         first: bool array (n,), the one outcome of each image.
         second: bool array (n,), the other outcome of the same images.
         at_least: share of the images by which the first has to be more frequent.
+        level: the largest p value of the exact McNemar test.
 
     Returns:
         bool.
@@ -89,7 +92,7 @@ def clearly_more(first: np.ndarray, second: np.ndarray, *, at_least: float) -> b
     gain = first_only - second_only
     if gain <= 0 or gain < at_least * len(first):
         return False
-    return exact_mcnemar(first_only, second_only) <= LEVEL
+    return exact_mcnemar(first_only, second_only) <= level
 
 
 def decision(at_least: float) -> str:

@@ -14,6 +14,10 @@ from igam_tf.experiment.table import Table
 _COLUMNS = (
     "stage", "from", "parameters", "steps", "ms a step", "time", "memory", "",
 )  # fmt: skip
+_MEASURING = (
+    "A step of each stage is compiled and measured, which takes minutes a stage for "
+    "large networks on a CPU; a line comes as soon as it is known."
+)
 # Of the columns with numbers; the first two are as wide as their names.
 _WIDTHS = (11, 9, 9, 7, 8, 0)
 
@@ -57,6 +61,7 @@ def _of_run(experiment, seen, place=""):
         stages, total = plan(experiment), 0.0
         names = [_COLUMNS[:2], *((stage.name, _inputs(stage)) for stage in stages)]
         widths = (*(max(map(len, column)) for column in zip(*names)), *_WIDTHS)
+        yield _MEASURING
         yield _line(_COLUMNS, widths)
         for stage in stages:
             key = (stage.name, str(deciding.get(stage.name)))

@@ -92,8 +92,9 @@ def check_networks(
             raise ValueError(
                 f"{what}: found {tuple(found)}, but the student needs {tuple(needed)}. "
                 "igam_tf.finetune(teacher, ...) fits a teacher to the target task; "
-                "igam_tf.models.discriminator(gradient_shape=...) takes the shape of "
-                "the target images."
+                "igam_tf.models.discriminator(gradient_shape=...) and networks such as "
+                "igam_tf.models.wide_resnet(image_shape=...) take the shape of the "
+                "target images."
             )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 from small_models import digits_net, linear_model
 
@@ -85,6 +86,25 @@ def test_progress_counts_images_and_not_whole_batches(model, tmp_path, capsys):
     assert command.main([str(model), *arguments]) == 0
     told = capsys.readouterr().out
     assert "/540" in told and "/640" not in told
+
+
+def test_no_images_are_no_panel(model, capsys):
+    arguments = ["--dataset=digits", "--attacks=fgsm", "--max_examples=8"]
+    assert command.main([str(model), *arguments, "--panel_examples=0"]) == 0
+    results = json.loads(model.with_name("digits.results.json").read_text())
+    assert results["rows"]["digits"]["evaluation"]["panel"] is None
+    assert "masking" not in capsys.readouterr().out
+
+
+def test_images_of_ones_own_may_be_brought_to_the_size_of_a_model(
+    model, tmp_path, capsys
+):
+    path = tmp_path / "own.npz"
+    images = np.zeros((40, 12, 10, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(40)
+    np.savez(path, images=images, labels=np.arange(40) % 10)
+    assert command.main([str(model), f"--dataset={path}"]) == 1
+    assert "(--image_size=8x8 brings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,9 @@ def test_by_hand():
     assert right == []
     (warning,) = range_warnings(always_one(255.0), two_classes(40), batch_size=16)
     assert "50%, as by chance" in warning and "100% when" in warning
+    # Of 14 images, 7 and 14 right: p is 0.008.
+    (warning,) = range_warnings(always_one(255.0), two_classes(14), batch_size=16)
+    assert "50%, as by chance" in warning
     # Both say that nobody could tell: too few images, and a model that is no better.
     assert range_warnings(always_one(255.0), two_classes(8), batch_size=8) == []
     assert range_warnings(always_one(1e9), two_classes(40), batch_size=16) == []
