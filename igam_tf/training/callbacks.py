@@ -111,7 +111,8 @@ class Progress(keras.callbacks.Callback):
     """One line for the whole training: epoch, metrics, time left.
 
     On a terminal the line is rewritten in place, a few times a second; in a log file a
-    line is written at most every `log_seconds`.
+    line is written at most every `log_seconds`. The time left is told from the second
+    step on: the first one compiles.
 
     Args:
         label: what is being trained.
@@ -137,21 +138,22 @@ class Progress(keras.callbacks.Callback):
         del logs
         self._start = self._last = time.monotonic()
         self._epochs = self.epochs or self.params["epochs"]
-        self._first_epoch: int | None = None
+        self._compiled: tuple[float, float] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del logs
         self._epoch = epoch
-        if self._first_epoch is None:
-            self._first_epoch = epoch
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         interval = 0.2 if self.stream.isatty() else self.log_seconds
-        if time.monotonic() - self._last >= interval:
-            steps = self.params["steps"] or batch + 1
-            self._write(self._epoch + (batch + 1) / steps, logs or {})
+        now = time.monotonic()
+        done = self._epoch + (batch + 1) / (self.params["steps"] or batch + 1)
+        if self._compiled is None:
+            self._compiled = now, done
+        if now - self._last >= interval:
+            self._write(done, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch + 1 == self._epochs:
@@ -159,10 +161,12 @@ class Progress(keras.callbacks.Callback):
 
     def _write(self, epochs_done, logs, *, last=False):
         self._last = time.monotonic()
-        elapsed = self._last - self._start
-        done = max(epochs_done - self._first_epoch, 1e-9)
-        left = elapsed / done * (self._epochs - epochs_done)
-        when = f"{_minutes(elapsed)} taken" if last else f"{_minutes(left)} left"
+        when = f"{_minutes(self._last - self._start)} taken"
+        if not last:
+            start, at_start = self._compiled or (self._last, epochs_done)
+            if epochs_done > at_start:
+                pace = (self._last - start) / (epochs_done - at_start)
+                when = f"{_minutes(pace * (self._epochs - epochs_done))} left"
         shown = [
             f"{_column(name)} {100 * float(logs[name]):.1f} %"
             for name in ("accuracy", "val_accuracy")
