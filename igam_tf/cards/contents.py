@@ -6,20 +6,13 @@ import keras
 
 from igam_tf.data import registry
 from igam_tf.reports.names import HELD_OUT, public_settings
+from igam_tf.reports.recorded import OF_AN_EVALUATION
 from igam_tf.reports.transfer import sentences, transfer
 from igam_tf.training.methods import METHODS
 
 # The rows of a run that have a teacher, and what says how one is trained.
 _TEACHER_TRAINING = ("source_train_examples",)
 _OF_ANY_TEACHER = ("teacher_checkpoint", "teacher_batch_norm")
-_FROM_EVALUATION = (
-    "threat_model",
-    "eps",
-    "step_size",
-    "batch_norm",
-    "seed",
-    "num_examples",
-)
 #: Of the entry of an attack: what is not small (pairs of classes, a curve over eps)
 #: stays in `results.json`.
 _OF_AN_ATTACK = ("accuracy", "interval_95", "num_correct", "num_examples", "attack")
@@ -139,7 +132,7 @@ def _measured(evaluation):
             "warns": list(panel["warns"]),
         }
     return {
-        **{name: evaluation.get(name) for name in _FROM_EVALUATION},
+        **{name: evaluation.get(name) for name in OF_AN_EVALUATION},
         **({HELD_OUT: evaluation[HELD_OUT]} if evaluation.get(HELD_OUT) else {}),
         "attacks": {
             name: {key: entry[key] for key in _OF_AN_ATTACK if key in entry}

@@ -39,6 +39,7 @@ def dry_run(experiment: Experiment | Table) -> Iterator[str]:
     Raises:
         ValueError: if data, checkpoint or transform do not fit the settings.
     """
+    yield _MEASURING
     if isinstance(experiment, Experiment):
         yield from _of_run(experiment, {})
         return
@@ -61,7 +62,6 @@ def _of_run(experiment, seen, place=""):
         stages, total = plan(experiment), 0.0
         names = [_COLUMNS[:2], *((stage.name, _inputs(stage)) for stage in stages)]
         widths = (*(max(map(len, column)) for column in zip(*names)), *_WIDTHS)
-        yield _MEASURING
         yield _line(_COLUMNS, widths)
         for stage in stages:
             key = (stage.name, str(deciding.get(stage.name)))

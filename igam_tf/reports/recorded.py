@@ -3,7 +3,8 @@
 import os
 from collections.abc import Sequence
 
-_OF_AN_EVALUATION = (
+#: What an evaluation is told by, beside what its attacks found.
+OF_AN_EVALUATION = (
     "threat_model",
     "eps",
     "step_size",
@@ -51,8 +52,8 @@ def _missing(row):
     evaluation = row["evaluation"]
     if not _has(evaluation, ("attacks",)) or not evaluation["attacks"]:
         return "attacks in its evaluation"
-    if not _has(evaluation, _OF_AN_EVALUATION):
-        return f"{', '.join(_OF_AN_EVALUATION)} in its evaluation"
+    if not _has(evaluation, OF_AN_EVALUATION):
+        return f"{', '.join(OF_AN_EVALUATION)} in its evaluation"
     for name, entry in dict(evaluation["attacks"]).items():
         if not _has(entry, _OF_AN_ATTACK):
             return f"{' and '.join(_OF_AN_ATTACK)} of the attack {name!r}"
